@@ -1,0 +1,106 @@
+#ifndef WEIR_PROTOCOL_COMMAND_H
+#define WEIR_PROTOCOL_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "slice.h"
+
+/* The command table. weir learns every command from the server's COMMAND
+ * reply; special.def names only those that need a treatment of their own.
+ * A table is immutable once built, shared between threads by reference count,
+ * and looked up without locks. */
+
+/* What routing has to know of a command. Decided once, when the table is built. */
+enum command_class {
+	COMMAND_WRITE,       /* master; also everything unknown or not flagged readonly */
+	COMMAND_READ,        /* a fresh enough replica, else the master */
+	COMMAND_MASTER_READ, /* reads that only make sense on the master, or change something there unnoticed */
+	COMMAND_SCRIPT,      /* master, on the shared backend for scripts */
+	COMMAND_TRANSACTION, /* MULTI and its kin: pins the session to a private backend */
+	COMMAND_BLOCKING,    /* one request on a private backend, if its arguments make it block */
+	COMMAND_PRIVATE,     /* one request on a private backend, always */
+	COMMAND_STREAM,      /* SUBSCRIBE, MONITOR, tracking: replies are no longer paired with requests */
+	COMMAND_LOCAL,       /* weir's own: connection state */
+	COMMAND_REFUSED,     /* never sent; special.def has the reason */
+	COMMAND_CLASS_COUNT
+};
+
+/* Identity of a special command, from special.def: SPECIAL_PING, ... */
+enum command_special {
+	SPECIAL_NONE,
+#define SPECIAL(id, name, subcommand, class, reason) SPECIAL_##id,
+#include "special.def"
+#undef SPECIAL
+	SPECIAL_COUNT
+};
+
+/* The server's flags that weir uses, as bits. */
+enum command_flag {
+	COMMAND_FLAG_WRITE = 1 << 0,
+	COMMAND_FLAG_READONLY = 1 << 1,
+	COMMAND_FLAG_FAST = 1 << 2,
+	COMMAND_FLAG_BLOCKING = 1 << 3,
+	COMMAND_FLAG_MODULE = 1 << 4,
+	COMMAND_FLAG_PUBSUB = 1 << 5,
+	COMMAND_FLAG_ADMIN = 1 << 6,
+	COMMAND_FLAG_NOSCRIPT = 1 << 7,
+	COMMAND_FLAG_MAY_REPLICATE = 1 << 8,
+	COMMAND_FLAG_NO_AUTH = 1 << 9,
+	COMMAND_FLAG_MOVABLE_KEYS = 1 << 10,
+};
+
+struct command {
+	const char *name;       /* lower case; "container|sub" for a subcommand */
+	uint16_t name_length;
+	int16_t arity;          /* as COMMAND gives it: negative is a minimum; 0 unknown */
+	uint32_t flags;         /* enum command_flag */
+	uint8_t class;          /* enum command_class */
+	uint8_t special;        /* enum command_special */
+	bool known;             /* false: neither learned nor special */
+	bool learned;           /* the server listed it */
+	int16_t first_key;      /* position of the first key, 0 none */
+	int16_t last_key;       /* negative counts from the end */
+	int16_t key_step;
+	uint16_t index;         /* 0 .. command_table_count()-1; 0 is "unknown" */
+	const char *refusal;    /* class COMMAND_REFUSED: why, in one sentence; else NULL */
+};
+
+struct command_table;
+
+/* The special commands alone: what is known before a server was asked. The
+ * caller owns one reference. */
+struct command_table *command_table_builtin(void);
+
+/* Built from the bytes of a whole COMMAND reply (RESP2 or RESP3, redis 6.2 to
+ * 8, Valkey). NULL with *error set (static text) when it is not such a reply.
+ * module_reads: blank-separated module commands that may be read on replicas.
+ * scan_on_replica is not offered here: cursors stay on the master. */
+struct command_table *command_table_learn(const char *reply, size_t length, const char *module_reads,
+					  const char **error);
+
+struct command_table *command_table_acquire(struct command_table *table);
+/* Takes the reference away and sets the caller's pointer to NULL. */
+void command_table_release(struct command_table **table);
+
+/* Never NULL: an unknown name gives a command with known == false and class
+ * COMMAND_WRITE. Case-insensitive. `sub` (argument 1, or an empty slice)
+ * selects a subcommand where the command has any, else it is ignored. */
+const struct command *command_find(const struct command_table *table, struct slice name, struct slice sub);
+
+/* True when the command has subcommands, so that command_find() needs `sub`.
+ * (Lets the caller skip decoding argument 1 for all others.) */
+const struct command *command_find_name(const struct command_table *table, struct slice name, bool *has_sub);
+
+size_t command_table_count(const struct command_table *table);
+const struct command *command_table_at(const struct command_table *table, size_t index);
+
+/* Does this BLOCKING-class request block (XREAD and XREADGROUP only with
+ * BLOCK, the others always)? `request` is a whole canonical multibulk. */
+bool command_blocks(const struct command *command, const char *request);
+
+/* "read", "write", ... for metrics and ROUTE. */
+const char *command_class_name(enum command_class class);
+
+#endif

@@ -1,0 +1,32 @@
+#ifndef WEIR_PROTOCOL_SLICE_H
+#define WEIR_PROTOCOL_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <strings.h>
+
+/* A view of bytes that somebody else owns. It is valid until its owner
+ * consumes, grows or frees the memory behind it. Binary-safe. */
+struct slice {
+	const char *bytes;
+	size_t length;
+};
+
+static inline struct slice slice_of(const char *text)
+{
+	return (struct slice){ text, strlen(text) };
+}
+
+static inline bool slice_equal(struct slice a, struct slice b)
+{
+	return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
+}
+
+/* ASCII case-insensitive: command names, subcommands and options. */
+static inline bool slice_is(struct slice a, const char *word)
+{
+	return a.length == strlen(word) && strncasecmp(a.bytes, word, a.length) == 0;
+}
+
+#endif

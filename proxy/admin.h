@@ -1,0 +1,34 @@
+#ifndef WEIR_PROXY_ADMIN_H
+#define WEIR_PROXY_ADMIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+struct ev_loop;
+struct stats;
+struct topology;
+
+/* The admin endpoint: one port with two doors. The first byte decides: '*' (or
+ * a letter that no HTTP method begins with) is the Redis protocol, anything
+ * else is handed to libmicrohttpd. Everything runs on the control loop and
+ * only reads: the topology's view and the sums of the workers' counters. */
+
+struct admin_sources {
+	const struct config *config;
+	struct topology *topology;
+	const struct stats *const *stats; /* one per worker, and the acceptor's */
+	size_t stats_count;
+	int64_t started_ns;               /* CLOCK_MONOTONIC at start */
+};
+
+struct admin;
+
+/* Takes over listening sockets that are bound already; it closes them in
+ * admin_stop(). `sources` is copied; what it points to outlives the admin. */
+struct admin *admin_start(struct ev_loop *loop, const int *listen_fds, size_t listen_count,
+			  const struct admin_sources *sources);
+/* Closes everything, frees *admin, sets it to NULL. */
+void admin_stop(struct admin **admin);
+
+#endif

@@ -1,0 +1,80 @@
+#ifndef WEIR_TOPOLOGY_SNAPSHOT_H
+#define WEIR_TOPOLOGY_SNAPSHOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* An immutable picture of the topology, made by the control thread and shared
+ * with the workers by reference count. Everything in it is constant from
+ * publication to the last release, except the vitals, which the control thread
+ * keeps writing and anybody may read. */
+
+enum { RUN_ID_LENGTH = 40 };
+
+/* What the control thread knows of one run of one redis-server right now.
+ * Another run_id behind the same address gets vitals of its own, so whoever
+ * holds an old snapshot never takes the new process for the old one.
+ * Times are CLOCK_MONOTONIC in nanoseconds, 0 is "never". */
+struct node_vitals {
+	_Atomic unsigned references;
+	/* Everything that the master had acknowledged before this moment is
+	 * visible on this node: the time the newest master sample was sent whose
+	 * offset the node's applied offset has reached. Of the master itself: the
+	 * time its newest sample was sent. How old the data can be is the present
+	 * minus this. */
+	_Atomic int64_t fresh_as_of_ns;
+	/* The applied offset, as polled last: bytes of the replication stream. */
+	_Atomic uint64_t offset;
+	/* The proof that a data connection ends at this run (DESIGN.md section 5):
+	 * the present control connection was opened at control_since_ns, and the
+	 * newest probe on it that confirmed the run_id was sent at confirmed_ns.
+	 * Readers load confirmed_ns first; the writer stores it last. */
+	_Atomic int64_t control_since_ns;
+	_Atomic int64_t confirmed_ns;
+};
+
+/* A data connection that began to connect at connect_ns and was established at
+ * established_ns ends at the run that these vitals belong to. Any thread. */
+static inline bool node_vitals_prove(struct node_vitals *vitals, int64_t connect_ns, int64_t established_ns)
+{
+	int64_t confirmed = atomic_load_explicit(&vitals->confirmed_ns, memory_order_acquire);
+	int64_t since = atomic_load_explicit(&vitals->control_since_ns, memory_order_acquire);
+
+	return confirmed > established_ns && since != 0 && since < connect_ns;
+}
+
+struct snapshot_node {
+	uint32_t id;              /* of the configured node: stable, 0 is the first one in the file */
+	uint32_t incarnation;     /* rises with every new run_id behind this id */
+	char *name;               /* as configured, by default host:port */
+	char *address;            /* host:port, for people */
+	struct sockaddr_storage socket_address;
+	socklen_t socket_length;
+	char run_id[RUN_ID_LENGTH + 1];
+	bool up;                  /* answers its health checks */
+	bool readable;            /* may serve reads: the filter of DESIGN.md section 4, floors and age apart */
+	bool readable_without_master; /* may serve when there is no master (no_master_reads = serve) */
+	unsigned weight;
+	struct node_vitals *vitals; /* one reference is held by the snapshot */
+};
+
+struct snapshot {
+	_Atomic unsigned references;
+	uint64_t generation;      /* rises with every publication */
+	uint64_t epoch;           /* rises with every new replication history or master */
+	int master;               /* index into nodes, -1: no usable master */
+	char *no_master_reason;   /* one sentence, NULL while there is a master */
+	char redis_version[32];   /* of the master, or of the last one; "" unknown */
+	size_t node_count;
+	struct snapshot_node *nodes;
+};
+
+struct snapshot *snapshot_acquire(struct snapshot *snapshot);
+/* Takes the reference away and sets the caller's pointer to NULL; the last one
+ * frees. Any thread. */
+void snapshot_release(struct snapshot **snapshot);
+
+#endif

@@ -1,0 +1,157 @@
+#ifndef WEIR_TOPOLOGY_TOPOLOGY_H
+#define WEIR_TOPOLOGY_TOPOLOGY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "snapshot.h"
+
+struct ev_loop;
+
+/* The control thread's part of weir: observe the servers, plan who should
+ * follow whom, act, publish. It runs on the loop it is given and is the only
+ * user of hiredis. Every function here belongs to that loop's thread. */
+
+/* One configured redis-server. */
+struct topology_node_config {
+	char *name;           /* default: host:port */
+	char *host;
+	uint16_t port;
+	char *announce_host;  /* what REPLICAOF tells the others; NULL: host */
+	uint16_t announce_port; /* 0: port */
+	unsigned weight;      /* of reads; 1 by default */
+};
+
+enum topology_wiring {
+	TOPOLOGY_WIRING_ENFORCE,
+	TOPOLOGY_WIRING_OBSERVE,
+};
+
+struct topology_config {
+	struct topology_node_config *nodes; /* [0] is the configured master */
+	size_t node_count;
+	enum topology_wiring wiring;
+	char **allow_overwrite;       /* names of replicas whose foreign data may be replaced */
+	size_t allow_overwrite_count;
+	bool accept_reset_master;
+	int64_t max_lag_ms;
+	int64_t max_lag_bytes;
+	int64_t interval_ms;          /* between health checks */
+	int64_t timeout_ms;           /* of connecting, and of any command */
+	unsigned rise;                /* good checks in a row until a node is up */
+	unsigned fall;                /* bad checks in a row until it is down */
+	char *user;                   /* of the control connections; "" is the default user */
+	char *password;               /* "" is none */
+};
+
+struct topology;
+
+struct topology_events {
+	/* A new picture. The receiver acquires what it wants to keep. */
+	void (*on_publish)(void *arg, struct snapshot *snapshot);
+	/* confirmed_ns of this node's vitals has moved since topology_confirm(). */
+	void (*on_confirmed)(void *arg, uint32_t node_id);
+	void *arg;
+};
+
+/* Begins to observe. The config is copied. Never fails: what cannot be reached
+ * is down, and publication starts with the first change (at once, with no
+ * master). */
+struct topology *topology_start(struct ev_loop *loop, const struct topology_config *config,
+				const struct topology_events *events);
+/* Closes every control connection and frees *topology, sets it to NULL. */
+void topology_stop(struct topology **topology);
+
+/* The snapshot published last; the topology keeps its reference. */
+struct snapshot *topology_snapshot(const struct topology *topology);
+
+/* A worker waits for a proof about this node: probe its run_id now rather than
+ * at the next interval; on_confirmed() follows when it is confirmed. */
+void topology_confirm(struct topology *topology, uint32_t node_id);
+
+/* A worker would like to read from replicas but their polled positions are
+ * older than the last acknowledged write: sample the master and then the
+ * replicas now. Calls are coalesced, at most one round per 5 ms. */
+void topology_refresh(struct topology *topology);
+
+/* A reply hinted that roles have changed (-READONLY from the master, a
+ * connection lost): check this node now. Only its ROLE decides. */
+void topology_suspect(struct topology *topology, uint32_t node_id);
+
+/* Console verbs. They answer NULL, or one sentence why not (static). */
+const char *topology_drain(struct topology *topology, const char *node_name, bool drained);
+const char *topology_accept_master(struct topology *topology);
+
+/* ---- what admin shows ---- */
+
+enum topology_state {
+	TOPOLOGY_OK,        /* a usable master, and every replica that is not drained is readable */
+	TOPOLOGY_DEGRADED,  /* a usable master */
+	TOPOLOGY_NO_MASTER,
+};
+
+const char *topology_state_name(enum topology_state state);
+
+enum { TOPOLOGY_UNKNOWN = -1 }; /* in every signed field of a view */
+
+/* How one node looks right now. Strings belong to the topology and are valid
+ * until control returns to the loop. */
+struct topology_node_view {
+	uint32_t id;
+	const char *name;
+	const char *address;
+	unsigned weight;
+	bool up;
+	bool is_master;             /* the node weir takes for the master */
+	const char *role;           /* as the node says: "master", "slave"; NULL unknown */
+	const char *master_address; /* whom it says it follows, host:port; NULL */
+	const char *link;           /* "up", "down"; NULL unknown */
+	const char *link_state;     /* ROLE's word: connect, connecting, sync, connected; NULL */
+	int sync_in_progress;       /* 0, 1, or TOPOLOGY_UNKNOWN */
+	int loading;
+	int read_only;
+	int64_t offset;             /* applied */
+	int64_t received_offset;    /* slave_read_repl_offset */
+	int64_t lag_bytes;
+	double lag_ms;              /* negative: unknown */
+	int64_t ack_lag_seconds;    /* the master's `lag` for this replica */
+	int64_t ack_offset;         /* the master's `offset` for this replica */
+	int64_t last_io_seconds;    /* master_last_io_seconds_ago */
+	int64_t priority;
+	bool drained;
+	bool readable;
+	const char *reason;         /* why not readable, one word or sentence; NULL when readable */
+	const char *wiring;         /* why it is not wired (a data guard), one sentence; NULL when there is nothing to say */
+	const char *resync_if_reconnected; /* "partial", "full"; NULL unknown */
+	const char *run_id;         /* NULL unknown */
+	const char *replid;
+	const char *replid2;
+	int64_t second_replid_offset;
+	const char *redis_version;
+	int64_t keys;               /* over all databases */
+	int64_t connected_replicas;
+	int backlog_active;
+	int64_t backlog_size;
+	int64_t backlog_first_byte_offset;
+	int64_t backlog_histlen;
+	uint64_t state_changes;     /* up/down and role changes seen */
+	uint64_t wirings;           /* REPLICAOF sent to it */
+};
+
+struct topology_view {
+	enum topology_state state;
+	uint64_t generation;
+	uint64_t epoch;
+	const char *no_master_reason; /* NULL while there is a master */
+	const char *wiring_mode;      /* "enforce", "observe" */
+	const char *wiring_reason;    /* why it fell back to observe; NULL */
+	int master;                   /* index into nodes, -1 none */
+	size_t node_count;
+	const struct topology_node_view *nodes; /* in the order of the file */
+};
+
+/* Valid until control returns to the loop. */
+const struct topology_view *topology_view(struct topology *topology);
+
+#endif
