@@ -1,51 +1,186 @@
 # weir: `make help` lists what can be built.
+#
+# One set of rules serves every variant: a variant is a build directory with
+# its own compiler and sanitizer (`make BUILD=build/asan SANITIZE=address,undefined`),
+# and the targets `asan`, `tsan`, `clang` and `fuzz` below are such calls.
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BUILD ?= build
+SANITIZE ?=
 PREFIX ?= /usr/local
+SYSCONFDIR ?= $(PREFIX)/etc
 DESTDIR ?=
+PYTHON ?= /usr/bin/python3
+PKG_CONFIG ?= pkg-config
+JOBS ?= $(shell nproc)
 
-PKGS := hiredis inih libmicrohttpd jansson libxxhash
+# ---- flags
+
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Werror
-HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE
+HARDEN := -fPIE -fstack-protector-strong -fstack-clash-protection
 ifeq ($(SANITIZE),)
 OPT ?= -O2 -g
-HARDEN += -D_FORTIFY_SOURCE=2
+HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 else
-OPT ?= -O1 -g -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
-LDSAN := -fsanitize=$(SANITIZE)
+OPT ?= -O1 -g -fno-omit-frame-pointer
+INSTRUMENT := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 endif
-CFLAGS_ALL = -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) $(HARDEN) -pthread $(shell pkg-config --cflags $(PKGS)) -MMD -MP $(CFLAGS)
-LDFLAGS_ALL = -pie -Wl,-z,relro,-z,now $(LDSAN) -pthread $(LDFLAGS)
-LIBS = $(shell pkg-config --libs $(PKGS)) -lev
+
+# libev has no pkg-config file.
+PACKAGES := hiredis inih libmicrohttpd jansson libxxhash
+PACKAGE_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+PACKAGE_LIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lev
+
+# What make does is shown in short; `make V=1` shows the commands.
+ifeq ($(V),)
+Q := @
+say = @printf '  %-5s %s\n' $(1) $(2)
+endif
+
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) $(HARDEN) $(INSTRUMENT) -pthread $(PACKAGE_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+LINK = $(CC) -pie -Wl,-z,relro,-z,now $(INSTRUMENT) -pthread $(LDFLAGS)
+
+# ---- files
 
 SOURCES := $(wildcard protocol/*.c topology/*.c proxy/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
-LIBRARY_OBJECTS := $(filter-out $(BUILD)/proxy/main.o,$(OBJECTS))
+MODULES := $(filter-out $(BUILD)/proxy/main.o,$(OBJECTS))
+LIBRARY := $(BUILD)/libweir.a
 
-UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
-UNITS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
+MICRO := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/micro.c))
 
-weir: $(BUILD)/weir
+.DEFAULT_GOAL := weir
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# ---- build
+
+weir: $(BUILD)/weir ## build ./weir (this is what plain `make` does)
 	@cp -f $< $@
 
-$(BUILD)/weir: $(OBJECTS)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+$(BUILD)/weir: $(BUILD)/proxy/main.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(PACKAGE_LIBS)
 
-$(BUILD)/%.o: %.c
+# Everything but main, for the binary, the unit tests and the fuzzers alike.
+$(LIBRARY): $(MODULES)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+	$(call say,CC,$@)
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
-# A unit test links every module but main; it includes only what it tests.
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBRARY_OBJECTS)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) -lcmocka
+# Holds the commands in use; it changes, and everything is built anew, when the
+# compiler or a flag does.
+FLAGS = $(COMPILE) / $(LINK) / $(PACKAGE_LIBS)
+$(BUILD)/flags: always
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS))' > $@
 
-unit: $(UNITS)
-	@for test in $(UNITS); do echo "== $$test"; timeout 120 $$test || exit 1; done
+# A unit test takes from the library what it uses.
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(PACKAGE_LIBS) -lcmocka
 
-clean:
-	rm -rf $(BUILD) weir
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(PACKAGE_LIBS)
 
-.PHONY: unit clean
-.SECONDARY:
--include $(OBJECTS:.o=.d) $(UNITS:=.d)
+# Only with CC=clang and SANITIZE=fuzzer-no-link,... as `make fuzz` does.
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(PACKAGE_LIBS)
+
+asan: ## build build/asan/weir: address and undefined-behaviour sanitizers
+	@$(ASAN) build/asan/weir
+tsan: ## build build/tsan/weir: thread sanitizer
+	@$(TSAN) build/tsan/weir
+clang: ## build build/clang/weir: does clang accept it too
+	@$(CLANG) build/clang/weir
+
+ASAN := $(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined
+TSAN := $(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread
+CLANG := $(MAKE) --no-print-directory BUILD=build/clang CC=clang
+FUZZ := $(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzzer-no-link,address,undefined
+
+# ---- try and use
+
+deps: ## install what building, running and testing need (Debian packages)
+	@tests/deps.sh
+
+demo: deps ## a master, three replicas and weir, followed in this terminal
+	@$(MAKE) --no-print-directory -j$(JOBS) weir
+	@deploy/demo
+
+install: weir ## install under PREFIX (/usr/local), DESTDIR honoured
+	install -D -m 755 weir $(DESTDIR)$(PREFIX)/bin/weir
+	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/weir/README.md
+	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/weir/LICENSE
+	install -D -m 644 proxy.ini $(DESTDIR)$(PREFIX)/share/doc/weir/proxy.ini
+	@# The administrator's own file stays as it is.
+	test -e $(DESTDIR)$(SYSCONFDIR)/weir/proxy.ini || install -D -m 644 proxy.ini $(DESTDIR)$(SYSCONFDIR)/weir/proxy.ini
+
+uninstall: ## remove what install put there; the configuration stays
+	rm -rf $(DESTDIR)$(PREFIX)/bin/weir $(DESTDIR)$(PREFIX)/share/doc/weir
+
+clean: ## remove everything that was built
+	rm -rf build $(BUILD) weir
+
+# ---- test
+
+STAGE := tests/stage.sh
+PYTEST := $(PYTHON) -m pytest -q -c tests/integration/pytest.ini tests/integration
+
+test: deps ## everything below, stage by stage: about ten minutes on two cores
+	@$(STAGE) "build with gcc"           300 $(MAKE) --no-print-directory -j$(JOBS) weir
+	@$(STAGE) "layers"                    60 $(MAKE) --no-print-directory layers
+	@$(STAGE) "compile check with clang" 300 $(CLANG) -j$(JOBS) build/clang/weir
+	@$(STAGE) "build with sanitizers"    600 $(MAKE) --no-print-directory -j$(JOBS) asan tsan
+	@$(STAGE) "unit tests"               180 $(MAKE) --no-print-directory -j$(JOBS) unit
+	@$(STAGE) "unit tests, ASan+UBSan"   300 $(ASAN) -j$(JOBS) unit
+	@$(STAGE) "fuzz smoke"               300 $(MAKE) --no-print-directory fuzz-smoke
+	@$(STAGE) "integration, ASan+UBSan"  420 $(MAKE) --no-print-directory integration-asan
+	@$(STAGE) "integration, TSan"        420 $(MAKE) --no-print-directory integration-tsan
+	@$(STAGE) "integration"              600 $(MAKE) --no-print-directory integration
+
+unit: $(UNITS) ## unit tests (cmocka)
+	@for test in $(UNITS); do timeout 120 $$test || exit 1; done
+
+integration: weir ## tests against real servers (pytest); TESTS="-k word" chooses
+	@$(PYTEST) $(TESTS)
+integration-asan: asan
+	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not slow" $(TESTS)
+integration-tsan: tsan
+	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not slow" $(TESTS)
+
+layers: $(OBJECTS) ## includes go one way, and nothing keeps global state
+	@tests/layers.sh --prove
+	@tests/layers.sh . $(BUILD)
+
+# A fuzzer reads the corpus in the tree and writes what it finds beside itself.
+# The seconds are for each of them.
+SECONDS_EACH ?= 60
+fuzz: ## fuzz every parser, SECONDS_EACH=60 for each
+	@$(FUZZ) -j$(JOBS) fuzzers
+	@tests/fuzz/run.sh build/fuzz/tests/fuzz $(SECONDS_EACH)
+fuzz-smoke: ## replay the fuzzing corpora, and a few seconds more
+	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=3
+fuzzers: $(FUZZERS)
+
+bench: weir $(MICRO) ## compare with a direct connection: throughput, latency, CPU per operation
+	@$(if $(MICRO),$(MICRO))
+	@$(PYTHON) tests/bench/bench.py $(BENCH)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+always:
+.PHONY: always asan bench clang clean demo deps fuzz fuzzers fuzz-smoke help install integration \
+	integration-asan integration-tsan layers test tsan uninstall unit
+-include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d)
