@@ -53,7 +53,8 @@ struct resp_request_framer {
 
 struct resp_request {
 	size_t length;     /* bytes of the whole request, header to last CR LF */
-	int32_t argc;      /* 0: an empty request (CR LF, *0, *-1), to be skipped */
+	int32_t argc;      /* 0: an empty request (CR LF, blanks, *0, *-1), to be skipped;
+			    * 1 for any other inline request: resp_inline_encode() counts */
 	bool is_inline;    /* see resp_inline_encode() */
 	struct slice name; /* argument 0, a view into the data; unset when inline */
 };
@@ -69,7 +70,9 @@ enum resp_result resp_request_next(struct resp_request_framer *framer, const str
 
 /* Appends the canonical multibulk form of an inline request (the `length`
  * bytes that resp_request_next() framed) to *out. Returns the number of
- * arguments, 0 for a blank line, -1 for unbalanced quotes. */
+ * arguments, 0 for a blank line, -1 for unbalanced quotes, which is to be
+ * answered with RESP_UNBALANCED_QUOTES; then nothing was appended. */
+#define RESP_UNBALANCED_QUOTES "Protocol error: unbalanced quotes in request"
 int resp_inline_encode(const char *line, size_t length, struct buf *out);
 
 /* Walks the arguments of a whole, canonical multibulk request. */
@@ -86,13 +89,14 @@ bool resp_args_next(struct resp_args *args, struct slice *arg);
 
 /* Progress within one reply. Zeroed: at the start of a reply. */
 struct resp_reply_framer {
-	int64_t bulk_left;              /* payload and CR LF still to come; 0: at a header */
-	int64_t number;                 /* of the header line being read */
-	int64_t left[RESP_MAX_DEPTH];   /* elements still to come, per open level */
-	int32_t depth;
-	char type;                      /* type byte of the whole reply; '>' is a push */
-	char header;                    /* type byte of the header line being read; 0: none */
+	char type;                        /* type byte of the whole reply; '>' is a push */
+	char header;                      /* type byte of the value being read; 0: none */
 	uint8_t state;
+	uint8_t line_length;              /* bytes in line */
+	char line[24];                    /* of a numeric header that has not come whole */
+	int32_t depth;                    /* levels open; level 0 is the reply itself */
+	int64_t bulk_left;                /* payload and CR LF still to come */
+	int64_t left[RESP_MAX_DEPTH + 1]; /* elements still to come, per open level */
 };
 
 /* Reads on in a reply. *used tells how many of the bytes belong to it: all of

@@ -1,0 +1,52 @@
+#ifndef WEIR_PROTOCOL_LINE_H
+#define WEIR_PROTOCOL_LINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The one place where a decimal number of the wire is read. Private to
+ * protocol/. */
+
+enum {
+	LINE_AGAIN = 0, /* every byte so far is right, but the line is not over */
+	LINE_BAD = -1,
+	LINE_NUMBER_BYTES = 22, /* the longest: "-9223372036854775808\r\n" */
+};
+
+/* Reads "<number>CR LF", the number as Redis writes it: no plus, no blank, no
+ * leading zero, no -0, within 64 bits. Returns the bytes of the line, or
+ * LINE_AGAIN, or LINE_BAD as soon as no further byte could make it right. */
+static inline int line_number(const char *line, size_t available, int64_t *value)
+{
+	const char *end = line + available;
+	const char *at = line;
+	const char *digits;
+	uint64_t number = 0;
+	unsigned digit;
+	int negative = at < end && *at == '-';
+
+	at += negative;
+	digits = at;
+	while (at < end && (digit = (unsigned)(unsigned char)*at - '0') <= 9) {
+		if (at - digits == 19)
+			return LINE_BAD;
+		number = number * 10 + digit;
+		at++;
+	}
+	if (at > digits && *digits == '0' && (negative || at - digits > 1))
+		return LINE_BAD;
+	if (number > (uint64_t)INT64_MAX + (unsigned)negative)
+		return LINE_BAD;
+	if (at == end)
+		return LINE_AGAIN;
+	if (at == digits || *at++ != '\r')
+		return LINE_BAD;
+	if (at == end)
+		return LINE_AGAIN;
+	if (*at++ != '\n')
+		return LINE_BAD;
+	*value = negative ? -(int64_t)(number - 1) - 1 : (int64_t)number;
+	return (int)(at - line);
+}
+
+#endif

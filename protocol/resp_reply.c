@@ -1,0 +1,309 @@
+#include "resp.h"
+
+#include <string.h>
+
+#include "line.h"
+
+/* Replies: finds their end, RESP2 and RESP3. Iterative; open aggregates are
+ * counters in a fixed array, so nesting costs neither stack nor memory.
+ *
+ * Level 0 is a list of one: the reply itself. An element that ends takes one
+ * from its level; a level that comes to zero is an element that ends. An
+ * attribute adds one to its level and is a level of its own, so that when it
+ * ends the reply behind it is still owed.
+ *
+ * Strict where a sloppy server would let two readers disagree: numbers are
+ * canonical, lengths below zero are only the null forms $-1 and *-1, streamed
+ * types are refused. A text line (+ - , and the like) ends with CR LF; a CR
+ * alone is part of the text, as client libraries read it, an LF alone is
+ * refused, because they do not agree on it. */
+
+enum state {
+	AT_START,
+	AT_HEADER, /* framer->line: what is already there of a numeric header */
+	IN_TEXT,   /* framer->line_length: 1 after a CR */
+	IN_BULK,
+};
+
+enum shape {
+	SHAPE_BAD,
+	SHAPE_TEXT,
+	SHAPE_NUMBER,
+	SHAPE_NULL,
+	SHAPE_BOOLEAN,
+	SHAPE_BULK,
+	SHAPE_LIST,
+	SHAPE_MAP,
+	SHAPE_ATTRIBUTE,
+};
+
+static const uint8_t shapes[256] = {
+	['+'] = SHAPE_TEXT,   ['-'] = SHAPE_TEXT,    [','] = SHAPE_TEXT, ['('] = SHAPE_TEXT,
+	[':'] = SHAPE_NUMBER, ['_'] = SHAPE_NULL,    ['#'] = SHAPE_BOOLEAN,
+	['$'] = SHAPE_BULK,   ['!'] = SHAPE_BULK,    ['='] = SHAPE_BULK,
+	['*'] = SHAPE_LIST,   ['~'] = SHAPE_LIST,    ['>'] = SHAPE_LIST,
+	['%'] = SHAPE_MAP,    ['|'] = SHAPE_ATTRIBUTE,
+};
+
+static enum shape shape_of(char type)
+{
+	return (enum shape)shapes[(unsigned char)type];
+}
+
+/* ---- header lines ---- */
+
+static int match(const char *line, size_t available, const char *wanted, size_t length)
+{
+	size_t both = available < length ? available : length;
+
+	if (memcmp(line, wanted, both) != 0)
+		return LINE_BAD;
+	return available < length ? LINE_AGAIN : (int)length;
+}
+
+/* The line behind a type byte, for all shapes but text. */
+static inline int header_value(enum shape shape, const char *line, size_t available, int64_t *value)
+{
+	*value = 0;
+	if (shape == SHAPE_NULL)
+		return match(line, available, "\r\n", 2);
+	if (shape == SHAPE_BOOLEAN)
+		return match(line, available, available > 0 && *line == 'f' ? "f\r\n" : "t\r\n", 3);
+	return line_number(line, available, value);
+}
+
+/* Reads the header at *at. Its bytes are kept in the framer while the line is
+ * not whole, at most LINE_NUMBER_BYTES of them. */
+static enum resp_result take_header(struct resp_reply_framer *framer, const char **at, const char *end, int64_t *value)
+{
+	size_t kept = framer->line_length;
+	size_t room = sizeof(framer->line) - kept;
+	size_t fresh = (size_t)(end - *at) < room ? (size_t)(end - *at) : room;
+	int line;
+
+	memcpy(framer->line + kept, *at, fresh);
+	line = header_value(shape_of(framer->header), framer->line, kept + fresh, value);
+	if (line == LINE_BAD)
+		return RESP_BAD;
+	if (line == LINE_AGAIN) {
+		framer->line_length = (uint8_t)(kept + fresh);
+		*at = end;
+		return RESP_AGAIN;
+	}
+	*at += (size_t)line - kept;
+	framer->line_length = 0;
+	return RESP_OK;
+}
+
+/* ---- text lines ---- */
+
+static enum resp_result take_text(struct resp_reply_framer *framer, const char **at, const char *end)
+{
+	const char *begin = *at;
+	const char *newline = memchr(begin, '\n', (size_t)(end - begin));
+	const char *stop = newline != NULL ? newline : end;
+	bool after_cr = stop > begin ? stop[-1] == '\r' : framer->line_length == 1;
+
+	if (newline == NULL) {
+		framer->line_length = after_cr;
+		*at = end;
+		return RESP_AGAIN;
+	}
+	framer->line_length = 0;
+	*at = newline + 1;
+	return after_cr ? RESP_OK : RESP_BAD;
+}
+
+/* ---- bulks ---- */
+
+/* Payload, then CR, then LF: each may come alone. */
+static enum resp_result take_bulk(struct resp_reply_framer *framer, const char **at, const char *end)
+{
+	while (framer->bulk_left > 2 && *at < end) {
+		int64_t payload = framer->bulk_left - 2;
+		int64_t available = end - *at;
+		int64_t step = available < payload ? available : payload;
+
+		framer->bulk_left -= step;
+		*at += step;
+	}
+	while (framer->bulk_left > 0 && *at < end) {
+		if (*(*at)++ != (framer->bulk_left == 2 ? '\r' : '\n'))
+			return RESP_BAD;
+		framer->bulk_left--;
+	}
+	return framer->bulk_left > 0 ? RESP_AGAIN : RESP_OK;
+}
+
+/* ---- levels ---- */
+
+static enum resp_result open_level(struct resp_reply_framer *framer, int64_t elements)
+{
+	if (framer->depth > RESP_MAX_DEPTH)
+		return RESP_BAD;
+	if (elements > 0)
+		framer->left[framer->depth++] = elements;
+	return RESP_OK;
+}
+
+static void end_element(struct resp_reply_framer *framer)
+{
+	while (framer->depth > 0 && --framer->left[framer->depth - 1] == 0)
+		framer->depth--;
+	framer->state = AT_HEADER;
+}
+
+static enum resp_result begin_bulk(struct resp_reply_framer *framer, int64_t length)
+{
+	if (length == -1 && framer->header == '$') {
+		end_element(framer);
+		return RESP_OK;
+	}
+	if (length < 0 || length > INT64_MAX - 2)
+		return RESP_BAD;
+	framer->bulk_left = length + 2;
+	framer->state = IN_BULK;
+	return RESP_OK;
+}
+
+static enum resp_result begin_aggregate(struct resp_reply_framer *framer, enum shape shape, int64_t count)
+{
+	int64_t elements = shape == SHAPE_LIST ? count : 2 * count;
+	enum resp_result result = open_level(framer, elements);
+
+	if (result == RESP_OK && elements == 0)
+		end_element(framer);
+	return result;
+}
+
+static enum resp_result begin_attribute(struct resp_reply_framer *framer, int64_t pairs)
+{
+	int64_t *owner = &framer->left[framer->depth - 1];
+	enum resp_result result = open_level(framer, 2 * pairs);
+
+	if (result == RESP_OK && pairs > 0)
+		++*owner;
+	return result;
+}
+
+/* A whole header line was read: what does it open, or end? */
+static enum resp_result begin_value(struct resp_reply_framer *framer, int64_t value)
+{
+	enum shape shape = shape_of(framer->header);
+
+	framer->state = AT_HEADER;
+	switch (shape) {
+	case SHAPE_BULK:
+		return begin_bulk(framer, value);
+	case SHAPE_LIST:
+	case SHAPE_MAP:
+	case SHAPE_ATTRIBUTE:
+		if (value == -1 && framer->header == '*')
+			break;
+		if (value < 0 || value > INT64_MAX / 4)
+			return RESP_BAD;
+		return shape == SHAPE_ATTRIBUTE ? begin_attribute(framer, value) :
+						  begin_aggregate(framer, shape, value);
+	default:
+		break;
+	}
+	end_element(framer);
+	return RESP_OK;
+}
+
+/* ---- the reply ---- */
+
+static enum resp_result take_type(struct resp_reply_framer *framer, char type)
+{
+	if (shape_of(type) == SHAPE_BAD)
+		return RESP_BAD;
+	if (framer->depth == 1)
+		framer->type = type;
+	framer->header = type;
+	framer->state = shape_of(type) == SHAPE_TEXT ? IN_TEXT : AT_HEADER;
+	return RESP_OK;
+}
+
+static enum resp_result take_step(struct resp_reply_framer *framer, const char **at, const char *end)
+{
+	enum resp_result result;
+	int64_t value;
+
+	if (framer->state == AT_HEADER && framer->header == 0)
+		return take_type(framer, *(*at)++);
+	if (framer->state == AT_HEADER) {
+		result = take_header(framer, at, end, &value);
+		if (result == RESP_OK)
+			result = begin_value(framer, value);
+	} else {
+		result = framer->state == IN_TEXT ? take_text(framer, at, end) : take_bulk(framer, at, end);
+		if (result == RESP_OK)
+			end_element(framer);
+	}
+	if (result == RESP_OK && framer->state == AT_HEADER)
+		framer->header = 0;
+	return result;
+}
+
+/* The bytes of a reply without elements that is wholly there; 0: not for here. */
+static inline size_t whole_scalar(const char *data, size_t length)
+{
+	const char *newline;
+	int64_t value;
+	int line;
+
+	switch (shape_of(data[0])) {
+	case SHAPE_TEXT:
+		newline = memchr(data, '\n', length);
+		return newline != NULL && newline[-1] == '\r' ? (size_t)(newline - data) + 1 : 0;
+	case SHAPE_NUMBER:
+		line = line_number(data + 1, length - 1, &value);
+		return line > 0 ? 1 + (size_t)line : 0;
+	case SHAPE_BULK:
+		line = line_number(data + 1, length - 1, &value);
+		if (line <= 0 || value < 0 || value > (int64_t)length)
+			return 0;
+		value += 1 + line + 2;
+		if (value > (int64_t)length || data[value - 2] != '\r' || data[value - 1] != '\n')
+			return 0;
+		return (size_t)value;
+	default:
+		return 0;
+	}
+}
+
+static bool take_whole_scalar(struct resp_reply_framer *framer, const char **at, const char *end)
+{
+	size_t scalar = whole_scalar(*at, (size_t)(end - *at));
+
+	if (scalar == 0)
+		return false;
+	if (framer->depth == 1)
+		framer->type = **at;
+	*at += scalar;
+	end_element(framer);
+	return true;
+}
+
+enum resp_result resp_reply_next(struct resp_reply_framer *framer, const char *data, size_t length, size_t *used)
+{
+	enum resp_result result = RESP_OK;
+	const char *at = data;
+	const char *end = data + length;
+
+	if (framer->state == AT_START && length > 0) {
+		framer->left[0] = 1;
+		framer->depth = 1;
+		framer->state = AT_HEADER;
+	}
+	while (result == RESP_OK && framer->depth > 0 && at < end)
+		if (framer->state != AT_HEADER || framer->header != 0 || !take_whole_scalar(framer, &at, end))
+			result = take_step(framer, &at, end);
+	*used = (size_t)(at - data);
+	if (result != RESP_OK)
+		return result;
+	if (framer->depth > 0 || framer->state == AT_START)
+		return RESP_AGAIN;
+	framer->state = AT_START;
+	return RESP_OK;
+}
