@@ -77,4 +77,17 @@ struct snapshot *snapshot_acquire(struct snapshot *snapshot);
  * frees. Any thread. */
 void snapshot_release(struct snapshot **snapshot);
 
+/* ---- for the control thread, which makes them ---- */
+
+/* All fields zero, master -1, one reference. The maker fills in strings that
+ * free(3) may take; each node's vitals by node_vitals_acquire(). */
+struct snapshot *snapshot_create(size_t node_count);
+/* Whether a router could tell the two apart. The generation is not looked at. */
+bool snapshot_equal(const struct snapshot *a, const struct snapshot *b);
+
+struct node_vitals *node_vitals_create(void);
+struct node_vitals *node_vitals_acquire(struct node_vitals *vitals);
+/* As snapshot_release(). Any thread. */
+void node_vitals_release(struct node_vitals **vitals);
+
 #endif

@@ -1,0 +1,101 @@
+/* Numeric addresses are compared as numbers, everything else as text. */
+#include "address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+static bool resolve(struct address *address, const char *host, uint16_t port, int flags)
+{
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
+	struct addrinfo *found = NULL;
+	char service[8];
+
+	memset(address, 0, sizeof(*address));
+	snprintf(service, sizeof(service), "%u", port);
+	if (getaddrinfo(host, service, &hints, &found) != 0 || found == NULL)
+		return false;
+	memcpy(&address->socket, found->ai_addr, found->ai_addrlen);
+	address->length = found->ai_addrlen;
+	freeaddrinfo(found);
+	return true;
+}
+
+bool address_resolve(struct address *address, const char *host, uint16_t port)
+{
+	return resolve(address, host, port, AI_NUMERICSERV);
+}
+
+static bool parse_numeric(struct address *address, const char *host)
+{
+	return resolve(address, host, 0, AI_NUMERICHOST | AI_NUMERICSERV);
+}
+
+bool address_is_numeric(const char *host)
+{
+	struct address address;
+
+	return parse_numeric(&address, host);
+}
+
+/* The IPv4 address, also of one that is mapped into IPv6. */
+static bool as_ipv4(const struct address *address, uint32_t *ip)
+{
+	const struct in6_addr *six = &((const struct sockaddr_in6 *)&address->socket)->sin6_addr;
+
+	if (address->length == 0)
+		return false;
+	if (address->socket.ss_family == AF_INET) {
+		*ip = ntohl(((const struct sockaddr_in *)&address->socket)->sin_addr.s_addr);
+		return true;
+	}
+	if (address->socket.ss_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(six))
+		return false;
+	memcpy(ip, &six->s6_addr[12], sizeof(*ip));
+	*ip = ntohl(*ip);
+	return true;
+}
+
+bool address_is_loopback(const struct address *address)
+{
+	const struct in6_addr *six = &((const struct sockaddr_in6 *)&address->socket)->sin6_addr;
+	uint32_t ip;
+
+	if (as_ipv4(address, &ip))
+		return ip >> 24 == 127 || ip == 0;
+	return address->length != 0 && (IN6_IS_ADDR_LOOPBACK(six) || IN6_IS_ADDR_UNSPECIFIED(six));
+}
+
+bool address_host_is_loopback(const char *host)
+{
+	struct address address;
+
+	if (strcasecmp(host, "localhost") == 0)
+		return true;
+	return parse_numeric(&address, host) && address_is_loopback(&address);
+}
+
+bool address_has_host(const struct address *address, const char *host)
+{
+	struct address other;
+	uint32_t a;
+	uint32_t b;
+
+	if (address_is_loopback(address))
+		return address_host_is_loopback(host);
+	if (address->length == 0 || !parse_numeric(&other, host))
+		return false;
+	if (as_ipv4(address, &a) && as_ipv4(&other, &b))
+		return a == b;
+	return address->socket.ss_family == AF_INET6 && other.socket.ss_family == AF_INET6 &&
+	       memcmp(&((const struct sockaddr_in6 *)&address->socket)->sin6_addr,
+		      &((const struct sockaddr_in6 *)&other.socket)->sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
+void address_format(char *text, size_t size, const char *host, uint16_t port)
+{
+	snprintf(text, size, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+}

@@ -1,0 +1,34 @@
+#ifndef WEIR_TOPOLOGY_ADDRESS_H
+#define WEIR_TOPOLOGY_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* Hosts and ports: from the file to the socket, and from what a replica says
+ * of its master back to a line of the file. */
+
+struct address {
+	struct sockaddr_storage socket;
+	socklen_t length; /* 0: the name could not be resolved */
+};
+
+/* A numeric host at once; a name through getaddrinfo(3), which blocks this
+ * thread: the one place to change when that has to move to a helper. */
+bool address_resolve(struct address *address, const char *host, uint16_t port);
+/* Written as a number, so resolving it never blocks and never changes. */
+bool address_is_numeric(const char *host);
+
+/* A host that means "this machine" (or, 0.0.0.0, any) to whoever reads it. */
+bool address_host_is_loopback(const char *host);
+bool address_is_loopback(const struct address *address);
+
+/* Whether a host as a server spells it is the resolved address. Never blocks:
+ * a name other than localhost is not resolved. Ports are not looked at. */
+bool address_has_host(const struct address *address, const char *host);
+
+/* "host:port", "[v6]:port". */
+void address_format(char *text, size_t size, const char *host, uint16_t port);
+
+#endif

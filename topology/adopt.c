@@ -1,0 +1,199 @@
+/* Between the nodes and the pure plan: what is put to it, and what its choice
+ * of a master changes (the epoch, the ring of samples, the log). */
+#include <stdio.h>
+#include <string.h>
+
+#include "../proxy/log.h"
+#include "clock.h"
+#include "group.h"
+
+/* ---- the question ---- */
+
+static bool is_listed(const struct topology_config *config, const char *name)
+{
+	for (size_t i = 0; i < config->allow_overwrite_count; i++)
+		if (strcmp(config->allow_overwrite[i], name) == 0)
+			return true;
+	return false;
+}
+
+static enum plan_reach reach_of(const struct node *node)
+{
+	switch (node->health.state) {
+	case HEALTH_UP:
+		return PLAN_UP;
+	case HEALTH_DOWN:
+		return PLAN_DOWN;
+	case HEALTH_UNKNOWN:
+		break;
+	}
+	return PLAN_UNSEEN;
+}
+
+/* Functions came with 7.0; an older server has none. */
+static int64_t libraries_of(const struct info *info)
+{
+	int major = 0;
+
+	if (info->libraries == INFO_UNKNOWN && sscanf(info->redis_version, "%9d", &major) == 1 && major < 7)
+		return 0;
+	return info->libraries;
+}
+
+static void describe(const struct topology *topology, const struct node *node, struct plan_node *out)
+{
+	const struct info *info = &node->info;
+	const struct standing *standing = &topology->standings[node->id];
+
+	*out = (struct plan_node){
+		.name = node->config->name,
+		.reach = reach_of(node),
+		.supported = info_version_supported(info->redis_version),
+		.version = info->redis_version,
+		.cluster = info->cluster_enabled == 1,
+		.loading = info->loading != 0,
+		.role = info->role,
+		.run_id = info->run_id,
+		.replid = info->replid,
+		.replid2 = info->replid2,
+		.offset = info_position(info),
+		.second_offset = info->second_offset,
+		.keys = info->keys,
+		.libraries = libraries_of(info),
+		.link_up = info->link_up == 1,
+		.follows = observe_follows(topology, node),
+		.read_only = info->read_only != 0,
+		.local = address_is_loopback(&node->address),
+		.told = node->told_text,
+		.told_loopback = address_host_is_loopback(node->told_host),
+		.allow_overwrite = node->id != 0 && is_listed(&topology->config, node->config->name),
+		.seen_run_id = standing->seen_run_id,
+		.seen_master_run_id = standing->seen_master_run_id,
+	};
+}
+
+static struct plan_memory remember(const struct topology *topology)
+{
+	const struct epoch *epoch = &topology->epoch;
+	const struct lag_sample *newest = lag_newest(&topology->lag);
+
+	return (struct plan_memory){
+		.master = epoch->number == 0 ? PLAN_NOBODY : epoch->master,
+		.run_id = epoch->run_id,
+		.replid = epoch->replid,
+		.offset = newest == NULL ? 0 : (int64_t)newest->offset,
+		.keys = epoch->keys,
+		.accepted_run_id = topology->accepted_run_id,
+	};
+}
+
+void adopt_plan(struct topology *topology)
+{
+	struct plan_group group = {
+		.nodes = topology->plan_nodes,
+		.node_count = topology->node_count,
+		.memory = remember(topology),
+		.enforce = topology->config.wiring == TOPOLOGY_WIRING_ENFORCE,
+		.accept_reset_master = topology->config.accept_reset_master,
+		.interference = topology->interference[0] != '\0' ? topology->interference : NULL,
+	};
+
+	for (size_t i = 0; i < topology->node_count; i++)
+		describe(topology, &topology->nodes[i], &topology->plan_nodes[i]);
+	plan_make(&group, &topology->plan);
+}
+
+/* ---- the answer ---- */
+
+static void begin_epoch(struct topology *topology, const struct node *master)
+{
+	struct epoch *epoch = &topology->epoch;
+
+	epoch->number++;
+	epoch->master = (int)master->id;
+	memcpy(epoch->run_id, master->info.run_id, sizeof(epoch->run_id));
+	memcpy(epoch->replid, master->info.replid, sizeof(epoch->replid));
+	lag_reset(&topology->lag);
+	log_notice("epoch %llu: master %s, run_id %.8s, replid %.8s", (unsigned long long)epoch->number,
+		   master->config->name, epoch->run_id, epoch->replid);
+}
+
+static bool is_present_epoch(const struct epoch *epoch, const struct node *master)
+{
+	return epoch->number != 0 && epoch->master == (int)master->id &&
+	       strcmp(epoch->run_id, master->info.run_id) == 0 && strcmp(epoch->replid, master->info.replid) == 0;
+}
+
+/* Remembers who follows the master, for the day it restarts without offsets. */
+static void note_followers(struct topology *topology)
+{
+	for (size_t i = 0; i < topology->node_count; i++) {
+		const struct info *info = &topology->nodes[i].info;
+		struct standing *standing = &topology->standings[i];
+
+		if ((int)i == topology->plan.master || !topology->nodes[i].known || info->role != SERVER_ROLE_SLAVE ||
+		    info->link_up != 1 || strcmp(info->replid, topology->epoch.replid) != 0)
+			continue;
+		memcpy(standing->seen_run_id, info->run_id, sizeof(standing->seen_run_id));
+		memcpy(standing->seen_master_run_id, topology->epoch.run_id, sizeof(standing->seen_master_run_id));
+	}
+}
+
+static void take_master(struct topology *topology)
+{
+	struct node *master = &topology->nodes[topology->plan.master];
+
+	if (!topology->master_usable && topology->plan.master != 0)
+		log_warning("adopted master %s, although the file names %s", master->config->name,
+			    topology->nodes[0].config->name);
+	else if (!topology->master_usable || topology->epoch.master != topology->plan.master)
+		log_notice("master is %s", master->config->name);
+	topology->master_usable = true;
+	topology->logged_reason[0] = '\0';
+	if (!is_present_epoch(&topology->epoch, master))
+		begin_epoch(topology, master);
+	if (master->known)
+		topology->epoch.keys = master->info.keys;
+	note_followers(topology);
+}
+
+static void lose_master(struct topology *topology)
+{
+	topology->master_usable = false;
+	if (strcmp(topology->logged_reason, topology->plan.reason) == 0)
+		return;
+	memcpy(topology->logged_reason, topology->plan.reason, sizeof(topology->logged_reason));
+	log_warning("no master: %s", topology->plan.reason);
+	if (topology->plan.rejected != PLAN_NOBODY)
+		log_warning("the servers' own replicas of it may follow it and lose their data as well; weir cannot stop that");
+}
+
+static void log_refusals(struct topology *topology)
+{
+	for (size_t i = 0; i < topology->node_count; i++) {
+		const char *refusal = topology->plan.steps[i].refusal;
+		struct standing *standing = &topology->standings[i];
+
+		if (strcmp(standing->logged_refusal, refusal) == 0)
+			continue;
+		snprintf(standing->logged_refusal, sizeof(standing->logged_refusal), "%s", refusal);
+		if (refusal[0] != '\0')
+			log_warning("%s: %s", topology->nodes[i].config->name, refusal);
+	}
+	if (strcmp(topology->logged_observe, topology->plan.observe) == 0)
+		return;
+	memcpy(topology->logged_observe, topology->plan.observe, sizeof(topology->logged_observe));
+	if (topology->plan.observe[0] != '\0')
+		log_warning("wiring falls back to observe: %s", topology->plan.observe);
+	else
+		log_notice("wiring is enforced again");
+}
+
+void adopt_master(struct topology *topology)
+{
+	if (topology->plan.master != PLAN_NOBODY)
+		take_master(topology);
+	else
+		lose_master(topology);
+	log_refusals(topology);
+}

@@ -1,0 +1,106 @@
+#ifndef WEIR_TOPOLOGY_GROUP_H
+#define WEIR_TOPOLOGY_GROUP_H
+
+#include <ev.h>
+
+#include "lag.h"
+#include "node.h"
+#include "plan.h"
+#include "topology.h"
+
+/* The inside of struct topology, shared by the files of this folder that each
+ * do one step of observe -> plan -> act -> publish. Control thread only. */
+
+/* Who it is that traffic goes to: a change of any of the three is a new epoch. */
+struct epoch {
+	uint64_t number;           /* 0: there was no master yet */
+	int master;                /* index; kept while there is no usable master */
+	char run_id[RUN_ID_LENGTH + 1];
+	char replid[INFO_REPLID_LENGTH + 1];
+	int64_t keys;              /* the master held last */
+};
+
+/* What the group makes of one node; parallel to the nodes. */
+struct standing {
+	bool drained;
+	const char *reason;        /* why it is not readable, one word; NULL: readable */
+	bool readable_without_master;
+	double lag_ms;             /* as measured last; negative: unknown */
+	int64_t lag_bytes;
+	/* The last time it was seen following the present master: see plan.h. */
+	char seen_run_id[RUN_ID_LENGTH + 1];
+	char seen_master_run_id[RUN_ID_LENGTH + 1];
+	char logged_refusal[PLAN_TEXT_SIZE];
+	uint64_t wirings;
+};
+
+struct topology {
+	struct ev_loop *loop;
+	struct topology_config config; /* a deep copy */
+	struct topology_events events;
+	char link_name[40];        /* weir-control-<16 hex> */
+
+	struct node *nodes;
+	struct standing *standings;
+	size_t node_count;
+
+	/* observe: a round asks the master's position, then the replicas' */
+	ev_timer tick;
+	ev_timer refresh;
+	int64_t round_ns;          /* when the last round began */
+	int64_t infos_ns;          /* when INFO was asked last */
+	bool round_asks_info;
+	bool round_open;           /* the master has not answered this round */
+	struct lag lag;
+	bool *confirm_wanted;      /* per node */
+	int64_t *confirm_since_ns;
+
+	/* plan */
+	struct plan_node *plan_nodes;
+	struct plan plan;
+	char accepted_run_id[RUN_ID_LENGTH + 1];
+	char interference[PLAN_TEXT_SIZE];
+	struct epoch epoch;
+	struct wire *wire;
+	struct rivals *rivals;
+
+	/* publish: once per turn of the loop, after everything that was read */
+	ev_prepare settle;
+	bool dirty;
+	bool master_usable;
+	char logged_reason[PLAN_TEXT_SIZE];
+	char logged_observe[PLAN_TEXT_SIZE];
+	struct snapshot *snapshot;
+
+	struct topology_view view;
+	struct topology_node_view *node_views;
+};
+
+/* Something a plan or a router might see has changed. */
+void group_touch(struct topology *topology);
+/* NULL while there is no usable master. */
+struct node *group_master(struct topology *topology);
+
+/* ---- observe.c: from answers to positions, ages and readability ---- */
+
+/* The node's newest ROLE or INFO, put into the ring or into its vitals. */
+void observe_position(struct topology *topology, struct node *node);
+/* Sets every standing's reason. */
+void observe_readability(struct topology *topology);
+/* Index of the configured node that a slave says it follows, else
+ * PLAN_STRANGER; PLAN_NOBODY if it is no slave. */
+int observe_follows(const struct topology *topology, const struct node *node);
+
+/* ---- adopt.c: the plan's input, and what becomes of its answer ---- */
+
+/* Fills topology->plan from what is known now. */
+void adopt_plan(struct topology *topology);
+/* Takes the plan's master, or its absence, for the truth: epoch, logs. */
+void adopt_master(struct topology *topology);
+
+/* ---- publish.c ---- */
+
+/* Hands out a new snapshot if a router could tell the difference. */
+void publish(struct topology *topology);
+
+#endif

@@ -1,0 +1,79 @@
+#ifndef WEIR_TOPOLOGY_NODE_H
+#define WEIR_TOPOLOGY_NODE_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "address.h"
+#include "health.h"
+#include "info.h"
+#include "link.h"
+#include "snapshot.h"
+#include "topology.h"
+
+/* One configured redis-server: its control link, the checks on it, and what
+ * they showed last. It observes and judges its own health; what the facts mean
+ * for the group is decided elsewhere. Control thread only. */
+
+struct node;
+
+struct node_events {
+	void (*on_role)(void *arg, struct node *node); /* role and role_sent_ns are new */
+	void (*on_info)(void *arg, struct node *node); /* info and info_sent_ns are new */
+	void (*on_change)(void *arg, struct node *node); /* health or link changed */
+	void *arg;
+};
+
+struct node {
+	/* set once */
+	struct ev_loop *loop;
+	const struct topology_node_config *config;
+	const struct topology_config *group;
+	struct node_events events;
+	struct link_config link_config;
+	uint32_t id;
+	char *address_text;           /* host:port */
+	char *told_text;              /* announce address, host:port */
+	const char *told_host;
+	uint16_t told_port;
+
+	/* its link and health */
+	struct address address;
+	struct link *link;
+	struct ev_timer reconnect;
+	struct health health;
+	char trouble[256];            /* why the last check was bad, "" */
+	unsigned roles_outstanding;
+	unsigned infos_outstanding;
+
+	/* what it said last; stays readable after the link is lost */
+	bool known;                   /* info is of the present link */
+	bool positioned;              /* so is role */
+	struct info info;
+	struct role role;
+	char master_text[INFO_HOST_SIZE + 16]; /* whom it follows, host:port, "" */
+	int64_t info_sent_ns;
+	int64_t role_sent_ns;
+	int64_t role_answered_ns;
+
+	/* this run of it */
+	uint32_t incarnation;
+	struct node_vitals *vitals;   /* of the run info.run_id; never NULL */
+
+	uint64_t state_changes;       /* of up/down and role */
+};
+
+void node_init(struct node *node, struct ev_loop *loop, uint32_t id, const struct topology_config *group,
+	       const char *link_name, const struct node_events *events);
+void node_fini(struct node *node);
+
+/* Connects now, whatever the backoff says; nothing if there is a link already. */
+void node_connect(struct node *node);
+/* Sends the question if the link is ready and few of its kind are unanswered. */
+void node_ask_role(struct node *node);
+void node_ask_info(struct node *node);
+
+bool node_is_up(const struct node *node);
+
+#endif

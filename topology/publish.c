@@ -1,0 +1,74 @@
+/* From the present picture to the snapshot that workers route by. A new one is
+ * made whole and handed out only if a router could tell the difference. */
+#include <stdio.h>
+#include <string.h>
+
+#include "../proxy/log.h"
+#include "group.h"
+#include "memory.h"
+
+static void fill_node(const struct topology *topology, size_t index, struct snapshot_node *out)
+{
+	struct node *node = &topology->nodes[index];
+	const struct standing *standing = &topology->standings[index];
+
+	out->id = node->id;
+	out->incarnation = node->incarnation;
+	out->name = memory_text(node->config->name);
+	out->address = memory_text(node->address_text);
+	out->socket_address = node->address.socket;
+	out->socket_length = node->address.length;
+	memcpy(out->run_id, node->info.run_id, sizeof(out->run_id));
+	out->up = node_is_up(node);
+	out->readable = standing->reason == NULL;
+	out->readable_without_master = standing->readable_without_master;
+	out->weight = node->config->weight;
+	out->vitals = node_vitals_acquire(node->vitals);
+}
+
+static struct snapshot *make_picture(const struct topology *topology)
+{
+	struct snapshot *picture = snapshot_create(topology->node_count);
+	const struct epoch *epoch = &topology->epoch;
+
+	picture->epoch = epoch->number;
+	picture->master = topology->master_usable ? topology->plan.master : -1;
+	if (!topology->master_usable)
+		picture->no_master_reason = memory_text(topology->plan.reason);
+	if (epoch->number != 0)
+		snprintf(picture->redis_version, sizeof(picture->redis_version), "%s",
+			 topology->nodes[epoch->master].info.redis_version);
+	for (size_t i = 0; i < topology->node_count; i++)
+		fill_node(topology, i, &picture->nodes[i]);
+	return picture;
+}
+
+static void log_readability(const struct topology *topology, const struct snapshot *before)
+{
+	for (size_t i = 0; before != NULL && i < topology->node_count; i++) {
+		const char *name = topology->nodes[i].config->name;
+		const char *reason = topology->standings[i].reason;
+
+		if (before->nodes[i].readable == (reason == NULL))
+			continue;
+		if (reason == NULL)
+			log_notice("%s: readable", name);
+		else
+			log_notice("%s: not readable: %s", name, reason);
+	}
+}
+
+void publish(struct topology *topology)
+{
+	struct snapshot *picture = make_picture(topology);
+
+	if (topology->snapshot != NULL && snapshot_equal(topology->snapshot, picture)) {
+		snapshot_release(&picture);
+		return;
+	}
+	picture->generation = topology->snapshot == NULL ? 1 : topology->snapshot->generation + 1;
+	log_readability(topology, topology->snapshot);
+	snapshot_release(&topology->snapshot);
+	topology->snapshot = picture;
+	topology->events.on_publish(topology->events.arg, picture);
+}

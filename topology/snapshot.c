@@ -1,0 +1,96 @@
+/* Life and comparison of snapshots. What stands in one is decided elsewhere;
+ * here is only the rule that makes them safe to share: nothing but the
+ * reference counts and the vitals changes after publication, and the last
+ * reference, on whatever thread, frees. */
+#include "snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory.h"
+
+struct node_vitals *node_vitals_create(void)
+{
+	struct node_vitals *vitals = memory_zeroed(1, sizeof(*vitals));
+
+	atomic_init(&vitals->references, 1);
+	return vitals;
+}
+
+struct node_vitals *node_vitals_acquire(struct node_vitals *vitals)
+{
+	atomic_fetch_add_explicit(&vitals->references, 1, memory_order_relaxed);
+	return vitals;
+}
+
+void node_vitals_release(struct node_vitals **vitals)
+{
+	struct node_vitals *gone = *vitals;
+
+	*vitals = NULL;
+	if (gone != NULL && atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) == 1)
+		free(gone);
+}
+
+struct snapshot *snapshot_create(size_t node_count)
+{
+	struct snapshot *snapshot = memory_zeroed(1, sizeof(*snapshot));
+
+	atomic_init(&snapshot->references, 1);
+	snapshot->master = -1;
+	snapshot->node_count = node_count;
+	snapshot->nodes = memory_zeroed(node_count, sizeof(*snapshot->nodes));
+	return snapshot;
+}
+
+struct snapshot *snapshot_acquire(struct snapshot *snapshot)
+{
+	atomic_fetch_add_explicit(&snapshot->references, 1, memory_order_relaxed);
+	return snapshot;
+}
+
+static void snapshot_free(struct snapshot *snapshot)
+{
+	for (size_t i = 0; i < snapshot->node_count; i++) {
+		free(snapshot->nodes[i].name);
+		free(snapshot->nodes[i].address);
+		node_vitals_release(&snapshot->nodes[i].vitals);
+	}
+	free(snapshot->nodes);
+	free(snapshot->no_master_reason);
+	free(snapshot);
+}
+
+void snapshot_release(struct snapshot **snapshot)
+{
+	struct snapshot *gone = *snapshot;
+
+	*snapshot = NULL;
+	if (gone != NULL && atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) == 1)
+		snapshot_free(gone);
+}
+
+static bool texts_equal(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool nodes_equal(const struct snapshot_node *a, const struct snapshot_node *b)
+{
+	return a->id == b->id && a->incarnation == b->incarnation && a->up == b->up && a->readable == b->readable &&
+	       a->readable_without_master == b->readable_without_master && a->weight == b->weight &&
+	       a->vitals == b->vitals && texts_equal(a->name, b->name) && texts_equal(a->address, b->address) &&
+	       strcmp(a->run_id, b->run_id) == 0 && a->socket_length == b->socket_length &&
+	       memcmp(&a->socket_address, &b->socket_address, a->socket_length) == 0;
+}
+
+bool snapshot_equal(const struct snapshot *a, const struct snapshot *b)
+{
+	if (a->epoch != b->epoch || a->master != b->master || a->node_count != b->node_count ||
+	    !texts_equal(a->no_master_reason, b->no_master_reason) || strcmp(a->redis_version, b->redis_version) != 0)
+		return false;
+	for (size_t i = 0; i < a->node_count; i++)
+		if (!nodes_equal(&a->nodes[i], &b->nodes[i]))
+			return false;
+	return true;
+}

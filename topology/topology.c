@@ -1,0 +1,356 @@
+/* The loop of observe -> plan -> act -> publish.
+ *
+ * Observing goes in rounds: the master is asked for its position first, and
+ * its answer sets off the questions to the replicas. So on a quiet system every
+ * replica covers the newest sample at once, and its age is that of one round
+ * trip. Everything that follows from the answers is worked out once per turn
+ * of the loop, in the settle hook, after all that was readable has been read.
+ *
+ * Invariant: no callback of a node or a link publishes or wires by itself. */
+#include "topology.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "../proxy/log.h"
+#include "clock.h"
+#include "group.h"
+#include "memory.h"
+
+enum {
+	REFRESH_GAP_MS = 5, /* at most one round in so long, however often it is asked for */
+	ROUND_MIN_MS = 5,
+};
+
+void group_touch(struct topology *topology)
+{
+	topology->dirty = true;
+}
+
+struct node *group_master(struct topology *topology)
+{
+	return topology->master_usable ? &topology->nodes[topology->plan.master] : NULL;
+}
+
+/* ---- rounds ---- */
+
+static void ask(struct topology *topology, struct node *node)
+{
+	node_ask_role(node);
+	if (topology->round_asks_info)
+		node_ask_info(node);
+}
+
+static void ask_replicas(struct topology *topology)
+{
+	topology->round_open = false;
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (&topology->nodes[i] != group_master(topology))
+			ask(topology, &topology->nodes[i]);
+}
+
+static void start_round(struct topology *topology, bool asks_info)
+{
+	struct node *master = group_master(topology);
+
+	if (topology->round_open)
+		ask_replicas(topology); /* the master is late; the others need not be */
+	topology->round_ns = clock_now_ns();
+	topology->round_asks_info = asks_info;
+	if (master == NULL || !link_is_ready(master->link)) {
+		ask_replicas(topology);
+		return;
+	}
+	topology->round_open = true;
+	ask(topology, master);
+}
+
+/* Positions must be younger than max_lag for a replica to stay readable. */
+static int64_t round_interval_ms(const struct topology_config *config)
+{
+	int64_t wanted = config->max_lag_ms / 4;
+
+	if (wanted > config->interval_ms)
+		return config->interval_ms;
+	return wanted > ROUND_MIN_MS ? wanted : ROUND_MIN_MS;
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct topology *topology = timer->data;
+	/* Half a round early rather than half a round late. */
+	int64_t slack_ns = round_interval_ms(&topology->config) * NS_PER_MS / 2;
+	int64_t now = clock_now_ns();
+	bool asks_info = now - topology->infos_ns + slack_ns >= topology->config.interval_ms * NS_PER_MS;
+
+	(void)loop;
+	(void)revents;
+	if (asks_info)
+		topology->infos_ns = now;
+	start_round(topology, asks_info);
+	group_touch(topology); /* ages grow by themselves */
+}
+
+static void on_refresh(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	(void)loop;
+	(void)revents;
+	start_round(timer->data, false);
+}
+
+void topology_refresh(struct topology *topology)
+{
+	int64_t due_ns = topology->round_ns + REFRESH_GAP_MS * NS_PER_MS - clock_now_ns();
+
+	if (ev_is_active(&topology->refresh))
+		return;
+	if (due_ns <= 0) {
+		start_round(topology, false);
+		return;
+	}
+	ev_timer_set(&topology->refresh, (double)due_ns / 1e9, 0.0);
+	ev_timer_start(topology->loop, &topology->refresh);
+}
+
+/* ---- answers ---- */
+
+static void on_role(void *arg, struct node *node)
+{
+	struct topology *topology = arg;
+
+	if (node->known && node->role.role != node->info.role)
+		node_ask_info(node); /* ROLE decides; INFO tells the rest */
+	observe_position(topology, node);
+	if (node == group_master(topology) && topology->round_open)
+		ask_replicas(topology);
+	group_touch(topology);
+}
+
+static void on_info(void *arg, struct node *node)
+{
+	struct topology *topology = arg;
+	bool wanted = topology->confirm_wanted[node->id] &&
+		      node->info_sent_ns >= topology->confirm_since_ns[node->id];
+
+	if ((int)node->id != topology->epoch.master || !topology->master_usable)
+		observe_position(topology, node);
+	group_touch(topology);
+	if (!wanted)
+		return;
+	topology->confirm_wanted[node->id] = false;
+	topology->events.on_confirmed(topology->events.arg, node->id);
+}
+
+static void on_change(void *arg, struct node *node)
+{
+	(void)node;
+	group_touch(arg);
+}
+
+/* ---- settle ---- */
+
+static void settle(struct topology *topology)
+{
+	uint64_t epoch = topology->epoch.number;
+	bool usable = topology->master_usable;
+
+	topology->dirty = false;
+	adopt_plan(topology);
+	adopt_master(topology);
+	if (epoch != topology->epoch.number || usable != topology->master_usable)
+		for (size_t i = 0; i < topology->node_count; i++)
+			observe_position(topology, &topology->nodes[i]);
+	observe_readability(topology);
+	publish(topology);
+	if (epoch != topology->epoch.number)
+		topology_refresh(topology);
+}
+
+static void on_settle(struct ev_loop *loop, ev_prepare *prepare, int revents)
+{
+	struct topology *topology = prepare->data;
+
+	(void)loop;
+	(void)revents;
+	if (topology->dirty)
+		settle(topology);
+}
+
+/* ---- what workers and the console ask for ---- */
+
+struct snapshot *topology_snapshot(const struct topology *topology)
+{
+	return topology->snapshot;
+}
+
+void topology_confirm(struct topology *topology, uint32_t node_id)
+{
+	struct node *node = &topology->nodes[node_id];
+
+	topology->confirm_wanted[node_id] = true;
+	topology->confirm_since_ns[node_id] = clock_now_ns();
+	node_connect(node);
+	node_ask_info(node);
+}
+
+void topology_suspect(struct topology *topology, uint32_t node_id)
+{
+	struct node *node = &topology->nodes[node_id];
+
+	node_connect(node);
+	node_ask_info(node);
+	node_ask_role(node);
+}
+
+static struct node *find_node(struct topology *topology, const char *name)
+{
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (strcmp(topology->nodes[i].config->name, name) == 0)
+			return &topology->nodes[i];
+	return NULL;
+}
+
+const char *topology_drain(struct topology *topology, const char *node_name, bool drained)
+{
+	struct node *node = find_node(topology, node_name);
+
+	if (node == NULL)
+		return "no such node";
+	if (topology->standings[node->id].drained != drained)
+		log_notice("%s: %s by the operator", node_name, drained ? "drained" : "enabled");
+	topology->standings[node->id].drained = drained;
+	settle(topology);
+	return NULL;
+}
+
+const char *topology_accept_master(struct topology *topology)
+{
+	int rejected = topology->plan.rejected;
+
+	if (rejected == PLAN_NOBODY)
+		return "no master is waiting to be accepted";
+	memcpy(topology->accepted_run_id, topology->nodes[rejected].info.run_id, sizeof(topology->accepted_run_id));
+	log_warning("master %s is accepted as it is, by the operator", topology->nodes[rejected].config->name);
+	settle(topology);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static void copy_config(struct topology_config *copy, const struct topology_config *config)
+{
+	*copy = *config;
+	copy->user = memory_text(config->user ? config->user : "");
+	copy->password = memory_text(config->password ? config->password : "");
+	copy->nodes = memory_zeroed(config->node_count, sizeof(*copy->nodes));
+	for (size_t i = 0; i < config->node_count; i++) {
+		copy->nodes[i] = config->nodes[i];
+		copy->nodes[i].name = memory_text(config->nodes[i].name);
+		copy->nodes[i].host = memory_text(config->nodes[i].host);
+		copy->nodes[i].announce_host = memory_text(config->nodes[i].announce_host);
+	}
+	copy->allow_overwrite = memory_zeroed(config->allow_overwrite_count, sizeof(*copy->allow_overwrite));
+	for (size_t i = 0; i < config->allow_overwrite_count; i++)
+		copy->allow_overwrite[i] = memory_text(config->allow_overwrite[i]);
+}
+
+static void free_config(struct topology_config *config)
+{
+	for (size_t i = 0; i < config->node_count; i++) {
+		free(config->nodes[i].name);
+		free(config->nodes[i].host);
+		free(config->nodes[i].announce_host);
+	}
+	for (size_t i = 0; i < config->allow_overwrite_count; i++)
+		free(config->allow_overwrite[i]);
+	free(config->nodes);
+	free(config->allow_overwrite);
+	free(config->user);
+	free(config->password);
+}
+
+/* Tells this weir from every other one on the same servers. */
+static void choose_name(struct topology *topology)
+{
+	uint64_t id = 0;
+
+	if (getrandom(&id, sizeof(id), 0) != (ssize_t)sizeof(id))
+		log_fatal("no random bytes: %m");
+	snprintf(topology->link_name, sizeof(topology->link_name), "weir-control-%016llx", (unsigned long long)id);
+	srandom((unsigned)id);
+}
+
+static void allocate(struct topology *topology)
+{
+	size_t count = topology->node_count;
+
+	topology->nodes = memory_zeroed(count, sizeof(*topology->nodes));
+	topology->standings = memory_zeroed(count, sizeof(*topology->standings));
+	topology->confirm_wanted = memory_zeroed(count, sizeof(*topology->confirm_wanted));
+	topology->confirm_since_ns = memory_zeroed(count, sizeof(*topology->confirm_since_ns));
+	topology->plan_nodes = memory_zeroed(count, sizeof(*topology->plan_nodes));
+	topology->plan.steps = memory_zeroed(count, sizeof(*topology->plan.steps));
+	topology->node_views = memory_zeroed(count, sizeof(*topology->node_views));
+}
+
+static void start_watchers(struct topology *topology)
+{
+	double every = (double)round_interval_ms(&topology->config) / 1e3;
+
+	ev_timer_init(&topology->tick, on_tick, every, every);
+	ev_timer_init(&topology->refresh, on_refresh, 0.0, 0.0);
+	ev_prepare_init(&topology->settle, on_settle);
+	topology->tick.data = topology->refresh.data = topology->settle.data = topology;
+	ev_timer_start(topology->loop, &topology->tick);
+	ev_prepare_start(topology->loop, &topology->settle);
+}
+
+struct topology *topology_start(struct ev_loop *loop, const struct topology_config *config,
+				const struct topology_events *events)
+{
+	struct topology *topology = memory_zeroed(1, sizeof(*topology));
+	struct node_events node_events = {on_role, on_info, on_change, topology};
+
+	topology->loop = loop;
+	topology->events = *events;
+	topology->node_count = config->node_count;
+	copy_config(&topology->config, config);
+	choose_name(topology);
+	allocate(topology);
+	for (size_t i = 0; i < topology->node_count; i++) {
+		topology->standings[i].lag_ms = -1.0;
+		topology->standings[i].lag_bytes = INFO_UNKNOWN;
+		node_init(&topology->nodes[i], loop, (uint32_t)i, &topology->config, topology->link_name, &node_events);
+	}
+	start_watchers(topology);
+	settle(topology);
+	for (size_t i = 0; i < topology->node_count; i++)
+		node_connect(&topology->nodes[i]);
+	return topology;
+}
+
+void topology_stop(struct topology **topology)
+{
+	struct topology *gone = *topology;
+
+	*topology = NULL;
+	if (gone == NULL)
+		return;
+	ev_timer_stop(gone->loop, &gone->tick);
+	ev_timer_stop(gone->loop, &gone->refresh);
+	ev_prepare_stop(gone->loop, &gone->settle);
+	for (size_t i = 0; i < gone->node_count; i++)
+		node_fini(&gone->nodes[i]);
+	snapshot_release(&gone->snapshot);
+	free(gone->nodes);
+	free(gone->standings);
+	free(gone->confirm_wanted);
+	free(gone->confirm_since_ns);
+	free(gone->plan_nodes);
+	free(gone->plan.steps);
+	free(gone->node_views);
+	free_config(&gone->config);
+	free(gone);
+}

@@ -1,0 +1,198 @@
+/* What admin shows, gathered at the moment it asks. */
+#include <string.h>
+
+#include "clock.h"
+#include "group.h"
+
+const char *topology_state_name(enum topology_state state)
+{
+	static const char *const names[] = {
+		[TOPOLOGY_OK] = "ok",
+		[TOPOLOGY_DEGRADED] = "degraded",
+		[TOPOLOGY_NO_MASTER] = "no_master",
+	};
+
+	return names[state];
+}
+
+static const char *or_null(const char *text)
+{
+	return text[0] == '\0' ? NULL : text;
+}
+
+/* The master's own line about this replica: found by the port it listens on,
+ * and by the host where several share a port. */
+static const struct info_slave *slave_line(const struct info *master, const struct node *node)
+{
+	const struct info_slave *found = NULL;
+
+	for (size_t i = 0; i < master->slave_count; i++) {
+		const struct info_slave *slave = &master->slaves[i];
+
+		if (slave->port != node->config->port && slave->port != node->told_port)
+			continue;
+		if (address_has_host(&node->address, slave->host) || strcmp(slave->host, node->told_host) == 0)
+			return slave;
+		if (found == NULL)
+			found = slave;
+	}
+	return found;
+}
+
+/* An age measured a while ago has grown since, unless newer answers say no. */
+static double lag_now(const struct topology *topology, const struct node *node)
+{
+	const struct standing *standing = &topology->standings[node->id];
+	int64_t since_ns = clock_now_ns() - node->role_answered_ns;
+
+	if (standing->lag_ms < 0 || since_ns < 3 * topology->config.interval_ms * NS_PER_MS)
+		return standing->lag_ms;
+	return standing->lag_ms + (double)since_ns / 1e6;
+}
+
+static void show_links(const struct node *node, struct topology_node_view *view)
+{
+	const struct info *info = &node->info;
+
+	view->role = server_role_name(info->role);
+	view->read_only = TOPOLOGY_UNKNOWN;
+	view->sync_in_progress = TOPOLOGY_UNKNOWN;
+	if (info->role != SERVER_ROLE_SLAVE)
+		return;
+	view->master_address = or_null(node->master_text);
+	view->link = info->link_up == INFO_UNKNOWN ? NULL : info->link_up ? "up" : "down";
+	view->link_state = node->positioned && node->role.role == SERVER_ROLE_SLAVE ? node->role.state : NULL;
+	view->sync_in_progress = (int)info->sync_in_progress;
+	view->read_only = (int)info->read_only;
+	view->received_offset = info->received_offset;
+	view->last_io_seconds = info->last_io_seconds;
+	view->priority = info->priority;
+}
+
+static void show_history(const struct info *info, struct topology_node_view *view)
+{
+	view->run_id = or_null(info->run_id);
+	view->replid = or_null(info->replid);
+	view->replid2 = or_null(info->replid2);
+	view->second_replid_offset = info->second_offset;
+	view->redis_version = or_null(info->redis_version);
+	view->keys = info->keys;
+	view->connected_replicas = info->connected_slaves;
+	view->backlog_active = (int)info->backlog_active;
+	view->backlog_size = info->backlog_size;
+	view->backlog_first_byte_offset = info->backlog_first;
+	view->backlog_histlen = info->backlog_length;
+	view->loading = (int)info->loading;
+}
+
+static void show_offsets(const struct topology *topology, const struct node *node, struct topology_node_view *view)
+{
+	bool by_role = node->positioned && node->role.offset >= 0;
+	const struct standing *standing = &topology->standings[node->id];
+
+	view->offset = by_role ? node->role.offset : info_position(&node->info);
+	view->lag_bytes = view->is_master ? 0 : standing->lag_bytes;
+	view->lag_ms = view->is_master ? 0.0 : lag_now(topology, node);
+}
+
+static void show_by_master(const struct topology *topology, const struct node *node, struct topology_node_view *view)
+{
+	static const char *const words[] = {"full", "partial"};
+	const struct node *master;
+	const struct info_slave *line;
+	int partial;
+
+	if (!topology->master_usable || view->is_master)
+		return;
+	master = &topology->nodes[topology->plan.master];
+	line = slave_line(&master->info, node);
+	partial = plan_partial_resync(&node->info, &master->info);
+	view->resync_if_reconnected = partial == INFO_UNKNOWN ? NULL : words[partial];
+	if (line == NULL)
+		return;
+	view->ack_lag_seconds = line->lag;
+	view->ack_offset = line->offset;
+}
+
+/* Everything unknown. */
+static void clear(struct topology_node_view *view)
+{
+	*view = (struct topology_node_view){
+		.sync_in_progress = TOPOLOGY_UNKNOWN,
+		.loading = TOPOLOGY_UNKNOWN,
+		.read_only = TOPOLOGY_UNKNOWN,
+		.offset = TOPOLOGY_UNKNOWN,
+		.received_offset = TOPOLOGY_UNKNOWN,
+		.lag_bytes = TOPOLOGY_UNKNOWN,
+		.lag_ms = -1.0,
+		.ack_lag_seconds = TOPOLOGY_UNKNOWN,
+		.ack_offset = TOPOLOGY_UNKNOWN,
+		.last_io_seconds = TOPOLOGY_UNKNOWN,
+		.priority = TOPOLOGY_UNKNOWN,
+		.second_replid_offset = TOPOLOGY_UNKNOWN,
+		.keys = TOPOLOGY_UNKNOWN,
+		.connected_replicas = TOPOLOGY_UNKNOWN,
+		.backlog_active = TOPOLOGY_UNKNOWN,
+		.backlog_size = TOPOLOGY_UNKNOWN,
+		.backlog_first_byte_offset = TOPOLOGY_UNKNOWN,
+		.backlog_histlen = TOPOLOGY_UNKNOWN,
+	};
+}
+
+static void show_node(const struct topology *topology, const struct node *node, struct topology_node_view *view)
+{
+	const struct standing *standing = &topology->standings[node->id];
+
+	clear(view);
+	view->id = node->id;
+	view->name = node->config->name;
+	view->address = node->address_text;
+	view->weight = node->config->weight;
+	view->up = node_is_up(node);
+	view->is_master = topology->master_usable && (int)node->id == topology->plan.master;
+	view->drained = standing->drained;
+	view->readable = standing->reason == NULL;
+	view->reason = standing->reason;
+	view->wiring = or_null(topology->plan.steps[node->id].refusal);
+	view->state_changes = node->state_changes;
+	view->wirings = standing->wirings;
+	if (node->incarnation == 0)
+		return;
+	show_links(node, view);
+	show_history(&node->info, view);
+	show_offsets(topology, node, view);
+	show_by_master(topology, node, view);
+}
+
+static enum topology_state state_of(const struct topology *topology)
+{
+	if (!topology->master_usable)
+		return TOPOLOGY_NO_MASTER;
+	for (size_t i = 0; i < topology->node_count; i++)
+		if ((int)i != topology->plan.master && topology->standings[i].reason != NULL &&
+		    !topology->standings[i].drained)
+			return TOPOLOGY_DEGRADED;
+	return TOPOLOGY_OK;
+}
+
+const struct topology_view *topology_view(struct topology *topology)
+{
+	struct topology_view *view = &topology->view;
+
+	for (size_t i = 0; i < topology->node_count; i++)
+		show_node(topology, &topology->nodes[i], &topology->node_views[i]);
+	*view = (struct topology_view){
+		.state = state_of(topology),
+		.generation = topology->snapshot->generation,
+		.epoch = topology->epoch.number,
+		.no_master_reason = topology->master_usable ? NULL : topology->plan.reason,
+		.wiring_mode = topology->config.wiring == TOPOLOGY_WIRING_ENFORCE && topology->plan.observe[0] == '\0'
+				       ? "enforce"
+				       : "observe",
+		.wiring_reason = or_null(topology->plan.observe),
+		.master = topology->master_usable ? topology->plan.master : -1,
+		.node_count = topology->node_count,
+		.nodes = topology->node_views,
+	};
+	return view;
+}
