@@ -95,7 +95,7 @@ void adopt_plan(struct topology *topology)
 		.memory = remember(topology),
 		.enforce = topology->config.wiring == TOPOLOGY_WIRING_ENFORCE,
 		.accept_reset_master = topology->config.accept_reset_master,
-		.interference = topology->interference[0] != '\0' ? topology->interference : NULL,
+		.interference = topology->interference,
 	};
 
 	for (size_t i = 0; i < topology->node_count; i++)

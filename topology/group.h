@@ -59,7 +59,7 @@ struct topology {
 	struct plan_node *plan_nodes;
 	struct plan plan;
 	char accepted_run_id[RUN_ID_LENGTH + 1];
-	char interference[PLAN_TEXT_SIZE];
+	const char *interference;  /* somebody else controls the group, NULL */
 	struct epoch epoch;
 	struct wire *wire;
 	struct rivals *rivals;

@@ -45,6 +45,7 @@ struct link {
 	ev_io write_watcher;     /* active while connecting, and while output waits */
 	ev_timer timer;          /* of connecting, then of the oldest request */
 	int64_t since_ns;
+	bool authenticated;
 	redisReader *reader;
 	size_t fed;              /* bytes since the last whole reply */
 	char *output;            /* what the kernel has not taken yet */
@@ -204,6 +205,7 @@ static void on_auth(void *arg, const struct redisReply *reply, int64_t sent_ns)
 	struct link *link = arg;
 
 	(void)sent_ns;
+	link->authenticated = reply->type == REDIS_REPLY_STATUS;
 	/* A server without a password needs none; INFO will show what it allows. */
 	if (reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "without any password") == NULL)
 		lose(link, LINK_BROKEN, reply->str);
@@ -414,7 +416,7 @@ int64_t link_since_ns(const struct link *link)
 	return link == NULL ? 0 : link->since_ns;
 }
 
-size_t link_outstanding(const struct link *link)
+bool link_is_authenticated(const struct link *link)
 {
-	return link->outstanding;
+	return link != NULL && link->authenticated;
 }

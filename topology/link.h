@@ -53,8 +53,8 @@ void link_close(struct link **link);
 bool link_is_ready(const struct link *link);
 /* A moment when the connection was established already, 0 before. */
 int64_t link_since_ns(const struct link *link);
-/* Requests without a reply yet. */
-size_t link_outstanding(const struct link *link);
+/* AUTH was sent and accepted: the server has a password that is ours. */
+bool link_is_authenticated(const struct link *link);
 
 /* Sends a command; `on_reply` may be NULL if the reply is of no interest. False:
  * the link is not ready, or too much is outstanding. Errors of the socket come

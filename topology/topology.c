@@ -18,6 +18,8 @@
 #include "clock.h"
 #include "group.h"
 #include "memory.h"
+#include "rivals.h"
+#include "wire.h"
 
 enum {
 	REFRESH_GAP_MS = 5, /* at most one round in so long, however often it is asked for */
@@ -90,6 +92,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	if (asks_info)
 		topology->infos_ns = now;
 	start_round(topology, asks_info);
+	if (topology->config.wiring == TOPOLOGY_WIRING_ENFORCE)
+		rivals_look(topology->rivals, false);
 	group_touch(topology); /* ages grow by themselves */
 }
 
@@ -151,14 +155,23 @@ static void on_change(void *arg, struct node *node)
 
 /* ---- settle ---- */
 
+static void note_interference(struct topology *topology)
+{
+	const char *quarrel = wire_quarrel(topology->wire);
+
+	topology->interference = quarrel != NULL ? quarrel : rivals_found(topology->rivals);
+}
+
 static void settle(struct topology *topology)
 {
 	uint64_t epoch = topology->epoch.number;
 	bool usable = topology->master_usable;
 
 	topology->dirty = false;
+	note_interference(topology);
 	adopt_plan(topology);
 	adopt_master(topology);
+	wire_act(topology->wire);
 	if (epoch != topology->epoch.number || usable != topology->master_usable)
 		for (size_t i = 0; i < topology->node_count; i++)
 			observe_position(topology, &topology->nodes[i]);
@@ -324,6 +337,8 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 		topology->standings[i].lag_bytes = INFO_UNKNOWN;
 		node_init(&topology->nodes[i], loop, (uint32_t)i, &topology->config, topology->link_name, &node_events);
 	}
+	topology->wire = wire_create(topology);
+	topology->rivals = rivals_create(topology);
 	start_watchers(topology);
 	settle(topology);
 	for (size_t i = 0; i < topology->node_count; i++)
@@ -343,6 +358,8 @@ void topology_stop(struct topology **topology)
 	ev_prepare_stop(gone->loop, &gone->settle);
 	for (size_t i = 0; i < gone->node_count; i++)
 		node_fini(&gone->nodes[i]);
+	wire_destroy(&gone->wire);
+	rivals_destroy(&gone->rivals);
 	snapshot_release(&gone->snapshot);
 	free(gone->nodes);
 	free(gone->standings);

@@ -1,0 +1,191 @@
+/* Looks once a second (once in ten where CLIENT LIST would be long), and
+ * always right before a REPLICAOF. A master that does not let weir look cannot
+ * be told to be free of others, and counts as controlled by them. */
+#include "rivals.h"
+
+#include <ctype.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../proxy/log.h"
+#include "clock.h"
+#include "group.h"
+#include "memory.h"
+
+enum {
+	LOOK_EVERY_MS = 1000,
+	LOOK_SELDOM_MS = 10000,
+	MANY_CLIENTS = 1000,
+	CONTROL_ID_DIGITS = 16,
+};
+
+static const char control_prefix[] = "weir-control-";
+
+struct rivals {
+	struct topology *topology;
+	int64_t asked_ns;          /* 0: no question is unanswered */
+	int64_t looked_ns;         /* when the newest answered question was sent */
+	char run_id[RUN_ID_LENGTH + 1]; /* of the master that was asked */
+	char sentinel[PLAN_TEXT_SIZE];
+	char weir[PLAN_TEXT_SIZE];
+};
+
+/* ---- the other weir ---- */
+
+/* The value of `key` in one line of CLIENT LIST; its length, or -1. */
+static int line_value(const char *line, size_t length, const char *key, const char **value)
+{
+	const char *end = line + length;
+	const char *at = memmem(line, length, key, strlen(key));
+	const char *blank;
+
+	*value = NULL;
+	if (at == NULL || (at != line && at[-1] != ' '))
+		return -1;
+	*value = at + strlen(key);
+	blank = memchr(*value, ' ', (size_t)(end - *value));
+	return (int)((blank ? blank : end) - *value);
+}
+
+static bool is_control_name(const char *name, int length)
+{
+	size_t skip = sizeof(control_prefix) - 1;
+
+	if (length != (int)skip + CONTROL_ID_DIGITS || memcmp(name, control_prefix, skip) != 0)
+		return false;
+	for (int i = (int)skip; i < length; i++)
+		if (!isxdigit((unsigned char)name[i]))
+			return false;
+	return true;
+}
+
+static uint64_t line_id(const char *line, size_t length)
+{
+	const char *value;
+	int digits = line_value(line, length, "id=", &value);
+	uint64_t id = 0;
+
+	for (int i = 0; i < digits && isdigit((unsigned char)value[i]); i++)
+		id = id * 10 + (uint64_t)(value[i] - '0');
+	return id;
+}
+
+bool rivals_find_weir(const char *list, size_t length, const char *own_name, char *name, size_t size)
+{
+	uint64_t own = UINT64_MAX;
+	uint64_t first = UINT64_MAX;
+
+	while (length > 0) {
+		const char *end = memchr(list, '\n', length);
+		size_t line = end ? (size_t)(end - list) : length;
+		const char *value;
+		int value_length = line_value(list, line, "name=", &value);
+		uint64_t id = line_id(list, line);
+
+		if (value_length == (int)strlen(own_name) && memcmp(value, own_name, strlen(own_name)) == 0) {
+			own = id < own ? id : own;
+		} else if (is_control_name(value, value_length) && id < first) {
+			first = id;
+			snprintf(name, size, "%.*s", value_length, value);
+		}
+		length -= line + (end != NULL);
+		list += line + (end != NULL);
+	}
+	return first != UINT64_MAX && first < own;
+}
+
+static void on_clients(void *arg, const struct redisReply *reply, int64_t sent_ns)
+{
+	struct rivals *rivals = arg;
+	char name[sizeof(control_prefix) + CONTROL_ID_DIGITS];
+
+	rivals->weir[0] = '\0';
+	if (reply->type != REDIS_REPLY_STRING)
+		snprintf(rivals->weir, sizeof(rivals->weir), "CLIENT LIST cannot be had from the master: %.100s",
+			 reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply");
+	else if (rivals_find_weir(reply->str, (size_t)reply->len, rivals->topology->link_name, name, sizeof(name)))
+		snprintf(rivals->weir, sizeof(rivals->weir), "another weir (%s) controls the master", name);
+	rivals->asked_ns = 0;
+	rivals->looked_ns = sent_ns;
+	group_touch(rivals->topology);
+}
+
+/* ---- the Sentinel ---- */
+
+static void on_subscribers(void *arg, const struct redisReply *reply, int64_t sent_ns)
+{
+	struct rivals *rivals = arg;
+
+	(void)sent_ns;
+	rivals->sentinel[0] = '\0';
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 ||
+	    reply->element[1]->type != REDIS_REPLY_INTEGER)
+		snprintf(rivals->sentinel, sizeof(rivals->sentinel), "PUBSUB cannot be had from the master: %.100s",
+			 reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply");
+	else if (reply->element[1]->integer > 0)
+		snprintf(rivals->sentinel, sizeof(rivals->sentinel), "a Sentinel watches the master");
+}
+
+/* ---- looking ---- */
+
+static bool is_time(const struct rivals *rivals, const struct node *master, int64_t now_ns)
+{
+	int64_t every_ms = master->info.connected_clients > MANY_CLIENTS ? LOOK_SELDOM_MS : LOOK_EVERY_MS;
+
+	return now_ns - rivals->looked_ns >= every_ms * NS_PER_MS || strcmp(rivals->run_id, master->info.run_id) != 0;
+}
+
+/* A question whose link was lost has no answer. */
+static bool is_waiting(const struct rivals *rivals, int64_t now_ns)
+{
+	return rivals->asked_ns != 0 &&
+	       now_ns - rivals->asked_ns < 2 * rivals->topology->config.timeout_ms * NS_PER_MS;
+}
+
+void rivals_look(struct rivals *rivals, bool now)
+{
+	static const char *const subscribers[] = {"PUBSUB", "NUMSUB", "__sentinel__:hello"};
+	static const char *const clients[] = {"CLIENT", "LIST"};
+	struct node *master = group_master(rivals->topology);
+	int64_t now_ns = clock_now_ns();
+
+	if (master == NULL || !link_is_ready(master->link) || is_waiting(rivals, now_ns) ||
+	    (!now && !is_time(rivals, master, now_ns)))
+		return;
+	if (strcmp(rivals->run_id, master->info.run_id) != 0)
+		rivals->looked_ns = 0;
+	memcpy(rivals->run_id, master->info.run_id, sizeof(rivals->run_id));
+	if (link_request(master->link, on_subscribers, rivals, 3, subscribers) &&
+	    link_request(master->link, on_clients, rivals, 2, clients))
+		rivals->asked_ns = now_ns;
+}
+
+bool rivals_looked_since(const struct rivals *rivals, int64_t since_ns)
+{
+	const struct node *master = group_master(rivals->topology);
+
+	return master != NULL && rivals->looked_ns >= since_ns && strcmp(rivals->run_id, master->info.run_id) == 0;
+}
+
+const char *rivals_found(const struct rivals *rivals)
+{
+	if (rivals->sentinel[0] != '\0')
+		return rivals->sentinel;
+	return rivals->weir[0] != '\0' ? rivals->weir : NULL;
+}
+
+struct rivals *rivals_create(struct topology *topology)
+{
+	struct rivals *rivals = memory_zeroed(1, sizeof(*rivals));
+
+	rivals->topology = topology;
+	return rivals;
+}
+
+void rivals_destroy(struct rivals **rivals)
+{
+	free(*rivals);
+	*rivals = NULL;
+}

@@ -1,0 +1,20 @@
+#ifndef WEIR_TOPOLOGY_WIRE_H
+#define WEIR_TOPOLOGY_WIRE_H
+
+/* Acts on the plan: REPLICAOF and what goes with it, one action at a time per
+ * node. Control thread only. */
+
+struct topology;
+struct wire;
+
+struct wire *wire_create(struct topology *topology);
+/* After the nodes' links are closed. */
+void wire_destroy(struct wire **wire);
+
+/* Takes topology->plan one step further; called whenever a plan was made. */
+void wire_act(struct wire *wire);
+/* A node's wiring was undone by somebody else twice within a minute: a
+ * sentence, NULL otherwise. It lapses after ten minutes. */
+const char *wire_quarrel(struct wire *wire);
+
+#endif
