@@ -59,11 +59,13 @@ struct command {
 	uint8_t class;          /* enum command_class */
 	uint8_t special;        /* enum command_special */
 	bool known;             /* false: neither learned nor special */
-	bool learned;           /* the server listed it */
+	bool learned;           /* the server listed it, or the container that has it */
+	bool container;         /* has subcommands: argument 1 selects one */
 	int16_t first_key;      /* position of the first key, 0 none */
 	int16_t last_key;       /* negative counts from the end */
 	int16_t key_step;
 	uint16_t index;         /* 0 .. command_table_count()-1; 0 is "unknown" */
+	uint16_t parent;        /* a subcommand: index of its container; else 0 */
 	const char *refusal;    /* class COMMAND_REFUSED: why, in one sentence; else NULL */
 };
 
@@ -75,7 +77,8 @@ struct command_table *command_table_builtin(void);
 
 /* Built from the bytes of a whole COMMAND reply (RESP2 or RESP3, redis 6.2 to
  * 8, Valkey). NULL with *error set (static text) when it is not such a reply.
- * module_reads: blank-separated module commands that may be read on replicas.
+ * module_reads: blank-separated module commands that may be read on replicas,
+ * if the server flags them readonly; NULL or "" for none.
  * scan_on_replica is not offered here: cursors stay on the master. */
 struct command_table *command_table_learn(const char *reply, size_t length, const char *module_reads,
 					  const char **error);
@@ -84,21 +87,37 @@ struct command_table *command_table_acquire(struct command_table *table);
 /* Takes the reference away and sets the caller's pointer to NULL. */
 void command_table_release(struct command_table **table);
 
-/* Never NULL: an unknown name gives a command with known == false and class
- * COMMAND_WRITE. Case-insensitive. `sub` (argument 1, or an empty slice)
- * selects a subcommand where the command has any, else it is ignored. */
+/* All three: never NULL, case-insensitive, no allocation, no lock. An unknown
+ * name gives a command with known == false and class COMMAND_WRITE.
+ *
+ * The hot path looks up argument 0 and decodes argument 1 only for the few
+ * commands that have subcommands:
+ *
+ *	command = command_find_name(table, request.name);
+ *	if (command->container && request.argc > 1)
+ *		command = command_find_sub(table, command, argument 1); */
+const struct command *command_find_name(const struct command_table *table, struct slice name);
+/* The subcommand; the container itself when it has none of that name. */
+const struct command *command_find_sub(const struct command_table *table, const struct command *container,
+				       struct slice sub);
+/* Both steps. `sub` may be empty, and is ignored where there are no subcommands. */
 const struct command *command_find(const struct command_table *table, struct slice name, struct slice sub);
-
-/* True when the command has subcommands, so that command_find() needs `sub`.
- * (Lets the caller skip decoding argument 1 for all others.) */
-const struct command *command_find_name(const struct command_table *table, struct slice name, bool *has_sub);
 
 size_t command_table_count(const struct command_table *table);
 const struct command *command_table_at(const struct command_table *table, size_t index);
 
-/* Does this BLOCKING-class request block (XREAD and XREADGROUP only with
- * BLOCK, the others always)? `request` is a whole canonical multibulk. */
+/* Does this BLOCKING-class request block (XREAD and XREADGROUP only with the
+ * option BLOCK, the others always)? `request` is a whole canonical multibulk. */
 bool command_blocks(const struct command *command, const char *request);
+
+/* The class of one request: that of its command, except that a BLOCKING one
+ * which does not block is a READ (XREAD) or a WRITE (XREADGROUP). */
+static inline enum command_class command_class_of(const struct command *command, const char *request)
+{
+	if (command->class != COMMAND_BLOCKING || command_blocks(command, request))
+		return (enum command_class)command->class;
+	return command->flags & COMMAND_FLAG_READONLY ? COMMAND_READ : COMMAND_WRITE;
+}
 
 /* "read", "write", ... for metrics and ROUTE. */
 const char *command_class_name(enum command_class class);

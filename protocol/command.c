@@ -1,0 +1,261 @@
+#include "command_table.h"
+
+#include "alloc.h"
+#include "resp.h"
+
+/* Lookup in a finished command table: one hash over the case-folded name, read
+ * in words of eight bytes. Nothing here changes after command_table_create(),
+ * but the reference count. */
+
+/* ---- names ---- */
+
+static uint64_t load64(const char *at)
+{
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+static uint64_t load32(const char *at)
+{
+	uint32_t word;
+
+	memcpy(&word, at, sizeof(word));
+	return word;
+}
+
+/* A to Z become a to z in all eight bytes at once. */
+static uint64_t folded(uint64_t word)
+{
+	uint64_t low = word & 0x7f7f7f7f7f7f7f7f;
+	uint64_t from_a = low + 0x3f3f3f3f3f3f3f3f;  /* 0x80 - 'A' */
+	uint64_t beyond_z = low + 0x2525252525252525; /* 0x7f - 'Z' */
+
+	return word | (((from_a & ~beyond_z & ~word) & 0x8080808080808080) >> 2);
+}
+
+/* A name of 1 to 8 bytes as one word. For a given length no two names share
+ * one, and no byte outside of the name is read. */
+static uint64_t short_word(const char *name, size_t length)
+{
+	if (length >= 4)
+		return folded(load32(name) | load32(name + length - 4) << 32);
+	return folded((uint64_t)(unsigned char)name[0] | (uint64_t)(unsigned char)name[length / 2] << 8 |
+		      (uint64_t)(unsigned char)name[length - 1] << 16);
+}
+
+static uint64_t mixed(uint64_t hash, uint64_t word)
+{
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 32;
+}
+
+static uint32_t name_hash(struct slice name, uint16_t parent)
+{
+	uint64_t hash = mixed(name.length, parent);
+	size_t at = 0;
+
+	if (name.length <= 8)
+		return (uint32_t)mixed(hash, short_word(name.bytes, name.length));
+	for (; at + 8 < name.length; at += 8)
+		hash = mixed(hash, folded(load64(name.bytes + at)));
+	return (uint32_t)mixed(hash, folded(load64(name.bytes + name.length - 8)));
+}
+
+/* Both of the same length, at least 1. */
+static bool same_name(const char *a, const char *b, size_t length)
+{
+	size_t at = 0;
+
+	if (length <= 8)
+		return short_word(a, length) == short_word(b, length);
+	for (; at + 8 < length; at += 8)
+		if (folded(load64(a + at)) != folded(load64(b + at)))
+			return false;
+	return folded(load64(a + length - 8)) == folded(load64(b + length - 8));
+}
+
+struct slice command_own_name(const struct command_table *table, const struct command *command)
+{
+	size_t skip = command->parent ? table->commands[command->parent].name_length + 1u : 0;
+
+	return (struct slice){ command->name + skip, command->name_length - skip };
+}
+
+/* ---- lookup ---- */
+
+/* The slot that holds the name, or the free one where it would have to be. */
+static struct command_slot *find_slot(const struct command_table *table, struct slice name, uint16_t parent)
+{
+	uint32_t hash = name_hash(name, parent);
+
+	for (uint32_t at = hash;; at++) {
+		struct command_slot *slot = &table->slots[at & table->slot_mask];
+
+		if (slot->length == 0)
+			return slot;
+		if (slot->hash == hash && slot->length == name.length && slot->parent == parent &&
+		    same_name(command_own_name(table, &table->commands[slot->index]).bytes, name.bytes, name.length))
+			return slot;
+	}
+}
+
+const struct command *command_find_name(const struct command_table *table, struct slice name)
+{
+	if (name.length == 0)
+		return &table->commands[0];
+	return &table->commands[find_slot(table, name, 0)->index]; /* a free slot's index is 0 */
+}
+
+const struct command *command_find_sub(const struct command_table *table, const struct command *container,
+				       struct slice sub)
+{
+	uint16_t index;
+
+	if (!container->container || sub.length == 0)
+		return container;
+	index = find_slot(table, sub, container->index)->index;
+	return index ? &table->commands[index] : container;
+}
+
+const struct command *command_find(const struct command_table *table, struct slice name, struct slice sub)
+{
+	return command_find_sub(table, command_find_name(table, name), sub);
+}
+
+size_t command_table_count(const struct command_table *table)
+{
+	return table->count;
+}
+
+const struct command *command_table_at(const struct command_table *table, size_t index)
+{
+	return &table->commands[index < table->count ? index : 0];
+}
+
+/* ---- life ---- */
+
+static void fill_slot(struct command_table *table, const struct command *command)
+{
+	struct slice name = command_own_name(table, command);
+	struct command_slot *slot = find_slot(table, name, command->parent);
+
+	if (slot->length > 0)
+		return;
+	*slot = (struct command_slot){
+		.hash = name_hash(name, command->parent),
+		.length = (uint16_t)name.length,
+		.parent = command->parent,
+		.index = command->index,
+	};
+}
+
+struct command_table *command_table_create(struct command *commands, size_t count)
+{
+	struct command_table *table = alloc_zeroed(1, sizeof(*table));
+	uint32_t slots = 64;
+
+	while (slots < 2 * count)
+		slots *= 2;
+	atomic_init(&table->references, 1);
+	table->slot_mask = slots - 1;
+	table->slots = alloc_zeroed(slots, sizeof(*table->slots));
+	table->commands = commands;
+	table->count = count;
+	for (size_t i = 1; i < count; i++)
+		fill_slot(table, &commands[i]);
+	return table;
+}
+
+struct command_table *command_table_acquire(struct command_table *table)
+{
+	atomic_fetch_add_explicit(&table->references, 1, memory_order_relaxed);
+	return table;
+}
+
+static void destroy(struct command_table *table)
+{
+	for (size_t i = 0; i < table->count; i++)
+		free((char *)table->commands[i].name);
+	free(table->commands);
+	free(table->slots);
+	free(table);
+}
+
+void command_table_release(struct command_table **owned)
+{
+	struct command_table *table = *owned;
+
+	*owned = NULL;
+	if (table != NULL && atomic_fetch_sub_explicit(&table->references, 1, memory_order_acq_rel) == 1)
+		destroy(table);
+}
+
+/* ---- requests ---- */
+
+/* The options that may stand before STREAMS, and how many arguments each has. */
+static const struct {
+	const char *word;
+	int arguments;
+} stream_options[] = {
+	{ "BLOCK", 1 },
+	{ "COUNT", 1 },
+	{ "GROUP", 2 },
+	{ "NOACK", 0 },
+};
+
+static int stream_option_arguments(struct slice word)
+{
+	for (size_t i = 0; i < sizeof(stream_options) / sizeof(stream_options[0]); i++)
+		if (slice_is(word, stream_options[i].word))
+			return stream_options[i].arguments;
+	return -1;
+}
+
+/* An argument of an option may itself read "BLOCK" or "STREAMS". */
+static bool has_block_option(const char *request)
+{
+	struct resp_args args;
+	struct slice word;
+	int skip = 1; /* the command's name */
+
+	resp_args_begin(&args, request);
+	while (resp_args_next(&args, &word)) {
+		if (skip > 0) {
+			skip--;
+			continue;
+		}
+		if (slice_is(word, "BLOCK"))
+			return true;
+		skip = stream_option_arguments(word);
+		if (skip < 0)
+			return false; /* STREAMS, or a syntax error: it does not block */
+	}
+	return false;
+}
+
+bool command_blocks(const struct command *command, const char *request)
+{
+	if (command->special == SPECIAL_XREAD || command->special == SPECIAL_XREADGROUP)
+		return has_block_option(request);
+	return command->class == COMMAND_BLOCKING;
+}
+
+const char *command_class_name(enum command_class class)
+{
+	static const char *const names[COMMAND_CLASS_COUNT] = {
+		[COMMAND_WRITE] = "write",
+		[COMMAND_READ] = "read",
+		[COMMAND_MASTER_READ] = "master_read",
+		[COMMAND_SCRIPT] = "script",
+		[COMMAND_TRANSACTION] = "transaction",
+		[COMMAND_BLOCKING] = "blocking",
+		[COMMAND_PRIVATE] = "private",
+		[COMMAND_STREAM] = "stream",
+		[COMMAND_LOCAL] = "local",
+		[COMMAND_REFUSED] = "refused",
+	};
+
+	return (unsigned)class < COMMAND_CLASS_COUNT ? names[class] : "unknown";
+}
