@@ -1,0 +1,458 @@
+/* proxy.ini, read as a whole or not at all.
+ *
+ *     file --next_line()--> inih --take_value()--> key table --> struct config
+ *
+ * inih tells keys from values; what it would let pass in silence is refused
+ * before it sees the line: over-long lines (it cuts them), control bytes (NUL
+ * ends its line), leading blanks (it takes them for a continuation), unknown
+ * and unfinished sections (the keys behind them would land in the section
+ * before), "key: value". It is always given one whole line at a time, so the
+ * line that was read last is the one a complaint is about, and none of its
+ * build options matters.
+ *
+ * Invariant: the first complaint ends the reading, and with a complaint there
+ * is no config. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../protocol/alloc.h"
+#include "config_keys.h"
+#include "config_values.h"
+
+enum {
+	FILE_MAX_BYTES = 1 << 20,
+	LINE_MAX_BYTES = 190,     /* inih cuts at 197 or less, depending on its build */
+	PASSWORD_MAX_BYTES = 512,
+	COMMENT_COLUMN = 33,      /* where config_print() begins a comment */
+};
+
+struct loader {
+	const char *path;
+	const char *at;                    /* the rest of the file */
+	const char *end;
+	unsigned line;                     /* number of the line read last, 1 is the first; 0: none */
+	unsigned lines[CONFIG_KEY_COUNT];  /* where each key stood last, 0: nowhere */
+	struct config *config;
+	char *error;                       /* the first complaint; NULL while all is well */
+};
+
+/* ---- complaints ---- */
+
+/* "file:line: [section] key: text", without what is unknown. Keeps the first
+ * complaint only; always false. */
+static bool complain(struct loader *loader, unsigned line, const char *section, const char *key, const char *format, ...)
+	__attribute__((format(printf, 5, 6)));
+
+static bool complain(struct loader *loader, unsigned line, const char *section, const char *key, const char *format, ...)
+{
+	size_t length = 0;
+	FILE *out;
+	va_list args;
+
+	if (loader->error != NULL)
+		return false;
+	out = alloc_checked(open_memstream(&loader->error, &length));
+	fprintf(out, "%s:", loader->path);
+	if (line > 0)
+		fprintf(out, "%u:", line);
+	if (section[0] != '\0')
+		fprintf(out, " [%s]", section);
+	if (key[0] != '\0')
+		fprintf(out, " %s:", key);
+	else if (section[0] != '\0')
+		fputc(':', out);
+	fputc(' ', out);
+	va_start(args, format);
+	vfprintf(out, format, args);
+	va_end(args);
+	fclose(out);
+	return false;
+}
+
+static bool complain_about(struct loader *loader, enum config_key_id id, const char *text)
+{
+	const struct config_key *key = &config_keys[id];
+
+	return complain(loader, loader->lines[id], key->section, key->name, "%s", text);
+}
+
+/* ---- files ---- */
+
+/* `size` bytes or what there is of them. */
+static char *read_bytes(int fd, size_t size, size_t *length, struct config_problem *problem)
+{
+	char *bytes = alloc_zeroed(size + 1, 1);
+
+	*length = 0;
+	while (*length < size) {
+		ssize_t count = read(fd, bytes + *length, size - *length);
+
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0) {
+			config_refuse(problem, "cannot be read: %s", strerror(errno));
+			free(bytes);
+			return NULL;
+		}
+		if (count == 0)
+			break;
+		*length += (size_t)count;
+	}
+	return bytes;
+}
+
+static char *read_open_file(int fd, size_t max, size_t *length, mode_t *mode, struct config_problem *problem)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+		config_refuse(problem, "is not a regular file");
+		return NULL;
+	}
+	if ((uintmax_t)status.st_size > max) {
+		config_refuse(problem, "is longer than %zu bytes", max);
+		return NULL;
+	}
+	*mode = status.st_mode;
+	return read_bytes(fd, (size_t)status.st_size, length, problem);
+}
+
+/* The whole regular file with a NUL behind it, at most `max` bytes; the caller
+ * frees it. NULL with *problem set. */
+static char *read_file(const char *path, size_t max, size_t *length, mode_t *mode, struct config_problem *problem)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a fifo must not keep us waiting */
+	char *bytes;
+
+	if (fd < 0) {
+		config_refuse(problem, "cannot be opened: %s", strerror(errno));
+		return NULL;
+	}
+	bytes = read_open_file(fd, max, length, mode, problem);
+	close(fd);
+	return bytes;
+}
+
+/* ---- lines ---- */
+
+static bool check_bytes(struct loader *loader, const char *line, size_t length)
+{
+	if (length > LINE_MAX_BYTES)
+		return complain(loader, loader->line, "", "", "expected at most %d bytes in a line, got %zu",
+				LINE_MAX_BYTES, length);
+	for (size_t i = 0; i < length; i++)
+		if (((unsigned char)line[i] < ' ' && line[i] != '\t') || line[i] == 0x7f)
+			return complain(loader, loader->line, "", "", "control character 0x%02x in column %zu",
+					(unsigned char)line[i], i + 1);
+	return true;
+}
+
+/* "[section]", and nothing but a comment behind it. */
+static bool check_section(struct loader *loader, char *line)
+{
+	char *end = strchr(line, ']');
+	const char *rest = end == NULL ? "" : end + 1 + strspn(end + 1, " \t");
+	const char *name = line + 1;
+
+	if (end == NULL || (*rest != '\0' && *rest != ';' && *rest != '#'))
+		return complain(loader, loader->line, "", "", "expected [section], got \"%s\"", line);
+	*end = '\0';
+	if (!config_section_known(name))
+		return complain(loader, loader->line, name, "", "unknown section; did you mean [%s]?",
+				config_section_nearest(name));
+	*end = ']';
+	return true;
+}
+
+static bool check_line(struct loader *loader, char *line)
+{
+	const char *first = line + strspn(line, " \t");
+	const char *separator = strpbrk(line, "=:");
+
+	if (*first == '\0' || *first == ';' || *first == '#')
+		return true;
+	if (first != line)
+		return complain(loader, loader->line, "", "", "expected no blank at the beginning of the line");
+	if (*line == '[')
+		return check_section(loader, line);
+	if (separator == NULL || separator == line || *separator != '=')
+		return complain(loader, loader->line, "", "", "expected key = value, got \"%s\"", line);
+	return true;
+}
+
+/* An ini_reader: the next line with its line feed, NULL at the end of the file
+ * or after a complaint. */
+static char *next_line(char *line, int room, void *arg)
+{
+	struct loader *loader = arg;
+	const char *begin = loader->at, *feed;
+	size_t length;
+
+	if (begin == loader->end || loader->error != NULL)
+		return NULL;
+	feed = memchr(begin, '\n', (size_t)(loader->end - begin));
+	length = (size_t)((feed == NULL ? loader->end : feed) - begin);
+	loader->at = feed == NULL ? loader->end : feed + 1;
+	loader->line++;
+	if (length > 0 && begin[length - 1] == '\r')
+		length--;
+	if (!check_bytes(loader, begin, length))
+		return NULL;
+	if (length + 2 > (size_t)room) { /* an inih built for even shorter lines */
+		complain(loader, loader->line, "", "", "expected at most %d bytes in a line, got %zu", room - 2, length);
+		return NULL;
+	}
+	memcpy(line, begin, length);
+	line[length] = '\0';
+	if (!check_line(loader, line))
+		return NULL;
+	memcpy(line + length, "\n", 2);
+	return line;
+}
+
+/* ---- keys and values ---- */
+
+static bool refuse_unknown(struct loader *loader, const char *section, const char *name)
+{
+	const struct config_key *nearest = config_key_nearest(section, name);
+
+	return complain(loader, loader->line, section, name, "unknown key; did you mean [%s] %s?", nearest->section,
+			nearest->name);
+}
+
+/* An ini_handler: one key with its value. */
+static int take_value(void *arg, const char *section, const char *name, const char *value)
+{
+	struct loader *loader = arg;
+	const struct config_key *key = config_key_find(section, name);
+	struct config_problem problem;
+	unsigned *line;
+
+	if (section[0] == '\0')
+		return complain(loader, loader->line, "", name, "expected a [section] in front of the first key");
+	if (key == NULL)
+		return refuse_unknown(loader, section, name);
+	line = &loader->lines[key - config_keys];
+	if (*line != 0 && !key->repeatable)
+		return complain(loader, loader->line, section, name, "stands a second time, first in line %u", *line);
+	*line = loader->line;
+	return key->type->parse(key, value, loader->config, &problem) ||
+	       complain(loader, loader->line, section, name, "%s", problem.text);
+}
+
+static bool read_lines(struct loader *loader)
+{
+	int bad_line = ini_parse_stream(next_line, loader, take_value, loader);
+
+	if (bad_line != 0)
+		complain(loader, loader->line, "", "", "expected key = value or [section]");
+	return loader->error == NULL;
+}
+
+static bool apply_defaults(struct loader *loader)
+{
+	struct config_problem problem;
+
+	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (loader->lines[i] == 0 && key->default_value != NULL &&
+		    !key->type->parse(key, key->default_value, loader->config, &problem))
+			return complain_about(loader, (enum config_key_id)i, problem.text);
+	}
+	return true;
+}
+
+/* ---- what one line alone cannot tell ---- */
+
+static bool check_listeners(struct loader *loader)
+{
+	const struct config *config = loader->config;
+
+	return config->listen.count > 0 || config->listen_replica.count > 0 ||
+	       complain_about(loader, CONFIG_KEY_LISTEN, "expected at least one address here or in listen_replica");
+}
+
+static bool is_node(const struct topology_config *topology, const struct config_address *address)
+{
+	for (size_t i = 0; i < topology->node_count && address->host != NULL; i++)
+		if (topology->nodes[i].port == address->port && config_same_host(topology->nodes[i].host, address->host))
+			return true;
+	return false;
+}
+
+/* weir in front of itself would answer its own requests for ever. */
+static bool check_no_loop(struct loader *loader, enum config_key_id id)
+{
+	const struct config_listeners *listeners = config_value(&config_keys[id], loader->config);
+	struct config_problem problem;
+
+	for (size_t i = 0; i < listeners->count; i++) {
+		if (!is_node(&loader->config->topology, &listeners->addresses[i]))
+			continue;
+		config_refuse(&problem, "%s is the address of a server in [replication]", listeners->addresses[i].text);
+		return complain_about(loader, id, problem.text);
+	}
+	return true;
+}
+
+static bool is_replica_name(const struct topology_config *topology, const char *name)
+{
+	for (size_t i = 1; i < topology->node_count; i++)
+		if (strcmp(topology->nodes[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static bool check_overwrite(struct loader *loader)
+{
+	const struct topology_config *topology = &loader->config->topology;
+	struct config_problem problem;
+
+	for (size_t i = 0; i < topology->allow_overwrite_count; i++) {
+		if (is_replica_name(topology, topology->allow_overwrite[i]))
+			continue;
+		config_refuse(&problem, "expected names of replicas, but none has the name \"%s\"",
+			      topology->allow_overwrite[i]);
+		return complain_about(loader, CONFIG_KEY_ALLOW_OVERWRITE, problem.text);
+	}
+	return true;
+}
+
+/* The one line of a password file, without its line end. */
+static bool parse_password(char *bytes, size_t length, struct config_problem *problem)
+{
+	if (length > 0 && bytes[length - 1] == '\n')
+		bytes[--length] = '\0';
+	if (length > 0 && bytes[length - 1] == '\r')
+		bytes[--length] = '\0';
+	if (length == 0 || memchr(bytes, '\n', length) != NULL || memchr(bytes, '\0', length) != NULL)
+		return config_refuse(problem, "expected one line with the password in it");
+	return true;
+}
+
+static bool read_password(const char *path, char **password, struct config_problem *problem)
+{
+	size_t length;
+	mode_t mode;
+	char *bytes = read_file(path, PASSWORD_MAX_BYTES, &length, &mode, problem);
+
+	if (bytes == NULL)
+		return false;
+	if ((mode & (S_IROTH | S_IWOTH)) != 0)
+		config_refuse(problem, "is open to every user of this machine (mode %04o); make it 0600", mode & 07777);
+	else if (parse_password(bytes, length, problem)) {
+		*password = bytes;
+		return true;
+	}
+	explicit_bzero(bytes, length);
+	free(bytes);
+	return false;
+}
+
+static bool load_password(struct loader *loader)
+{
+	struct config *config = loader->config;
+	struct config_problem problem;
+	const struct config_key *key = &config_keys[CONFIG_KEY_PASSWORD_FILE];
+
+	if (config->password_file[0] == '\0') {
+		config->topology.password = alloc_text("", 0);
+		return true;
+	}
+	return read_password(config->password_file, &config->topology.password, &problem) ||
+	       complain(loader, loader->lines[CONFIG_KEY_PASSWORD_FILE], key->section, key->name, "%s %s",
+			config->password_file, problem.text);
+}
+
+static bool complete(struct loader *loader)
+{
+	if (loader->lines[CONFIG_KEY_MASTER] == 0)
+		return complain_about(loader, CONFIG_KEY_MASTER, "expected host:port of the master, found none");
+	return apply_defaults(loader) && check_listeners(loader) && check_no_loop(loader, CONFIG_KEY_LISTEN) &&
+	       check_no_loop(loader, CONFIG_KEY_LISTEN_REPLICA) && check_no_loop(loader, CONFIG_KEY_ADMIN_LISTEN) &&
+	       check_overwrite(loader) && load_password(loader);
+}
+
+/* ---- the public part ---- */
+
+struct config *config_load(const char *path, char **error)
+{
+	struct loader loader = { .path = path, .config = alloc_zeroed(1, sizeof(struct config)) };
+	struct config_problem problem;
+	size_t length;
+	mode_t mode;
+	char *bytes = read_file(path, FILE_MAX_BYTES, &length, &mode, &problem);
+
+	if (bytes == NULL) {
+		complain(&loader, 0, "", "", "%s", problem.text);
+	} else {
+		bool marked = strncmp(bytes, "\xef\xbb\xbf", 3) == 0; /* UTF-8, as some editors say */
+
+		loader.at = bytes + (marked ? 3 : 0);
+		loader.end = bytes + length;
+		if (read_lines(&loader))
+			complete(&loader);
+		free(bytes);
+	}
+	if (loader.error != NULL)
+		config_free(&loader.config);
+	*error = loader.error;
+	return loader.config;
+}
+
+void config_free(struct config **config)
+{
+	struct topology_config *topology;
+
+	if (*config == NULL)
+		return;
+	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++)
+		if (config_keys[i].type->clear != NULL)
+			config_keys[i].type->clear(&config_keys[i], *config);
+	topology = &(*config)->topology;
+	if (topology->password != NULL)
+		explicit_bzero(topology->password, strlen(topology->password));
+	free(topology->password);
+	free(*config);
+	*config = NULL;
+}
+
+/* One line of the file, with the key's comment where the line stays readable
+ * for config_load(). */
+static void print_line(const struct config_key *key, const char *value, bool commented, FILE *out)
+{
+	const char *blank = value[0] == '\0' ? "" : " ";
+	int length;
+
+	if (strlen(key->name) + strlen(value) + 3 > LINE_MAX_BYTES) {
+		fprintf(out, "%s=%s\n", key->name, value);
+		return;
+	}
+	length = fprintf(out, "%s =%s%s", key->name, blank, value);
+	if (commented && length > 0 && length + COMMENT_COLUMN + strlen(key->help) <= LINE_MAX_BYTES)
+		fprintf(out, "%*s; %s", length < COMMENT_COLUMN ? COMMENT_COLUMN - length : 1, "", key->help);
+	fputc('\n', out);
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+	char value[CONFIG_VALUE_ROOM];
+
+	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (i == 0 || strcmp(key->section, config_keys[i - 1].section) != 0)
+			fprintf(out, "%s[%s]\n", i == 0 ? "" : "\n", key->section);
+		for (size_t index = 0; key->type->print(key, config, index, value); index++)
+			print_line(key, value, index == 0, out);
+	}
+}
