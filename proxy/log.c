@@ -73,7 +73,7 @@ static size_t line_prefix(char *line, size_t room, const char *level)
 	return (size_t)snprintf(line, room, "%s.%03ld [%s] %s: ", stamp, now.tv_nsec / 1000000, thread_name, level);
 }
 
-static void write_line(const char *level, const char *format, va_list args)
+static void __attribute__((format(printf, 2, 0))) write_line(const char *level, const char *format, va_list args)
 {
 	int saved = errno;
 	char line[LINE_MAX_BYTES];
