@@ -1,0 +1,154 @@
+#ifndef WEIR_PROXY_BACKEND_H
+#define WEIR_PROXY_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../protocol/buf.h"
+#include "../protocol/resp.h"
+#include "conn.h"
+#include "identity.h"
+#include "list.h"
+#include "request.h"
+
+struct client;
+struct snapshot;
+struct snapshot_node;
+struct worker;
+
+/* A backend is weir's way to one server: a connection, and the queue of
+ * requests that take it. The queue outlives the connection: what has not been
+ * sent yet waits in it while the connection is made, or made again.
+ *
+ *   stream    |.. answered ..|== sent, unanswered ==|-- not sent yet --|
+ *             base           oldest request         sent               end
+ *
+ * Bytes leave the stream when the reply to them is whole; until then a read
+ * can be sent again elsewhere. Offsets in the stream are absolute and never
+ * reused within one connection. */
+
+enum backend_kind {
+	BACKEND_SHARED,  /* pipelined, for every session of one identity, database and RESP version */
+	BACKEND_SCRIPT,  /* the same, for scripts and functions alone */
+	BACKEND_CHECKER, /* takes nothing but AUTH: asks a server whether credentials are good */
+	BACKEND_PRIVATE, /* belongs to one session */
+	BACKEND_KIND_COUNT
+};
+
+enum backend_state {
+	BACKEND_IDLE,       /* no connection: no node to go to, or nothing to say, or between two tries */
+	BACKEND_CONNECTING,
+	BACKEND_PROVING,    /* connected; the control thread has to confirm who is at the other end */
+	BACKEND_HANDSHAKE,  /* weir's own requests are under way, clients' wait */
+	BACKEND_READY,
+};
+
+enum { BACKEND_TO_MASTER = -1 };
+
+/* What a backend is for; two sessions with equal keys share one. */
+struct backend_key {
+	struct identity *identity;
+	int32_t node;   /* node id, or BACKEND_TO_MASTER: whichever node that is */
+	uint32_t db;
+	uint8_t kind;   /* enum backend_kind */
+	uint8_t resp;   /* 2 or 3 */
+};
+
+struct backend {
+	struct conn conn;
+	struct worker *worker;
+	struct list_link of_worker;   /* worker->backends */
+	struct list_link of_identity; /* identity->lanes; private ones stand there only while spare */
+	struct list_link dirty;       /* worker->dirty_backends: has bytes to flush */
+	struct backend_key key;       /* one reference to key.identity */
+	enum backend_state state;
+	bool tainted;                 /* private: a session left state on it, never to be reused */
+	bool refused;                 /* the server refuses its user; tried again after a while */
+	bool closing;                 /* in the worker's graveyard */
+
+	/* the node of the present connection, or of the next one */
+	bool has_target;
+	uint32_t node_id;             /* in the worker's snapshot, while its incarnation is ... */
+	uint32_t incarnation;
+	uint64_t generation;          /* rises with every connection */
+	int64_t connect_ns;           /* when this connection was begun, established */
+	int64_t established_ns;
+	int64_t retry_ns;             /* not before this; 0 at once */
+	unsigned failures;            /* tries in a row that did not get to READY */
+
+	/* requests */
+	struct request *head;         /* oldest unanswered */
+	struct request *tail;
+	uint32_t outstanding;         /* cost of all of them */
+	uint32_t handshake_left;      /* replies still due before READY */
+	struct buf stream;
+	uint64_t base;                /* absolute offset of the stream's first byte */
+	uint64_t sent;                /* absolute offset up to which bytes were written */
+	uint64_t send_limit;          /* nothing beyond it is written before READY */
+	uint64_t timed_at;            /* absolute offset of the request whose round trip is measured */
+	int64_t timed_ns;             /* when it was written; 0: none is measured */
+
+	/* replies */
+	struct resp_reply_framer framer;
+	bool mid_reply;               /* a part of the head's reply has been read */
+	uint8_t mode;                 /* enum delivery_mode of that reply */
+	uint64_t reply_length;        /* bytes of it so far */
+	struct client *owner;         /* private: whose it is; NULL: a spare one */
+	int64_t taken_ns;             /* when the owner got it */
+	bool streaming;               /* replies go to the owner as they come, paired with nothing */
+	int64_t last_read_ns;         /* when anything was read */
+	int64_t idle_since_ns;        /* since when it has nothing to do */
+};
+
+/* Creates it in state IDLE; belongs to the worker. */
+struct backend *backend_create(struct worker *worker, const struct backend_key *key);
+
+/* Makes the connection ahead of the first request. */
+void backend_open(struct backend *backend);
+
+/* Puts a request at the end of the queue; copies its bytes. Starts a
+ * connection when there is none. The request belongs to the queue until its
+ * one reply has come. */
+void backend_enqueue(struct backend *backend, struct request *request, struct slice bytes);
+
+/* Appends bytes that are paired with nothing (a session that streams). */
+void backend_forward(struct backend *backend, struct slice bytes);
+
+/* The bytes of a queued request; a view into the stream. */
+struct slice backend_request_bytes(const struct backend *backend, const struct request *request);
+
+/* Has the whole request been handed to the kernel? If not, no server can have
+ * executed it. */
+static inline bool backend_has_sent(const struct backend *backend, const struct request *request)
+{
+	return request->at + request->length <= backend->sent;
+}
+
+/* Looks at the snapshot: connects, or leaves a node that it must not talk to
+ * any longer. Called at adoption and whenever a try is due. */
+void backend_retarget(struct backend *backend, const struct snapshot *snapshot);
+
+/* The control thread has confirmed the node: perhaps the proof is there now. */
+void backend_check_proof(struct backend *backend);
+
+/* Writes what it can. At the end of a turn. */
+void backend_flush(struct backend *backend);
+
+/* Drops the connection. What was sent is settled by delivery_lost(); what was
+ * not stays queued (towards the master) or is settled too (towards a replica).
+ * `why` is for the log. */
+void backend_disconnect(struct backend *backend, const char *why);
+
+/* Takes a request out of the queue wherever it stands, without a reply. Only
+ * while there is no connection. */
+void backend_withdraw(struct backend *backend, struct request *request);
+
+/* Ends it: connection, queue (orphans and all), memory at the end of the turn.
+ * No client's request may be left in the queue. */
+void backend_destroy(struct backend *backend);
+
+/* Stop or go on reading replies: a private backend waits for a slow client. */
+void backend_pause_reading(struct backend *backend, bool pause);
+
+#endif

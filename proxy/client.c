@@ -1,0 +1,558 @@
+/* One client connection: bytes in, commands out to dispatch.c; replies in from
+ * delivery.c, bytes out. */
+#include "client.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "../protocol/alloc.h"
+#include "../protocol/encode.h"
+#include "backend.h"
+#include "clock.h"
+#include "delivery.h"
+#include "dispatch.h"
+#include "log.h"
+#include "pool.h"
+#include "worker.h"
+
+enum {
+	IN_FIRST_BYTES = 16 * 1024,
+	IN_PAUSE_BYTES = 256 * 1024,      /* waiting input of a stalled client beyond which it is not read */
+	QUERY_LIMIT_BYTES = 1024 * 1024 * 1024, /* Redis' client-query-buffer-limit */
+	WINDOW_RESUME = 1024,             /* requests in flight below which a full window opens again */
+	OUTPUT_RESUME = 256 * 1024,
+	OUTPUT_PAUSE = 1024 * 1024,       /* unread bytes beyond which a private backend is not read */
+	KEEPALIVE_SECONDS = 300,
+};
+
+static void on_ready(struct conn *conn, int events);
+static void watch(struct client *client);
+
+/* ---- opening and closing ---- */
+
+static void set_socket_options(int fd)
+{
+	int one = 1, idle = KEEPALIVE_SECONDS;
+
+	/* Harmless failures on unix sockets. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+}
+
+void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoint endpoint)
+{
+	struct client *client = alloc_zeroed(1, sizeof(*client));
+
+	set_socket_options(fd);
+	client->worker = worker;
+	conn_init(&client->conn, worker->loop, fd, on_ready);
+	list_init(&client->dirty);
+	list_init(&client->resume);
+	list_init(&client->of_worker);
+	list_append(&worker->clients, &client->of_worker);
+	client->session.id = id;
+	client->session.identity = identity_acquire(worker->identities.nobody);
+	client->session.resp = 2;
+	client->session.endpoint = (uint8_t)endpoint;
+	client->session.consistency = (uint8_t)worker->config->consistency;
+	client->session.home = client->session.read_node = SESSION_NO_NODE;
+	client->connected_ns = client->active_ns = worker->now_ns;
+	stats_add(&worker->stats, STAT_clients_connected, 1);
+	stats_add(&worker->stats, STAT_clients_total, 1);
+	watch(client);
+}
+
+static void drop_private_backend(struct client *client)
+{
+	struct session *session = &client->session;
+
+	if (session->pinned == NULL)
+		return;
+	session->pinned->tainted = true;
+	session->pinned->owner = NULL;
+	backend_destroy(session->pinned);
+	session->pinned = NULL;
+	session->pin = PIN_NONE;
+}
+
+void client_close(struct client *client, enum close_reason reason)
+{
+	struct worker *worker = client->worker;
+	const struct close_reason_row *row = &close_reasons[reason];
+
+	if (client->closing)
+		return;
+	client->closing = true;
+	if (row->is_error)
+		log_notice("client %llu %s closed (%s): %s", (unsigned long long)client->session.id,
+			   client_peer(client), row->word, row->text);
+	else
+		log_debug("client %llu %s closed (%s): %s", (unsigned long long)client->session.id, client_peer(client),
+			  row->word, row->text);
+	delivery_abandon(client);
+	drop_private_backend(client);
+	conn_close(&client->conn);
+	list_remove(&client->dirty);
+	list_remove(&client->resume);
+	list_remove(&client->of_worker);
+	list_append(&worker->dead_clients, &client->of_worker);
+	stats_add(&worker->stats, STAT_clients_connected, -1);
+	atomic_fetch_sub_explicit(&worker->shared->open_clients, 1, memory_order_relaxed);
+}
+
+void client_free(struct client *client)
+{
+	struct session *session = &client->session;
+
+	buf_free(&client->in);
+	buf_free(&client->out);
+	if (client->gate_error != NULL)
+		buf_free(client->gate_error);
+	free(client->gate_error);
+	identity_release(&session->identity);
+	identity_release(&session->wanted_identity);
+	free(session->wanted_name);
+	free(session->name);
+	free(session->library_name);
+	free(session->library_version);
+	free(client->peer);
+	free(client->local);
+	free(client);
+}
+
+static bool is_done(const struct client *client)
+{
+	return client->head == NULL && buf_length(&client->out) == 0 && client->session.pin != PIN_STREAM;
+}
+
+static void close_if_done(struct client *client)
+{
+	if (client->close_after_flush && !client->closing && is_done(client))
+		client_close(client, (enum close_reason)client->close_reason);
+}
+
+void client_finish(struct client *client, enum close_reason reason)
+{
+	struct backend *pinned = client->session.pinned;
+
+	if (client->closing)
+		return;
+	if (!client->close_after_flush) {
+		client->close_after_flush = true;
+		client->close_reason = (uint8_t)reason;
+	}
+	if (client->session.pin == PIN_STREAM && (pinned == NULL || reason != CLOSE_QUIT || pinned->state != BACKEND_READY))
+		drop_private_backend(client);
+	watch(client);
+	list_mark(&client->worker->dirty_clients, &client->dirty);
+}
+
+/* With nothing left to take and nothing more to come, what is due is the end.
+ * (Whatever could be taken has been, unless the client is stalled.) */
+static void finish_at_end(struct client *client)
+{
+	if (client->at_end && client->stall == STALL_NONE)
+		client_finish(client, (enum close_reason)client->close_reason);
+}
+
+void client_drain(struct client *client)
+{
+	if (client->closing)
+		return;
+	client->at_end = true;
+	client->close_reason = CLOSE_DRAIN;
+	if (client->session.pin == PIN_STREAM)
+		client_finish(client, CLOSE_DRAIN);
+	else
+		finish_at_end(client);
+	watch(client);
+}
+
+/* ---- addresses ---- */
+
+static char *address_text(const struct sockaddr_storage *address)
+{
+	char host[INET6_ADDRSTRLEN] = "?", text[INET6_ADDRSTRLEN + 16];
+
+	if (address->ss_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const void *)address;
+
+		inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+		snprintf(text, sizeof(text), "%s:%u", host, ntohs(v4->sin_port));
+	} else if (address->ss_family == AF_INET6) {
+		const struct sockaddr_in6 *v6 = (const void *)address;
+
+		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+		snprintf(text, sizeof(text), "[%s]:%u", host, ntohs(v6->sin6_port));
+	} else {
+		snprintf(text, sizeof(text), "unix:0");
+	}
+	return alloc_text(text, strlen(text));
+}
+
+const char *client_peer(struct client *client)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t length = sizeof(address);
+
+	if (client->peer == NULL) {
+		getpeername(conn_fd(&client->conn), (struct sockaddr *)&address, &length);
+		client->peer = address_text(&address);
+	}
+	return client->peer;
+}
+
+const char *client_local(struct client *client)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t length = sizeof(address);
+
+	if (client->local == NULL) {
+		getsockname(conn_fd(&client->conn), (struct sockaddr *)&address, &length);
+		client->local = address_text(&address);
+	}
+	return client->local;
+}
+
+/* ---- replies ---- */
+
+void client_reply(struct client *client, const char *bytes, size_t length)
+{
+	if (client->closing)
+		return;
+	buf_append(&client->out, bytes, length);
+	list_mark(&client->worker->dirty_clients, &client->dirty);
+	if (buf_length(&client->out) > (size_t)client->worker->config->client_output_limit) {
+		client_close(client, CLOSE_OUTPUT_LIMIT);
+		return;
+	}
+	if (client->session.pinned != NULL && buf_length(&client->out) > OUTPUT_PAUSE)
+		backend_pause_reading(client->session.pinned, true);
+}
+
+void client_flush(struct client *client)
+{
+	enum conn_result result = CONN_OK;
+	size_t wrote;
+
+	while (buf_length(&client->out) > 0 && result == CONN_OK) {
+		result = conn_write(&client->conn, buf_head(&client->out), buf_length(&client->out), &wrote);
+		buf_consume(&client->out, wrote);
+		stats_add(&client->worker->stats, STAT_client_bytes_out, (int64_t)wrote);
+	}
+	if (result == CONN_CLOSED) {
+		client_close(client, CLOSE_SOCKET_ERROR);
+		return;
+	}
+	buf_shrink(&client->out, 0);
+	if (client->session.pinned != NULL && buf_length(&client->out) < OUTPUT_RESUME)
+		backend_pause_reading(client->session.pinned, false);
+	client_check_stall(client);
+	watch(client);
+	close_if_done(client);
+}
+
+/* ---- stalls ---- */
+
+static bool stall_is_over(const struct client *client)
+{
+	switch ((enum client_stall)client->stall) {
+	case STALL_REPLICAS:
+		return client->replica_in_flight == 0;
+	case STALL_ALL:
+		return client->head == NULL;
+	case STALL_WINDOW:
+		return client->in_flight < WINDOW_RESUME;
+	case STALL_OUTPUT:
+		return buf_length(&client->out) < OUTPUT_RESUME;
+	default:
+		return false;
+	}
+}
+
+void client_check_stall(struct client *client)
+{
+	if (client->stall != STALL_NONE && stall_is_over(client))
+		client_wake(client);
+}
+
+void client_wake(struct client *client)
+{
+	client->stall = STALL_NONE;
+	if (!client->closing)
+		list_mark(&client->worker->resumed_clients, &client->resume);
+}
+
+/* ---- requests ---- */
+
+static const struct resp_limits *limits_of(const struct client *client)
+{
+	const struct session *session = &client->session;
+
+	return session->identity->state == IDENTITY_REFUSED && !session->authenticated ? &resp_limits_unauthenticated
+										       : &resp_limits_default;
+}
+
+static struct slice second_argument(const char *request)
+{
+	struct resp_args args;
+	struct slice arg = { NULL, 0 };
+
+	resp_args_begin(&args, request);
+	resp_args_next(&args, &arg);
+	resp_args_next(&args, &arg);
+	return arg;
+}
+
+static void describe(struct client *client, struct parsed_command *parsed, const char *bytes, size_t length,
+		     const struct resp_request *request)
+{
+	const struct command_table *table = client->worker->commands;
+
+	parsed->bytes = bytes;
+	parsed->length = length;
+	parsed->argc = request->argc;
+	parsed->command = command_find_name(table, request->name);
+	if (parsed->command->container && request->argc > 1)
+		parsed->command = command_find_sub(table, parsed->command, second_argument(bytes));
+	parsed->class = (uint8_t)command_class_of(parsed->command, bytes);
+}
+
+static void refuse_malformed(struct client *client, const char *error)
+{
+	char text[128];
+
+	stats_add(&client->worker->stats, STAT_protocol_errors, 1);
+	snprintf(text, sizeof(text), "ERR %s", error);
+	dispatch_error(client, text);
+	client_finish(client, CLOSE_PROTOCOL_ERROR);
+}
+
+/* An inline command takes the same way as all others, in canonical form. */
+static size_t take_inline(struct client *client, const char *bytes, const struct resp_request *request)
+{
+	struct buf *scratch = &client->worker->scratch;
+	struct resp_request_framer framer = { 0 };
+	struct resp_request canonical;
+	struct parsed_command parsed;
+	const char *error;
+	int argc;
+
+	buf_consume(scratch, buf_length(scratch));
+	argc = resp_inline_encode(bytes, request->length, scratch);
+	if (argc == 0)
+		return request->length;
+	if (argc < 0 || resp_request_next(&framer, &resp_limits_default, buf_head(scratch), buf_length(scratch),
+					  &canonical, &error) != RESP_OK) {
+		refuse_malformed(client, "Protocol error: unbalanced quotes in request");
+		return request->length;
+	}
+	describe(client, &parsed, buf_head(scratch), canonical.length, &canonical);
+	return dispatch(client, &parsed, 1) == 1 ? request->length : 0;
+}
+
+struct harvest {
+	size_t commands;  /* in worker->parsed */
+	size_t length;    /* of their bytes, skipped empty requests included */
+	bool is_inline;   /* an inline command follows them */
+	struct resp_request inline_request;
+	const char *error;
+	bool incomplete;  /* and then an incomplete one, which the framer remembers */
+};
+
+/* Frames and looks up whole commands, as many as fit the worker's array. */
+static struct harvest parse(struct client *client, const char *bytes, size_t length)
+{
+	struct worker *worker = client->worker;
+	const struct resp_limits *limits = limits_of(client);
+	struct harvest harvest = { 0 };
+	struct resp_request request;
+
+	while (harvest.commands < WORKER_PARSED_MAX && harvest.length < length) {
+		const char *at = bytes + harvest.length;
+		enum resp_result result = resp_request_next(&client->framer, limits, at, length - harvest.length, &request,
+							    &harvest.error);
+
+		if (result == RESP_AGAIN)
+			harvest.incomplete = true;
+		if (result != RESP_OK)
+			break;
+		harvest.error = NULL;
+		if (request.is_inline) {
+			harvest.is_inline = true;
+			harvest.inline_request = request;
+			break;
+		}
+		if (request.argc > 0)
+			describe(client, &worker->parsed[harvest.commands++], at, request.length, &request);
+		harvest.length += request.length;
+	}
+	if (harvest.incomplete)
+		harvest.error = NULL;
+	return harvest;
+}
+
+static bool takes_commands(const struct client *client)
+{
+	return client->stall == STALL_NONE && !client->closing && !client->close_after_flush;
+}
+
+/* Takes what it can of the input. Returns how many bytes are done with. */
+static size_t take_input(struct client *client, const char *bytes, size_t length)
+{
+	struct worker *worker = client->worker;
+	size_t done = 0;
+
+	while (done < length && takes_commands(client)) {
+		struct harvest harvest = parse(client, bytes + done, length - done);
+		size_t taken = dispatch(client, worker->parsed, harvest.commands);
+
+		if (taken < harvest.commands) {
+			client->framer = (struct resp_request_framer){ 0 };
+			done = (size_t)(worker->parsed[taken].bytes - bytes);
+			break;
+		}
+		done += harvest.length;
+		if (!takes_commands(client)) {
+			client->framer = (struct resp_request_framer){ 0 };
+			break;
+		}
+		if (harvest.error != NULL) {
+			refuse_malformed(client, harvest.error);
+			return length;
+		}
+		if (harvest.is_inline)
+			done += take_inline(client, bytes + done, &harvest.inline_request);
+		if (harvest.incomplete)
+			break;
+	}
+	return client->closing || client->close_after_flush ? length : done;
+}
+
+/* The peer has sent its last byte: answers what it asked, unless nobody can be
+ * waiting for that any more. */
+static void end_of_input(struct client *client)
+{
+	const struct request *last = client->tail;
+	bool held = last != NULL && last->backend != NULL && last->backend->state != BACKEND_READY;
+
+	if (client->session.pinned != NULL || held) {
+		client_close(client, CLOSE_PEER);
+		return;
+	}
+	client->at_end = true;
+	finish_at_end(client);
+	watch(client);
+}
+
+void client_resume(struct client *client)
+{
+	size_t done;
+
+	if (client->closing)
+		return;
+	if (buf_length(&client->in) > 0) {
+		done = take_input(client, buf_head(&client->in), buf_length(&client->in));
+		if (client->closing)
+			return;
+		buf_consume(&client->in, done);
+		buf_shrink(&client->in, 0);
+	}
+	finish_at_end(client);
+	watch(client);
+}
+
+static size_t room_wanted(const struct client *client)
+{
+	size_t have = buf_length(&client->in);
+	int64_t need = client->framer.bulk_left;
+
+	if (need <= IN_FIRST_BYTES)
+		return IN_FIRST_BYTES;
+	/* Memory follows what has arrived, not what was announced. */
+	return (size_t)need < have + IN_FIRST_BYTES ? (size_t)need : have + IN_FIRST_BYTES;
+}
+
+static void keep_rest(struct client *client, const char *bytes, size_t length)
+{
+	if (length > 0 && !client->closing && !client->close_after_flush)
+		buf_append(&client->in, bytes, length);
+}
+
+/* Into the worker's buffer while nothing is left over, into the client's own
+ * behind what is. */
+static enum conn_result read_some(struct client *client, size_t *got)
+{
+	struct worker *worker = client->worker;
+	enum conn_result result;
+	size_t done;
+
+	if (buf_length(&client->in) > 0) {
+		size_t room = room_wanted(client);
+
+		result = conn_read(&client->conn, buf_reserve(&client->in, room), room, got);
+		buf_produced(&client->in, *got);
+		if (result == CONN_OK && client->stall == STALL_NONE)
+			client_resume(client);
+		return result;
+	}
+	result = conn_read(&client->conn, worker->read_buffer, WORKER_READ_BYTES, got);
+	if (result != CONN_OK)
+		return result;
+	done = client->stall == STALL_NONE ? take_input(client, worker->read_buffer, *got) : 0;
+	keep_rest(client, worker->read_buffer + done, *got - done);
+	return result;
+}
+
+static void read_input(struct client *client)
+{
+	size_t got = 0;
+	enum conn_result result = read_some(client, &got);
+
+	if (client->closing || result == CONN_AGAIN)
+		return;
+	if (result == CONN_CLOSED) {
+		if (errno != 0)
+			client_close(client, CLOSE_SOCKET_ERROR);
+		else
+			end_of_input(client);
+		return;
+	}
+	client->active_ns = client->worker->now_ns;
+	stats_add(&client->worker->stats, STAT_client_bytes_in, (int64_t)got);
+	if (buf_length(&client->in) > QUERY_LIMIT_BYTES)
+		client_close(client, CLOSE_QUERY_LIMIT);
+	else
+		watch(client);
+}
+
+static void watch(struct client *client)
+{
+	bool full = client->stall != STALL_NONE && buf_length(&client->in) > IN_PAUSE_BYTES;
+	int events = 0;
+
+	if (client->closing)
+		return;
+	if (!client->at_end && !client->close_after_flush && !full)
+		events |= EV_READ;
+	if (buf_length(&client->out) > 0 && !list_is_linked(&client->dirty))
+		events |= EV_WRITE;
+	conn_watch(&client->conn, events);
+}
+
+static void on_ready(struct conn *conn, int events)
+{
+	struct client *client = CONTAINER_OF(conn, struct client, conn);
+
+	if (events & EV_READ)
+		read_input(client);
+	if ((events & EV_WRITE) && !client->closing)
+		client_flush(client);
+}

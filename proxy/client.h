@@ -1,0 +1,92 @@
+#ifndef WEIR_PROXY_CLIENT_H
+#define WEIR_PROXY_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../protocol/buf.h"
+#include "../protocol/resp.h"
+#include "close_reason.h"
+#include "conn.h"
+#include "list.h"
+#include "session.h"
+
+struct backend;
+struct request;
+struct worker;
+
+/* One client connection: reads commands, keeps its requests in order, writes
+ * replies. It owns buffers only while a command is incomplete or a reply
+ * unsent, so an idle client is little more than this struct. */
+
+/* Why no further command of a client is taken for now. */
+enum client_stall {
+	STALL_NONE,
+	STALL_REPLICAS, /* until no read of it is in flight on a replica: a write must not overtake them */
+	STALL_ALL,      /* until nothing of it is in flight */
+	STALL_WINDOW,   /* until fewer of its requests are in flight */
+	STALL_OUTPUT,   /* until it has read some of its replies */
+	STALL_EVENT,    /* until client_wake() */
+};
+
+struct client {
+	struct conn conn;
+	struct worker *worker;
+	struct list_link of_worker;    /* worker->clients */
+	struct list_link dirty;        /* worker->dirty_clients: has output to flush */
+	struct list_link resume;       /* worker->resumed_clients: a stall is over */
+	struct request *head;          /* its requests in order */
+	struct request *tail;
+	uint32_t in_flight;            /* of them */
+	uint32_t replica_in_flight;    /* of them, on replicas */
+	const struct backend *lane;    /* where all others of them are; only compared, never followed */
+	uint8_t stall;                 /* enum client_stall */
+	bool closing;                  /* dead; memory goes at the end of the turn */
+	bool close_after_flush;        /* takes no more input; closes once everything is answered and written */
+	bool at_end;                   /* the peer has sent its last byte */
+	uint8_t close_reason;          /* of close_after_flush */
+	bool gate_refused;             /* the server wants authentication: gate_error is the answer */
+	struct resp_request_framer framer;
+	struct buf in;                 /* bytes of a command that is incomplete or has to wait */
+	struct buf out;                /* replies not written yet */
+	struct buf *gate_error;        /* owned, NULL none */
+	struct session session;
+	int64_t connected_ns;
+	int64_t active_ns;             /* when it last sent something */
+	uint16_t last_command;         /* index in the command table, for CLIENT LIST */
+	char *peer;                    /* addresses as text; owned, made when first asked for */
+	char *local;
+};
+
+/* Takes over an accepted socket. */
+void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoint endpoint);
+
+/* Appends to the replies; they are written at the end of the turn. Only for
+ * bytes whose turn in the client's order it is. */
+void client_reply(struct client *client, const char *bytes, size_t length);
+
+/* Takes commands again where the stall has ended. */
+void client_check_stall(struct client *client);
+/* Ends STALL_EVENT. */
+void client_wake(struct client *client);
+/* Goes on with the commands that a stall held back. From the end of a turn. */
+void client_resume(struct client *client);
+
+/* Writes what it can. At the end of a turn. */
+void client_flush(struct client *client);
+
+/* Closes at once; its requests become orphans. */
+void client_close(struct client *client, enum close_reason reason);
+/* Takes no more input, answers what is due, then closes. */
+void client_finish(struct client *client, enum close_reason reason);
+/* For a drain: finishes what was read. */
+void client_drain(struct client *client);
+/* Frees the memory; only for the worker, once nothing refers to it. */
+void client_free(struct client *client);
+
+/* The two ends' addresses: host:port, [v6]:port or a path; owned by the client. */
+const char *client_peer(struct client *client);
+const char *client_local(struct client *client);
+
+#endif

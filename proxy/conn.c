@@ -1,0 +1,123 @@
+#include "conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct conn *conn = io->data;
+
+	(void)loop;
+	conn->ready(conn, events);
+}
+
+void conn_init(struct conn *conn, struct ev_loop *loop, int fd, void (*ready)(struct conn *conn, int events))
+{
+	ev_io_init(&conn->io, on_io, fd, 0);
+	conn->io.data = conn;
+	conn->loop = loop;
+	conn->ready = ready;
+}
+
+void conn_init_closed(struct conn *conn)
+{
+	ev_io_init(&conn->io, on_io, -1, 0);
+}
+
+bool conn_is_open(const struct conn *conn)
+{
+	return conn->io.fd >= 0;
+}
+
+int conn_fd(const struct conn *conn)
+{
+	return conn->io.fd;
+}
+
+int conn_watched(const struct conn *conn)
+{
+	return ev_is_active(&conn->io) ? conn->io.events & (EV_READ | EV_WRITE) : 0;
+}
+
+void conn_watch(struct conn *conn, int events)
+{
+	if (conn_watched(conn) == events)
+		return;
+	ev_io_stop(conn->loop, &conn->io);
+	if (events == 0)
+		return;
+	ev_io_set(&conn->io, conn->io.fd, events);
+	ev_io_start(conn->loop, &conn->io);
+}
+
+enum conn_result conn_read(struct conn *conn, char *into, size_t room, size_t *got)
+{
+	ssize_t count;
+
+	do
+		count = read(conn->io.fd, into, room);
+	while (count < 0 && errno == EINTR);
+	*got = count > 0 ? (size_t)count : 0;
+	if (count > 0)
+		return CONN_OK;
+	if (count < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return CONN_AGAIN;
+	if (count == 0)
+		errno = 0;
+	return CONN_CLOSED;
+}
+
+enum conn_result conn_write(struct conn *conn, const char *bytes, size_t length, size_t *wrote)
+{
+	ssize_t count;
+
+	do
+		count = send(conn->io.fd, bytes, length, MSG_NOSIGNAL);
+	while (count < 0 && errno == EINTR);
+	*wrote = count > 0 ? (size_t)count : 0;
+	if (count >= 0)
+		return CONN_OK;
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+		return CONN_AGAIN;
+	return CONN_CLOSED;
+}
+
+void conn_close(struct conn *conn)
+{
+	if (!conn_is_open(conn))
+		return;
+	ev_io_stop(conn->loop, &conn->io);
+	close(conn->io.fd);
+	conn->io.fd = -1;
+}
+
+int conn_connect(const struct sockaddr *address, socklen_t length)
+{
+	int one = 1;
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (address->sa_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (connect(fd, address, length) < 0 && errno != EINPROGRESS) {
+		int saved = errno;
+
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+int conn_connect_result(const struct conn *conn)
+{
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	if (getsockopt(conn->io.fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+		return errno;
+	return error;
+}

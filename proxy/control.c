@@ -1,0 +1,386 @@
+/* The control thread's story: start the workers, observe the servers, hand
+ * every new picture to every worker, accept clients, and end in order. */
+#include "control.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../protocol/alloc.h"
+#include "../protocol/command.h"
+#include "admin.h"
+#include "clock.h"
+#include "control_line.h"
+#include "learn.h"
+#include "listener.h"
+#include "log.h"
+#include "mailbox.h"
+#include "version.h"
+#include "worker.h"
+
+enum { CONTROL_NODES_MAX = 64 };
+
+struct control_line {
+	struct mailbox mailbox;
+	struct control *control;
+	_Atomic bool refresh_wanted;                   /* a refresh mail is on its way */
+	_Atomic bool confirm_wanted[CONTROL_NODES_MAX];
+	_Atomic bool suspect_wanted[CONTROL_NODES_MAX];
+};
+
+struct control {
+	const struct config *config;
+	struct ev_loop *loop;
+	struct control_line line;
+	struct worker_shared shared;
+	size_t running;                 /* workers whose thread has not ended */
+	uint64_t last_client_id;
+	unsigned next_worker;           /* among equals, where the next client goes */
+	struct stats stats;             /* of the acceptor */
+	const struct stats **all_stats; /* one per worker, then the acceptor's */
+	struct topology *topology;
+	struct learner *learner;
+	struct acceptor *acceptor;
+	struct admin *admin;
+	ev_signal on_term;
+	ev_signal on_interrupt;
+	ev_signal on_hangup;
+	bool draining;
+};
+
+/* ---- what workers say ---- */
+
+struct node_mail {
+	struct mail mail;
+	uint32_t node_id;
+};
+
+static void post_node(struct control_line *line, _Atomic bool *wanted, uint32_t node_id,
+		      void (*open)(void *receiver, struct mail *mail))
+{
+	struct node_mail *letter;
+
+	if (atomic_exchange(wanted, true))
+		return; /* one is on its way already */
+	letter = alloc_zeroed(1, sizeof(*letter));
+	letter->mail.open = open;
+	letter->node_id = node_id;
+	mailbox_post(&line->mailbox, &letter->mail);
+}
+
+static void open_confirm(void *receiver, struct mail *mail)
+{
+	struct node_mail *letter = CONTAINER_OF(mail, struct node_mail, mail);
+	struct control *control = receiver;
+
+	atomic_store(&control->line.confirm_wanted[letter->node_id], false);
+	if (control->topology != NULL)
+		topology_confirm(control->topology, letter->node_id);
+	free(letter);
+}
+
+void control_line_confirm(struct control_line *line, uint32_t node_id)
+{
+	if (node_id < CONTROL_NODES_MAX)
+		post_node(line, &line->confirm_wanted[node_id], node_id, open_confirm);
+}
+
+static void open_suspect(void *receiver, struct mail *mail)
+{
+	struct node_mail *letter = CONTAINER_OF(mail, struct node_mail, mail);
+	struct control *control = receiver;
+
+	atomic_store(&control->line.suspect_wanted[letter->node_id], false);
+	if (control->topology != NULL)
+		topology_suspect(control->topology, letter->node_id);
+	free(letter);
+}
+
+void control_line_suspect(struct control_line *line, uint32_t node_id)
+{
+	if (node_id < CONTROL_NODES_MAX)
+		post_node(line, &line->suspect_wanted[node_id], node_id, open_suspect);
+}
+
+static void open_refresh(void *receiver, struct mail *mail)
+{
+	struct control *control = receiver;
+
+	atomic_store(&control->line.refresh_wanted, false);
+	if (control->topology != NULL)
+		topology_refresh(control->topology);
+	free(mail);
+}
+
+void control_line_refresh(struct control_line *line)
+{
+	struct mail *mail;
+
+	if (atomic_load_explicit(&line->refresh_wanted, memory_order_relaxed) ||
+	    atomic_exchange(&line->refresh_wanted, true))
+		return;
+	mail = alloc_zeroed(1, sizeof(*mail));
+	mail->open = open_refresh;
+	mailbox_post(&line->mailbox, mail);
+}
+
+static void open_stopped(void *receiver, struct mail *mail)
+{
+	struct control *control = receiver;
+
+	free(mail);
+	if (--control->running == 0)
+		ev_break(control->loop, EVBREAK_ALL);
+}
+
+void control_line_stopped(struct control_line *line)
+{
+	struct mail *mail = alloc_zeroed(1, sizeof(*mail));
+
+	mail->open = open_stopped;
+	mailbox_post(&line->mailbox, mail);
+}
+
+/* ---- what workers are told ---- */
+
+static void on_publish(void *arg, struct snapshot *snapshot)
+{
+	struct control *control = arg;
+
+	for (size_t i = 0; i < control->shared.worker_count; i++)
+		worker_give_snapshot(control->shared.workers[i], snapshot);
+	learner_follow(control->learner, snapshot);
+}
+
+static void on_confirmed(void *arg, uint32_t node_id)
+{
+	struct control *control = arg;
+
+	(void)node_id;
+	for (size_t i = 0; i < control->shared.worker_count; i++)
+		worker_give_confirmation(control->shared.workers[i]);
+}
+
+static void on_learned(void *arg, struct command_table *table)
+{
+	struct control *control = arg;
+
+	for (size_t i = 0; i < control->shared.worker_count; i++)
+		worker_give_commands(control->shared.workers[i], table);
+}
+
+/* ---- clients ---- */
+
+/* The worker with the fewest clients; among equals they take turns. A client
+ * that was handed over but not opened yet is not counted, the turns cover it. */
+static struct worker *least_busy(struct control *control)
+{
+	const struct worker_shared *shared = &control->shared;
+	struct worker *best = NULL;
+	int64_t least = 0;
+
+	for (size_t i = 0; i < shared->worker_count; i++) {
+		struct worker *worker = shared->workers[(control->next_worker + i) % shared->worker_count];
+		int64_t count = stats_get(&worker->stats, STAT_clients_connected);
+
+		if (best == NULL || count < least) {
+			best = worker;
+			least = count;
+		}
+	}
+	control->next_worker = (best->index + 1) % (unsigned)shared->worker_count;
+	return best;
+}
+
+static bool on_accept(void *arg, int fd, enum session_endpoint endpoint)
+{
+	struct control *control = arg;
+
+	if (atomic_load(&control->shared.open_clients) >= control->config->max_clients) {
+		stats_add(&control->stats, STAT_clients_rejected, 1);
+		return false;
+	}
+	atomic_fetch_add(&control->shared.open_clients, 1);
+	worker_give_client(least_busy(control), fd, ++control->last_client_id, endpoint);
+	return true;
+}
+
+/* ---- signals ---- */
+
+static void halt(struct control *control)
+{
+	for (size_t i = 0; i < control->shared.worker_count; i++)
+		worker_halt(control->shared.workers[i]);
+}
+
+static void drain(struct control *control)
+{
+	log_notice("draining: no new clients, %lld open, at most %lld ms",
+		   (long long)atomic_load(&control->shared.open_clients),
+		   (long long)control->config->drain_timeout_ms);
+	control->draining = true;
+	acceptor_stop(&control->acceptor);
+	for (size_t i = 0; i < control->shared.worker_count; i++)
+		worker_drain(control->shared.workers[i]);
+}
+
+static void on_stop_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	struct control *control = watcher->data;
+
+	(void)loop;
+	(void)events;
+	if (control->draining || watcher->signum == SIGINT)
+		halt(control);
+	else
+		drain(control);
+}
+
+static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	(void)loop;
+	(void)watcher;
+	(void)events;
+	log_notice("SIGHUP: the configuration is read at start only; restart weir to apply changes");
+}
+
+static void start_signal(struct control *control, ev_signal *watcher, int number,
+			 void (*handle)(struct ev_loop *loop, ev_signal *watcher, int events))
+{
+	ev_signal_init(watcher, handle, number);
+	watcher->data = control;
+	ev_signal_start(control->loop, watcher);
+}
+
+static void watch_signals(struct control *control)
+{
+	start_signal(control, &control->on_term, SIGTERM, on_stop_signal);
+	start_signal(control, &control->on_interrupt, SIGINT, on_stop_signal);
+	start_signal(control, &control->on_hangup, SIGHUP, on_hangup);
+}
+
+/* Signals belong to the control thread: a worker inherits this mask. */
+static void block_signals(bool block)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+/* ---- start and end ---- */
+
+static size_t count_workers(const struct config *config)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (config->workers > 0)
+		return config->workers;
+	return cores > 0 ? (size_t)cores : 1;
+}
+
+static void create_workers(struct control *control)
+{
+	struct worker_shared *shared = &control->shared;
+
+	shared->config = control->config;
+	shared->control = &control->line;
+	shared->worker_count = count_workers(control->config);
+	shared->workers = alloc_zeroed(shared->worker_count, sizeof(struct worker *));
+	control->all_stats = alloc_zeroed(shared->worker_count + 1, sizeof(struct stats *));
+	for (size_t i = 0; i < shared->worker_count; i++) {
+		shared->workers[i] = worker_create((unsigned)i, shared);
+		control->all_stats[i] = &shared->workers[i]->stats;
+	}
+	control->all_stats[shared->worker_count] = &control->stats;
+}
+
+static void start_workers(struct control *control)
+{
+	block_signals(true);
+	for (size_t i = 0; i < control->shared.worker_count; i++) {
+		if (!worker_start(control->shared.workers[i]))
+			log_fatal("cannot start worker %zu: %s", i, strerror(errno));
+		control->running++;
+	}
+	block_signals(false);
+}
+
+static void add_listeners(struct control *control, const struct config_listeners *listeners, const int *sockets,
+			  enum session_endpoint endpoint)
+{
+	for (size_t i = 0; i < listeners->count; i++) {
+		acceptor_add(control->acceptor, sockets[i], endpoint);
+		log_notice("listening on %s%s", listeners->addresses[i].text,
+			   endpoint == ENDPOINT_REPLICA ? " (reads only)" : "");
+	}
+}
+
+static void start_services(struct control *control, const struct control_sockets *sockets)
+{
+	const struct config *config = control->config;
+	struct topology_events events = { .on_publish = on_publish, .on_confirmed = on_confirmed, .arg = control };
+	struct admin_sources sources = { .config = config,
+					 .stats = (const struct stats *const *)control->all_stats,
+					 .stats_count = control->shared.worker_count + 1,
+					 .started_ns = clock_ns() };
+
+	control->learner = learner_start(control->loop, config, on_learned, control);
+	control->topology = topology_start(control->loop, &config->topology, &events);
+	sources.topology = control->topology;
+	control->acceptor = acceptor_start(control->loop, on_accept, control);
+	add_listeners(control, &config->listen, sockets->listen, ENDPOINT_SPLIT);
+	add_listeners(control, &config->listen_replica, sockets->listen_replica, ENDPOINT_REPLICA);
+	control->admin = admin_start(control->loop, sockets->admin, config->admin_listen.count, &sources);
+	for (size_t i = 0; i < config->admin_listen.count; i++)
+		log_notice("admin on %s", config->admin_listen.addresses[i].text);
+}
+
+static void stop_services(struct control *control)
+{
+	acceptor_stop(&control->acceptor);
+	admin_stop(&control->admin);
+	topology_stop(&control->topology);
+	learner_stop(&control->learner);
+}
+
+static void join_workers(struct control *control)
+{
+	for (size_t i = 0; i < control->shared.worker_count; i++)
+		worker_join(&control->shared.workers[i]);
+	mailbox_fini(&control->line.mailbox);
+	free(control->shared.workers);
+	free(control->all_stats);
+}
+
+int control_run(const struct config *config, const struct control_sockets *sockets)
+{
+	struct control *control = alloc_checked(aligned_alloc(64, (sizeof(*control) + 63) / 64 * 64));
+
+	memset(control, 0, sizeof(*control));
+	control->config = config;
+	control->line.control = control;
+	control->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	if (control->loop == NULL)
+		log_fatal("no event loop");
+	log_name_thread("control");
+	mailbox_init(&control->line.mailbox, control->loop, control);
+	watch_signals(control);
+	create_workers(control);
+	start_services(control, sockets);
+	start_workers(control);
+	log_notice("weir " WEIR_VERSION " runs with %zu workers", control->shared.worker_count);
+	ev_run(control->loop, 0);
+	stop_services(control);
+	join_workers(control);
+	log_notice("stopped");
+	ev_loop_destroy(control->loop);
+	free(control);
+	return EXIT_SUCCESS;
+}

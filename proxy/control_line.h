@@ -1,0 +1,19 @@
+#ifndef WEIR_PROXY_CONTROL_LINE_H
+#define WEIR_PROXY_CONTROL_LINE_H
+
+#include <stdint.h>
+
+/* What workers say to the control thread. Any thread; never blocks. */
+
+struct control_line;
+
+/* A new data connection to this node waits for the proof of who it is. */
+void control_line_confirm(struct control_line *line, uint32_t node_id);
+/* Reads went to the master because the polled positions are too old. */
+void control_line_refresh(struct control_line *line);
+/* Something hints that this node's role or health has changed. */
+void control_line_suspect(struct control_line *line, uint32_t node_id);
+/* A worker's thread has ended. */
+void control_line_stopped(struct control_line *line);
+
+#endif

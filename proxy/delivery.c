@@ -1,0 +1,394 @@
+/* Replies on their way to clients.
+ *
+ * A client sees its replies in the order it asked, whatever node served them:
+ * bytes of the request at the head of its queue go straight to its output,
+ * those of a later one wait in the request. Consecutive replies to one client
+ * that stand side by side in a read buffer are copied once, as one run.
+ *
+ * Every request is settled exactly once: answered, answered by weir with an
+ * error, sent again, or dropped with its client. */
+#include "delivery.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../protocol/alloc.h"
+#include "../protocol/encode.h"
+#include "backend.h"
+#include "client.h"
+#include "clock.h"
+#include "control_line.h"
+#include "dispatch.h"
+#include "local.h"
+#include "log.h"
+#include "pool.h"
+#include "request.h"
+#include "worker.h"
+
+enum { RESET_REPLY_LENGTH = 8 }; /* +RESET CR LF: no other status of a stream is that long */
+
+/* ---- runs ---- */
+
+void delivery_settle(struct worker *worker)
+{
+	struct client *client = worker->run.client;
+
+	if (client == NULL)
+		return;
+	worker->run.client = NULL;
+	client_reply(client, worker->run.bytes, worker->run.length);
+}
+
+static void pass_on(struct client *client, const char *bytes, size_t length)
+{
+	struct worker *worker = client->worker;
+
+	if (worker->run.client == client && worker->run.bytes + worker->run.length == bytes) {
+		worker->run.length += length;
+		return;
+	}
+	delivery_settle(worker);
+	worker->run.client = client;
+	worker->run.bytes = bytes;
+	worker->run.length = length;
+}
+
+/* ---- requests ---- */
+
+static void drop_held(struct request *request)
+{
+	if (request->held == NULL)
+		return;
+	buf_free(request->held);
+	free(request->held);
+	request->held = NULL;
+}
+
+static void free_request(struct worker *worker, struct request *request)
+{
+	drop_held(request);
+	slab_put(&worker->requests, request);
+}
+
+static void hold(struct request *request, const char *bytes, size_t length)
+{
+	if (request->held == NULL)
+		request->held = alloc_zeroed(1, sizeof(*request->held));
+	buf_append(request->held, bytes, length);
+}
+
+/* What the head has held back so far becomes the client's. */
+static void release_held(struct client *client, struct request *head)
+{
+	if (head->held == NULL)
+		return;
+	delivery_settle(client->worker);
+	client_reply(client, buf_head(head->held), buf_length(head->held));
+	drop_held(head);
+}
+
+/* The head was answered: whoever follows and is ready may go out now. */
+static void advance(struct client *client)
+{
+	struct request *head;
+
+	while ((head = client->head) != NULL && !client->closing) {
+		bool answered = head->flags & REQUEST_ANSWERED;
+
+		if (!answered && (head->flags & REQUEST_WHOLE))
+			break;
+		if (head->held != NULL) {
+			release_held(client, head);
+			head->flags |= REQUEST_STREAMING;
+		}
+		if (!answered || client->closing)
+			break;
+		client->head = head->next_of_client;
+		if (client->head == NULL)
+			client->tail = NULL;
+		client->in_flight--;
+		free_request(client->worker, head);
+	}
+	if (!client->closing)
+		client_check_stall(client);
+}
+
+static void leave_replica(struct request *request)
+{
+	if (!(request->flags & REQUEST_ON_REPLICA))
+		return;
+	request->flags &= (uint16_t)~REQUEST_ON_REPLICA;
+	request->client->replica_in_flight--;
+}
+
+static void answered(struct request *request)
+{
+	struct client *client = request->client;
+
+	leave_replica(request);
+	request->flags |= REQUEST_ANSWERED;
+	if (client->head == request)
+		advance(client);
+	else
+		client_check_stall(client);
+}
+
+/* ---- bytes of replies ---- */
+
+enum delivery_mode delivery_begin(const struct request *request, char type)
+{
+	if (request->client == NULL || (request->flags & REQUEST_MUTED))
+		return DELIVERY_DROP;
+	if (request->kind != REQUEST_CLIENT || type == '-')
+		return DELIVERY_HOLD;
+	return DELIVERY_PASS;
+}
+
+void delivery_bytes(struct request *request, const char *bytes, size_t length)
+{
+	struct client *client = request->client;
+
+	if (client == NULL)
+		return;
+	if (client->head != request || (request->flags & REQUEST_WHOLE)) {
+		hold(request, bytes, length);
+		return;
+	}
+	request->flags |= REQUEST_STREAMING;
+	pass_on(client, bytes, length);
+}
+
+static bool says(struct slice reply, const char *word)
+{
+	size_t length = strlen(word);
+
+	return reply.length > length && memcmp(reply.bytes, word, length) == 0;
+}
+
+/* Errors that a replica gives instead of a read's answer, before executing
+ * anything: the node cannot serve it now, another one can. */
+static bool is_node_error(struct slice reply)
+{
+	return says(reply, "-LOADING") || says(reply, "-MASTERDOWN") || says(reply, "-NOREPLICAS") ||
+	       says(reply, "-BUSY ") || says(reply, "-NOAUTH");
+}
+
+/* An error of the server. True when the client shall not see it, because the
+ * request was sent again. */
+static bool judge_error(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
+{
+	struct slice reply = buf_slice(request->held);
+	struct buf copy = { 0 };
+
+	if (from->key.node == BACKEND_TO_MASTER) {
+		if (says(reply, "-READONLY") || says(reply, "-LOADING"))
+			control_line_suspect(worker->shared->control, from->node_id);
+		return false;
+	}
+	if (!(request->flags & REQUEST_READ) || !is_node_error(reply))
+		return false;
+	control_line_suspect(worker->shared->control, from->node_id);
+	buf_append(&copy, bytes.bytes, bytes.length); /* the stream may move while it is sent again */
+	drop_held(request);
+	request->avoid = (uint8_t)(from->node_id + 1);
+	dispatch_again(worker, request, buf_slice(&copy));
+	buf_free(&copy);
+	return true;
+}
+
+/* What the reply proves about what this session has seen. */
+static void observe(struct worker *worker, struct request *request, const struct backend *from, int64_t now_ns)
+{
+	struct session *session = &request->client->session;
+
+	if (from->key.node != BACKEND_TO_MASTER) {
+		if (request->flags & REQUEST_ON_REPLICA)
+			session->read_ns = now_ns;
+		return;
+	}
+	session->observed_ns = now_ns;
+	if (request->flags & REQUEST_WRITE)
+		worker_acknowledged(worker, now_ns);
+}
+
+/* Is the session done with its private backend? */
+static void perhaps_unpin(struct client *client, const struct backend *from)
+{
+	const struct session *session = &client->session;
+
+	if (session->pinned != from || from->head != NULL || session->pin == PIN_STREAM)
+		return;
+	if (session->pin == PIN_TRANSACTION && (session->in_multi || session->watching))
+		return;
+	dispatch_unpin(client);
+}
+
+void delivery_done(struct worker *worker, struct request *request, struct backend *from, char type,
+		   struct slice bytes, int64_t now_ns)
+{
+	struct client *client = request->client;
+
+	if (client == NULL) {
+		free_request(worker, request);
+		return;
+	}
+	if (type == '-') {
+		if (request->flags & REQUEST_STATEFUL)
+			from->tainted = true;
+		if (request->kind == REQUEST_CLIENT && !(request->flags & REQUEST_MUTED) &&
+		    judge_error(worker, request, from, bytes))
+			return;
+	}
+	observe(worker, request, from, now_ns);
+	if (request->kind != REQUEST_CLIENT && !local_judge(client, request, buf_slice(request->held)))
+		drop_held(request);
+	if (client->closing) /* local_judge() may close it; the request is an orphan without a queue then */
+		return;
+	answered(request);
+	if (!client->closing)
+		perhaps_unpin(client, from);
+}
+
+/* ---- what was lost ---- */
+
+void delivery_answer(struct worker *worker, struct request *request, struct slice reply)
+{
+	if (request->client == NULL) {
+		free_request(worker, request);
+		return;
+	}
+	drop_held(request);
+	hold(request, reply.bytes, reply.length);
+	if (request->kind != REQUEST_CLIENT && request->kind != REQUEST_LOCAL &&
+	    !local_judge(request->client, request, buf_slice(request->held)))
+		drop_held(request);
+	if (!request->client->closing)
+		answered(request);
+}
+
+void delivery_error(struct worker *worker, struct request *request, const char *text)
+{
+	struct buf reply = { 0 };
+
+	encode_error(&reply, text);
+	delivery_answer(worker, request, buf_slice(&reply));
+	buf_free(&reply);
+}
+
+static void error_not_sent(struct worker *worker, struct request *request, const struct backend *from)
+{
+	if (from->key.node == BACKEND_TO_MASTER) {
+		stats_add(&worker->stats, STAT_no_master, 1);
+		delivery_error(worker, request, "NOMASTER the master was lost; the command was not sent");
+	} else {
+		delivery_error(worker, request, "NOREPLICA the replica was lost; the command was not sent");
+	}
+}
+
+void delivery_lost(struct worker *worker, struct request *request, struct backend *from, bool sent,
+		   struct slice bytes)
+{
+	struct client *client = request->client;
+
+	assert(client != NULL && request->backend == NULL);
+	if (request->flags & REQUEST_STREAMING) {
+		client_close(client, CLOSE_NODE_LOST_MID_REPLY);
+		return;
+	}
+	drop_held(request);
+	request->flags &= (uint16_t)~REQUEST_WHOLE;
+	if (request->flags & REQUEST_MUTED) { /* weir had an answer of its own, but the context is gone */
+		delivery_error(worker, request, "EXECABORT the transaction's connection was lost");
+	} else if ((request->flags & REQUEST_READ) && from->key.kind != BACKEND_PRIVATE) {
+		if (from->key.node != BACKEND_TO_MASTER)
+			request->avoid = (uint8_t)(from->node_id + 1);
+		dispatch_again(worker, request, bytes);
+	} else if (!sent) {
+		error_not_sent(worker, request, from);
+	} else {
+		stats_add(&worker->stats, STAT_unknown_results, 1);
+		delivery_error(worker, request,
+			       "UNKNOWNRESULT the connection to the server was lost after the command was sent; "
+			       "it may or may not have been applied");
+	}
+	if (from->owner == client && !client->closing)
+		perhaps_unpin(client, from);
+}
+
+void delivery_private_lost(struct backend *backend)
+{
+	struct client *client = backend->owner;
+
+	if (client->session.pin == PIN_STREAM)
+		client_finish(client, client->close_after_flush ? client->close_reason : CLOSE_PRIVATE_BACKEND_LOST);
+	else if (client->session.pin == PIN_TRANSACTION)
+		client_close(client, CLOSE_PRIVATE_BACKEND_LOST);
+}
+
+void delivery_private_expired(struct backend *backend)
+{
+	struct client *client = backend->owner;
+	struct buf reply = { 0 };
+
+	client->session.in_multi = client->session.watching = false;
+	if (client->session.pin != PIN_STREAM) {
+		dispatch_unpin(client);
+		client_check_stall(client);
+		return;
+	}
+	stats_add(&client->worker->stats, STAT_no_master, 1);
+	encode_error(&reply, "NOMASTER the master does not answer; the command was not sent");
+	client_reply(client, buf_head(&reply), buf_length(&reply));
+	buf_free(&reply);
+	if (!client->closing)
+		client_finish(client, CLOSE_PRIVATE_BACKEND_LOST);
+}
+
+void delivery_abandon(struct client *client)
+{
+	struct worker *worker = client->worker;
+	struct request *request;
+
+	if (worker->run.client == client)
+		worker->run.client = NULL;
+	while ((request = client->head) != NULL) {
+		client->head = request->next_of_client;
+		leave_replica(request);
+		request->next_of_client = NULL;
+		request->client = NULL;
+		if (request->backend == NULL) {
+			free_request(worker, request);
+			continue;
+		}
+		drop_held(request);
+		stats_add(&worker->stats, STAT_orphans, 1);
+	}
+	client->tail = NULL;
+	client->in_flight = 0;
+}
+
+/* ---- streams ---- */
+
+void delivery_stream(struct backend *backend, const char *bytes, size_t length)
+{
+	struct client *client = backend->owner;
+
+	if (client != NULL && !client->closing)
+		pass_on(client, bytes, length);
+}
+
+void delivery_stream_done(struct backend *backend, char type, uint64_t length)
+{
+	struct client *client = backend->owner;
+
+	if (client == NULL || client->closing)
+		return;
+	client->session.observed_ns = backend->worker->now_ns;
+	if (!client->session.resetting || type != '+' || length != RESET_REPLY_LENGTH)
+		return;
+	delivery_settle(backend->worker);
+	local_reset(client);
+	client_wake(client);
+}

@@ -1,0 +1,70 @@
+#ifndef WEIR_PROXY_DELIVERY_H
+#define WEIR_PROXY_DELIVERY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../protocol/slice.h"
+
+struct backend;
+struct client;
+struct request;
+struct worker;
+
+/* From backends to clients: every request is settled exactly once, by its
+ * reply, by an error of weir, or by being sent again; and what the client sees
+ * comes in the order it asked. */
+
+/* What a backend may do with the bytes of a reply that has just begun. */
+enum delivery_mode {
+	DELIVERY_PASS, /* hand them over as they come */
+	DELIVERY_HOLD, /* collect the whole reply first: it has to be judged */
+	DELIVERY_DROP, /* nobody wants them */
+};
+
+/* `type` is the reply's first byte. */
+enum delivery_mode delivery_begin(const struct request *request, char type);
+
+/* Bytes of the reply to `request`, in mode PASS or HOLD. */
+void delivery_bytes(struct request *request, const char *bytes, size_t length);
+
+/* The reply (of this type) is whole and the request has left its backend's
+ * queue. `bytes` is the request itself, a view into the backend's stream;
+ * `now_ns` was taken after the reply was read. The request is freed, or waits
+ * in its client's queue, or has been sent again. */
+void delivery_done(struct worker *worker, struct request *request, struct backend *from, char type,
+		   struct slice bytes, int64_t now_ns);
+
+/* Bytes handed over in mode PASS may be held as a view until this is called:
+ * before the memory they were read into is used again. */
+void delivery_settle(struct worker *worker);
+
+/* A private backend that holds a session's state was lost. */
+void delivery_private_lost(struct backend *backend);
+
+/* Nothing of a session's private backend reached a server in time: the session
+ * goes on without it, or is closed when it could not know. */
+void delivery_private_expired(struct backend *backend);
+
+/* Bytes of replies on a streaming private backend. */
+void delivery_stream(struct backend *backend, const char *bytes, size_t length);
+/* One of them is whole: its type and length. */
+void delivery_stream_done(struct backend *backend, char type, uint64_t length);
+
+/* The connection was lost under this request, which has left the queue.
+ * `sent`: the server may have executed it. `bytes` is the request itself. */
+void delivery_lost(struct worker *worker, struct request *request, struct backend *from, bool sent,
+		   struct slice bytes);
+
+/* Settles a request with an error of weir's ("NOMASTER ..." without the dash).
+ * It must be in no backend's queue. */
+void delivery_error(struct worker *worker, struct request *request, const char *text);
+
+/* The same with a whole reply in RESP. */
+void delivery_answer(struct worker *worker, struct request *request, struct slice reply);
+
+/* The client leaves: its requests become orphans, or are dropped where no
+ * server has seen them. */
+void delivery_abandon(struct client *client);
+
+#endif

@@ -1,0 +1,36 @@
+#ifndef WEIR_PROXY_DISPATCH_H
+#define WEIR_PROXY_DISPATCH_H
+
+#include <stddef.h>
+
+#include "request.h"
+#include "../protocol/slice.h"
+#include "backend.h"
+#include "client.h"
+#include "worker.h"
+
+/* From clients to backends: one parsed command after the other is answered,
+ * refused, or put into the queue of the backend it belongs to. */
+
+/* Takes `count` parsed commands of one client in order. Returns how many were
+ * taken: fewer than count when the client stalled or is closing. */
+size_t dispatch(struct client *client, const struct parsed_command *parsed, size_t count);
+
+/* Sends a read again to another node, or to the master. The request is in no
+ * queue of a backend. Settles it with an error when it was sent too often. */
+void dispatch_again(struct worker *worker, struct request *request, struct slice bytes);
+
+/* The server lets go of the session's private backend. */
+void dispatch_unpin(struct client *client);
+
+/* ---- for local.c ---- */
+
+/* A new request at the end of the client's queue. */
+struct request *dispatch_request(struct client *client, enum request_kind kind, unsigned flags);
+/* The backend for a session's commands that are no plain reads. */
+struct backend *dispatch_lane(struct client *client, enum backend_kind kind);
+/* Answers a command at its place in the client's order. */
+void dispatch_answer(struct client *client, struct slice reply);
+void dispatch_error(struct client *client, const char *text);
+
+#endif

@@ -1,0 +1,47 @@
+#ifndef WEIR_PROXY_IDENTITY_H
+#define WEIR_PROXY_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../protocol/slice.h"
+#include "list.h"
+
+/* Who a session is to the servers: a user and its password, or nobody in
+ * particular (the connection's default user). Shared backends are shared only
+ * within one identity. One registry per worker; references are counted. */
+
+enum identity_state {
+	IDENTITY_UNKNOWN,  /* the master was not asked yet */
+	IDENTITY_ACCEPTED, /* the master has accepted these credentials */
+	IDENTITY_REFUSED,  /* the master wants (other) credentials */
+};
+
+struct identity {
+	struct list_link link;   /* in the registry */
+	struct list_link lanes;  /* the backends that speak for it: backend.of_identity */
+	unsigned references;
+	enum identity_state state;
+	uint64_t refused_nodes;  /* bit per node id: that replica refuses it */
+	bool has_credentials;
+	bool has_user;           /* AUTH user password, rather than AUTH password */
+	struct slice user;       /* owned; "default" when none was named */
+	struct slice password;   /* owned */
+};
+
+struct identities {
+	struct list_link all;
+	struct identity *nobody; /* no credentials; lives as long as the registry */
+};
+
+void identities_init(struct identities *identities);
+void identities_fini(struct identities *identities);
+/* A reference to the identity with exactly these credentials. user.bytes NULL:
+ * only a password was given. */
+struct identity *identity_get(struct identities *identities, struct slice user, struct slice password);
+struct identity *identity_acquire(struct identity *identity);
+/* Sets the caller's pointer to NULL. The last one overwrites the password. */
+void identity_release(struct identity **identity);
+
+#endif

@@ -1,0 +1,289 @@
+/* A worker's backends: found by key, given and taken back, kept in step with
+ * the topology, and tidied on a tick. */
+#include "pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../protocol/alloc.h"
+#include "client.h"
+#include "clock.h"
+#include "delivery.h"
+#include "log.h"
+#include "worker.h"
+
+enum {
+	SPARE_PRIVATE_MAX = 64,        /* clean private backends kept per worker */
+	IDLE_CLOSE_MS = 60 * 1000,     /* a connection with nothing to do is closed after this */
+};
+
+static bool keys_match(const struct backend_key *a, const struct backend_key *b)
+{
+	return a->identity == b->identity && a->node == b->node && a->db == b->db && a->kind == b->kind &&
+	       a->resp == b->resp;
+}
+
+struct backend *pool_find(const struct worker *worker, const struct backend_key *key)
+{
+	struct list_link *link, *following;
+
+	(void)worker;
+	LIST_EACH(&key->identity->lanes, link, following) {
+		struct backend *backend = CONTAINER_OF(link, struct backend, of_identity);
+
+		if (keys_match(&backend->key, key))
+			return backend;
+	}
+	return NULL;
+}
+
+struct backend *pool_shared(struct worker *worker, const struct backend_key *key)
+{
+	struct backend *backend = pool_find(worker, key);
+
+	return backend != NULL ? backend : backend_create(worker, key);
+}
+
+/* ---- private ones ---- */
+
+static size_t private_limit(const struct worker *worker)
+{
+	size_t share = (size_t)worker->config->max_private_backends / worker->shared->worker_count;
+
+	return share > 0 ? share : 1;
+}
+
+static struct backend *any_spare(const struct worker *worker)
+{
+	struct list_link *link, *following;
+
+	LIST_EACH(&worker->backends, link, following) {
+		struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
+
+		if (backend->key.kind == BACKEND_PRIVATE && backend->owner == NULL)
+			return backend;
+	}
+	return NULL;
+}
+
+struct backend *pool_take_private(struct worker *worker, const struct backend_key *key, bool fresh)
+{
+	struct backend *backend = fresh ? NULL : pool_find(worker, key);
+
+	if (backend != NULL) {
+		list_remove(&backend->of_identity);
+		worker->spare_private--;
+		return backend;
+	}
+	if (worker->private_backends >= private_limit(worker)) {
+		struct backend *spare = any_spare(worker);
+
+		if (spare == NULL)
+			return NULL;
+		worker->spare_private--;
+		backend_destroy(spare);
+	}
+	return backend_create(worker, key);
+}
+
+static bool is_clean(const struct backend *backend)
+{
+	return !backend->tainted && !backend->streaming && !backend->mid_reply && backend->head == NULL &&
+	       backend->state == BACKEND_READY;
+}
+
+void pool_return_private(struct backend *backend)
+{
+	struct worker *worker = backend->worker;
+
+	backend->owner = NULL;
+	if (!is_clean(backend) || worker->spare_private >= SPARE_PRIVATE_MAX || worker->draining) {
+		backend_destroy(backend);
+		return;
+	}
+	backend_pause_reading(backend, false);
+	backend->idle_since_ns = worker->now_ns;
+	worker->spare_private++;
+	list_append(&backend->key.identity->lanes, &backend->of_identity);
+}
+
+/* ---- upkeep ---- */
+
+/* Work on one backend can end others (a client is closed with its private
+ * one), so the walk is over a copy of the list; memory stays until the end of
+ * the turn. */
+static void each_backend(struct worker *worker, void (*visit)(struct backend *backend))
+{
+	struct list_link *link, *following;
+	struct backend **all;
+	size_t count = 0;
+
+	LIST_EACH(&worker->backends, link, following)
+		count++;
+	all = alloc_zeroed(count, sizeof(struct backend *));
+	count = 0;
+	LIST_EACH(&worker->backends, link, following)
+		all[count++] = CONTAINER_OF(link, struct backend, of_worker);
+	for (size_t i = 0; i < count; i++)
+		if (!all[i]->closing)
+			visit(all[i]);
+	free(all);
+}
+
+static void retarget(struct backend *backend)
+{
+	backend_retarget(backend, backend->worker->snapshot);
+}
+
+void pool_retarget(struct worker *worker)
+{
+	each_backend(worker, retarget);
+}
+
+void pool_check_proofs(struct worker *worker)
+{
+	each_backend(worker, backend_check_proof);
+}
+
+static uint32_t waited_ms(const struct worker *worker, const struct request *request)
+{
+	return worker->now_ms - request->enqueued_ms;
+}
+
+/* One that waits in the queue of a connection that is not there. A private
+ * backend's queue is one story: none of it is told once its beginning failed. */
+static bool has_waited_too_long(const struct backend *backend, const struct request *head)
+{
+	return head != NULL && head->kind != REQUEST_HANDSHAKE && backend->state != BACKEND_READY &&
+	       waited_ms(backend->worker, head) > (uint64_t)backend->worker->config->write_hold_ms;
+}
+
+static void expire(struct backend *backend, struct request *request)
+{
+	struct worker *worker = backend->worker;
+	const char *reason = worker->snapshot->no_master_reason;
+	char text[256];
+
+	backend_withdraw(backend, request);
+	if (backend->key.node == BACKEND_TO_MASTER) {
+		snprintf(text, sizeof(text), "NOMASTER %s; the command was not sent",
+			 reason != NULL ? reason : "the master does not answer");
+		stats_add(&worker->stats, STAT_no_master, request->client != NULL);
+	} else {
+		snprintf(text, sizeof(text), "NOREPLICA the replica does not answer; the command was not sent");
+	}
+	delivery_error(worker, request, text);
+}
+
+/* Requests that no server has seen and that have waited long enough. */
+static void expire_held(struct backend *backend)
+{
+	bool all = false;
+
+	while (has_waited_too_long(backend, backend->head) || (all && backend->head != NULL)) {
+		all = backend->owner != NULL;
+		expire(backend, backend->head);
+	}
+	if (all && backend->owner != NULL)
+		delivery_private_expired(backend);
+}
+
+/* A subscriber's first words are paired with no request, but do not wait
+ * longer for a master than any other command. */
+static void expire_stream(struct backend *backend)
+{
+	const struct worker *worker = backend->worker;
+
+	if (backend->owner != NULL && backend->streaming && backend->state != BACKEND_READY &&
+	    worker->now_ns - backend->taken_ns > clock_ms_to_ns(worker->config->write_hold_ms))
+		delivery_private_expired(backend);
+}
+
+static bool is_connecting(const struct backend *backend)
+{
+	return backend->state == BACKEND_CONNECTING || backend->state == BACKEND_PROVING ||
+	       backend->state == BACKEND_HANDSHAKE;
+}
+
+static bool is_silent(const struct backend *backend)
+{
+	const struct worker *worker = backend->worker;
+	int64_t limit_ns = clock_ms_to_ns(worker->config->backend_timeout_ms);
+
+	if (limit_ns == 0 || backend->key.node == BACKEND_TO_MASTER || backend->state != BACKEND_READY ||
+	    backend->head == NULL || !(backend->head->flags & REQUEST_READ))
+		return false;
+	return worker->now_ns - backend->last_read_ns > limit_ns &&
+	       waited_ms(worker, backend->head) > (uint64_t)worker->config->backend_timeout_ms;
+}
+
+static bool is_useless(const struct backend *backend)
+{
+	return backend->head == NULL && backend->owner == NULL && buf_length(&backend->stream) == 0 &&
+	       backend->worker->now_ns - backend->idle_since_ns > clock_ms_to_ns(IDLE_CLOSE_MS);
+}
+
+static void tick(struct backend *backend)
+{
+	struct worker *worker = backend->worker;
+	int64_t connect_limit_ns = clock_ms_to_ns(worker->config->topology.timeout_ms);
+
+	if (is_useless(backend)) {
+		if (backend->key.kind == BACKEND_PRIVATE)
+			worker->spare_private--;
+		backend_destroy(backend);
+		return;
+	}
+	if (is_connecting(backend) && worker->now_ns - backend->connect_ns > connect_limit_ns)
+		backend_disconnect(backend, "not ready in time");
+	if (!backend->closing && is_silent(backend)) {
+		backend->head->flags |= REQUEST_TIMED_OUT;
+		backend_disconnect(backend, "silent for backend_timeout");
+	}
+	if (!backend->closing && backend->state == BACKEND_IDLE)
+		backend_retarget(backend, worker->snapshot);
+	if (!backend->closing)
+		expire_held(backend);
+	if (!backend->closing)
+		expire_stream(backend);
+}
+
+static void count_held(struct worker *worker)
+{
+	struct list_link *link, *following;
+	int64_t held = 0;
+
+	LIST_EACH(&worker->backends, link, following) {
+		const struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
+		const struct request *request = backend->state == BACKEND_READY ? NULL : backend->head;
+
+		for (; request != NULL; request = request->next_of_backend)
+			held += request->client != NULL;
+	}
+	stats_add(&worker->stats, STAT_held_requests, held - stats_get(&worker->stats, STAT_held_requests));
+}
+
+void pool_tick(struct worker *worker)
+{
+	each_backend(worker, tick);
+	count_held(worker);
+}
+
+size_t pool_held_bytes(const struct worker *worker)
+{
+	struct list_link *link, *following;
+	size_t bytes = 0;
+
+	LIST_EACH(&worker->backends, link, following) {
+		const struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
+
+		if (backend->state != BACKEND_READY)
+			bytes += buf_length(&backend->stream);
+	}
+	return bytes;
+}
+
+void pool_close(struct worker *worker)
+{
+	each_backend(worker, backend_destroy);
+}

@@ -1,0 +1,68 @@
+#ifndef WEIR_PROXY_REQUEST_H
+#define WEIR_PROXY_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../protocol/buf.h"
+
+struct backend;
+struct client;
+struct command;
+
+/* One command in flight. It stands in two queues: in its client's, in the
+ * order the client asked, and in its backend's, in the order the server will
+ * answer. First in, first out in both is all that pairs replies with
+ * requests; so a request leaves its backend's queue exactly when one whole
+ * reply has come, whatever became of the client in between.
+ *
+ *   client FIFO    r1 -> r2 -> r3        replies go out in this order
+ *                   |     |     |
+ *   backend FIFOs  A: r1 -> r3           replies come in in this order
+ *                  B: r2
+ *
+ * The bytes of a request stay in its backend's stream until the reply has
+ * come, so that a read can be sent again to another node. */
+
+enum request_kind {
+	REQUEST_CLIENT,     /* the reply goes to the client as it is */
+	REQUEST_HANDSHAKE,  /* weir's own, no client: prepares the connection */
+	REQUEST_AUTH,       /* these are judged by local.c when the reply is whole: */
+	REQUEST_HELLO,
+	REQUEST_HELLO_PINNED,
+	REQUEST_SELECT,
+	REQUEST_GATE,       /* is this session authenticated? */
+	REQUEST_LOCAL,      /* weir's own reply, stands in the client's FIFO only */
+};
+
+enum request_flag {
+	REQUEST_READ = 1 << 0,       /* may be sent again, to any node */
+	REQUEST_WRITE = 1 << 1,      /* its reply acknowledges a possible change of data */
+	REQUEST_FAST = 1 << 2,       /* the server flags the command `fast` */
+	REQUEST_STATEFUL = 1 << 3,   /* an error to it leaves the state of a private backend in doubt */
+	REQUEST_WHOLE = 1 << 4,      /* its reply is collected whole before anybody sees it */
+	REQUEST_ANSWERED = 1 << 5,   /* the whole reply has come, it waits for its turn */
+	REQUEST_STREAMING = 1 << 6,  /* a part of its reply is in the client's output already */
+	REQUEST_ON_REPLICA = 1 << 7, /* counted in the client's replica_in_flight */
+	REQUEST_MUTED = 1 << 8,      /* weir answers in its place; the server's reply is dropped */
+	REQUEST_TIMED_OUT = 1 << 9,  /* a node was silent about it for backend_timeout */
+};
+
+struct request {
+	struct request *next_of_client;
+	struct request *next_of_backend;
+	struct client *client;    /* NULL: weir's own, or an orphan that eats its one reply */
+	struct backend *backend;  /* NULL once it has left the backend's FIFO */
+	struct buf *held;         /* reply that came before its turn, or is judged whole; owned */
+	uint64_t at;              /* offset of its bytes in the backend's stream */
+	uint32_t length;          /* of its bytes */
+	uint32_t enqueued_ms;     /* worker time when it was enqueued, wraps */
+	uint16_t flags;           /* enum request_flag */
+	uint8_t kind;             /* enum request_kind */
+	uint8_t retries;
+	uint8_t cost;             /* in the backend's outstanding work */
+	uint8_t avoid;            /* node id + 1 that failed it, 0 none */
+	uint8_t step;             /* REQUEST_HANDSHAKE: which part of it */
+};
+
+#endif

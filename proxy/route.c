@@ -1,0 +1,133 @@
+/* Filter and score (DESIGN.md section 4).
+ *
+ * Filter: the node is readable by the control thread's judgement, its data is
+ * young enough by this worker's own clock (so a control thread that hangs
+ * cannot keep a stale node in), and it is proven to show what the session must
+ * see. Unknown means no.
+ *
+ * Score: least outstanding work per weight; among equals the clearly faster
+ * one, else the one that served less lately. A node that has just become
+ * readable starts slowly, its caches are cold. */
+#include "route.h"
+
+#include <stddef.h>
+
+#include "../topology/snapshot.h"
+
+#define SLOW_START_NS 10000000000LL /* full weight after this long */
+
+enum {
+	SLOW_START_LEAST = 10,  /* percent of its weight that a new node begins with */
+	LATENCY_FACTOR = 2,     /* slower counts only beyond this factor ... */
+	LATENCY_NOISE_US = 1000 /* ... and this much on top */
+};
+
+static bool is_other_node(const struct session *session, const struct snapshot_node *node)
+{
+	return session->read_node != (int32_t)node->id || session->read_incarnation != node->incarnation;
+}
+
+static bool is_refused(const struct route_demand *demand, uint32_t node_id)
+{
+	return demand->avoid == node_id + 1 || (node_id < 64 && (demand->refused_nodes >> node_id & 1));
+}
+
+static enum route_reason filter(const struct snapshot *snapshot, uint32_t index, const struct route_demand *demand)
+{
+	const struct snapshot_node *node = &snapshot->nodes[index];
+	bool orphaned = snapshot->master < 0;
+	int64_t fresh;
+
+	if ((int)index == snapshot->master || is_refused(demand, node->id))
+		return ROUTE_REASON_NO_REPLICA;
+	if (orphaned ? !(node->readable_without_master && demand->serve_without_master) : !node->readable)
+		return ROUTE_REASON_NO_REPLICA;
+	fresh = atomic_load_explicit(&node->vitals->fresh_as_of_ns, memory_order_acquire);
+	if (!orphaned && demand->now_ns - fresh > demand->max_lag_ns)
+		return ROUTE_REASON_LAG;
+	if (demand->session->consistency == CONSISTENCY_EVENTUAL)
+		return ROUTE_REASON_NONE;
+	if (demand->floor_ns != 0 && fresh <= demand->floor_ns)
+		return ROUTE_REASON_FLOOR;
+	if (demand->session->read_ns != 0 && is_other_node(demand->session, node) && fresh <= demand->session->read_ns)
+		return ROUTE_REASON_FLOOR;
+	return ROUTE_REASON_NONE;
+}
+
+/* In percent of one weight unit, at least 1. */
+static uint64_t effective_weight(const struct snapshot_node *node, const struct node_load *load, int64_t now_ns)
+{
+	int64_t age = now_ns - load->readable_since_ns;
+	int64_t percent = 100;
+
+	if (load->readable_since_ns != 0 && age < SLOW_START_NS)
+		percent = SLOW_START_LEAST + (100 - SLOW_START_LEAST) * (age > 0 ? age : 0) / SLOW_START_NS;
+	return (uint64_t)(node->weight ? node->weight : 1) * (uint64_t)percent;
+}
+
+struct candidate {
+	uint32_t index;
+	uint64_t weight;
+	const struct node_load *load;
+};
+
+/* a/wa < b/wb without division. */
+static int compare_per_weight(uint64_t a, uint64_t weight_a, uint64_t b, uint64_t weight_b)
+{
+	uint64_t left = a * weight_b, right = b * weight_a;
+
+	return left < right ? -1 : left > right;
+}
+
+static bool is_better(const struct candidate *a, const struct candidate *b)
+{
+	int order = compare_per_weight(a->load->outstanding, a->weight, b->load->outstanding, b->weight);
+
+	if (order != 0)
+		return order < 0;
+	if (a->load->latency_us != 0 && b->load->latency_us != 0) {
+		if (a->load->latency_us > b->load->latency_us * LATENCY_FACTOR + LATENCY_NOISE_US)
+			return false;
+		if (b->load->latency_us > a->load->latency_us * LATENCY_FACTOR + LATENCY_NOISE_US)
+			return true;
+	}
+	return compare_per_weight(a->load->served, a->weight, b->load->served, b->weight) < 0;
+}
+
+struct route route_read(const struct snapshot *snapshot, const struct node_load *loads,
+			const struct route_demand *demand)
+{
+	struct route route = { .target = ROUTE_MASTER, .reason = ROUTE_REASON_NO_REPLICA };
+	struct candidate best = { .load = NULL };
+
+	for (uint32_t i = 0; i < snapshot->node_count; i++) {
+		enum route_reason reason = filter(snapshot, i, demand);
+		struct candidate candidate = { i, 0, &loads[snapshot->nodes[i].id] };
+
+		if (reason != ROUTE_REASON_NONE) {
+			if (reason > route.reason)
+				route.reason = reason;
+			continue;
+		}
+		candidate.weight = effective_weight(&snapshot->nodes[i], candidate.load, demand->now_ns);
+		if (best.load == NULL || is_better(&candidate, &best))
+			best = candidate;
+	}
+	if (best.load != NULL)
+		return (struct route){ .target = ROUTE_NODE, .node = best.index, .reason = ROUTE_REASON_NONE };
+	if (demand->fallback_error)
+		route.target = ROUTE_NO_REPLICA;
+	return route;
+}
+
+static const char *const reason_names[] = {
+	[ROUTE_REASON_NONE] = "none",
+	[ROUTE_REASON_NO_REPLICA] = "no_replica",
+	[ROUTE_REASON_LAG] = "lag",
+	[ROUTE_REASON_FLOOR] = "floor",
+};
+
+const char *route_reason_name(enum route_reason reason)
+{
+	return reason_names[reason];
+}

@@ -1,0 +1,58 @@
+#ifndef WEIR_PROXY_ROUTE_H
+#define WEIR_PROXY_ROUTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "session.h"
+
+struct snapshot;
+
+/* Where may a read go? A pure function of the snapshot, the nodes' load as
+ * this worker sees it, the session and the time: filter, then score. */
+
+/* One node's load as one worker sees it; arrays of it are indexed by node id. */
+struct node_load {
+	uint32_t outstanding;      /* cost of the requests in flight */
+	uint32_t latency_us;       /* EWMA of a batch's round trip, 0 unknown */
+	uint64_t served;           /* reads sent, halved now and then: breaks ties fairly */
+	int64_t readable_since_ns; /* slow start counts from here, 0 not readable */
+};
+
+enum route_target {
+	ROUTE_MASTER,
+	ROUTE_NODE,       /* a replica: route.node */
+	ROUTE_NO_REPLICA, /* fallback = error: -NOREPLICA */
+};
+
+/* Why a read left the replicas; in the order in which a better one hides a worse one. */
+enum route_reason {
+	ROUTE_REASON_NONE,
+	ROUTE_REASON_NO_REPLICA, /* none readable */
+	ROUTE_REASON_LAG,        /* some readable, all older than max_lag by now */
+	ROUTE_REASON_FLOOR,      /* some fresh enough, none proven to have what the session must see */
+};
+
+struct route {
+	enum route_target target;
+	uint32_t node;             /* index into snapshot->nodes */
+	enum route_reason reason;
+};
+
+struct route_demand {
+	const struct session *session;
+	int64_t floor_ns;          /* session_floor() */
+	int64_t max_lag_ns;
+	int64_t now_ns;
+	uint64_t refused_nodes;    /* bit per node id: it refuses the session's user */
+	uint8_t avoid;             /* node id + 1 that failed this read, 0 none */
+	bool fallback_error;       /* [routing] fallback = error */
+	bool serve_without_master; /* [routing] no_master_reads = serve */
+};
+
+struct route route_read(const struct snapshot *snapshot, const struct node_load *loads,
+			const struct route_demand *demand);
+
+const char *route_reason_name(enum route_reason reason);
+
+#endif

@@ -1,0 +1,64 @@
+#ifndef WEIR_PROXY_SESSION_H
+#define WEIR_PROXY_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+
+struct backend;
+struct identity;
+
+/* What a client connection has set: the server-side state that redis-server
+ * would keep in its connection, and that weir imposes on backends instead.
+ * Plain data; client.c owns it, local.c and dispatch.c change it. */
+
+enum session_endpoint {
+	ENDPOINT_SPLIT,   /* [proxy] listen: writes to the master, reads spread */
+	ENDPOINT_REPLICA, /* [proxy] listen_replica: a stock replica to its clients */
+};
+
+/* Why a session holds a private backend. */
+enum session_pin {
+	PIN_NONE,
+	PIN_SINGLE,      /* for one request: it blocks, or needs a connection of its own */
+	PIN_TRANSACTION, /* WATCH or MULTI was sent */
+	PIN_STREAM,      /* replies are no longer paired with requests: pub/sub, MONITOR, tracking */
+};
+
+enum { SESSION_NO_NODE = -1 };
+
+struct session {
+	uint64_t id;
+	struct identity *identity;   /* one reference */
+	struct backend *pinned;      /* private backend, NULL unless pin != PIN_NONE */
+	char *name;                  /* CLIENT SETNAME; owned, NULL none */
+	char *library_name;          /* CLIENT SETINFO; owned, NULL none */
+	char *library_version;
+	/* what a SELECT, AUTH or HELLO under way asks for; at most one is */
+	struct identity *wanted_identity; /* one reference, or NULL */
+	char *wanted_name;           /* owned, NULL none */
+	uint32_t wanted_db;
+	uint8_t wanted_resp;         /* 0: as it is */
+	uint32_t db;
+	uint8_t resp;                /* 2 or 3 */
+	uint8_t endpoint;            /* enum session_endpoint */
+	uint8_t pin;                 /* enum session_pin */
+	uint8_t consistency;         /* enum config_consistency */
+	bool authenticated;          /* a server has accepted this session as it is */
+	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not */
+	bool watching;               /* WATCH was sent since the last EXEC, DISCARD or UNWATCH */
+	bool resetting;              /* RESET was sent on a stream; its +RESET ends it */
+	int32_t home;                /* replica endpoint: node that gets what is no plain read */
+	int32_t read_node;           /* replica that served the last read, SESSION_NO_NODE none */
+	uint32_t read_incarnation;   /* of that node then */
+	int64_t read_ns;             /* when its last reply came: an upper bound of what was seen */
+	int64_t observed_ns;         /* when the last reply of the master came: the session's own floor */
+};
+
+/* The floor of a session's reads: everything that the master had answered
+ * before this moment has to be visible. 0: no demand. `acknowledged_ns` is
+ * when weir last acknowledged a write to anyone. */
+int64_t session_floor(const struct session *session, enum config_session_scope scope, int64_t acknowledged_ns);
+
+#endif

@@ -1,0 +1,463 @@
+/* One worker's thread and turn. */
+#include "worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../protocol/alloc.h"
+#include "backend.h"
+#include "client.h"
+#include "clock.h"
+#include "control_line.h"
+#include "log.h"
+#include "pool.h"
+#include "request.h"
+
+enum {
+	SPARE_REQUESTS = 4096,
+	FLUSH_ROUNDS = 8,       /* of work that flushing itself made, before the loop gets its turn */
+	SERVED_HALVING_TICKS = 20,
+	STACK_BYTES = 512 * 1024,
+};
+
+/* ---- the turn ---- */
+
+static void on_turn_begin(struct ev_loop *loop, ev_check *check, int events)
+{
+	struct worker *worker = check->data;
+
+	(void)loop;
+	(void)events;
+	worker->now_ns = clock_ns();
+	worker->now_ms = (uint32_t)(worker->now_ns / CLOCK_NS_PER_MS);
+}
+
+static void resume_clients(struct worker *worker)
+{
+	struct list_link *link;
+
+	while ((link = list_take(&worker->resumed_clients)) != NULL)
+		client_resume(CONTAINER_OF(link, struct client, resume));
+}
+
+static void flush_backends(struct worker *worker)
+{
+	struct list_link *link;
+
+	while ((link = list_take(&worker->dirty_backends)) != NULL)
+		backend_flush(CONTAINER_OF(link, struct backend, dirty));
+}
+
+static void flush_clients(struct worker *worker)
+{
+	struct list_link *link;
+
+	while ((link = list_take(&worker->dirty_clients)) != NULL)
+		client_flush(CONTAINER_OF(link, struct client, dirty));
+}
+
+static bool has_work(const struct worker *worker)
+{
+	return !list_is_empty(&worker->resumed_clients) || !list_is_empty(&worker->dirty_backends) ||
+	       !list_is_empty(&worker->dirty_clients);
+}
+
+static void bury_the_dead(struct worker *worker)
+{
+	struct list_link *link;
+
+	while ((link = list_take(&worker->dead_clients)) != NULL)
+		client_free(CONTAINER_OF(link, struct client, of_worker));
+	while ((link = list_take(&worker->dead_backends)) != NULL) {
+		struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
+
+		identity_release(&backend->key.identity);
+		free(backend);
+	}
+}
+
+static void stop_when_drained(struct worker *worker)
+{
+	if (!worker->draining)
+		return;
+	if (list_is_empty(&worker->clients) || worker->now_ns > worker->drain_deadline_ns)
+		ev_break(worker->loop, EVBREAK_ALL);
+}
+
+/* Everything the turn made is flushed once, here, last thing before the loop
+ * sleeps. Flushing can make new work (a lost backend re-sends reads); what is
+ * left after some rounds gets the next turn, and the loop does not sleep. */
+static void on_turn_end(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	struct worker *worker = prepare->data;
+
+	(void)events;
+	for (int i = 0; i < FLUSH_ROUNDS && has_work(worker); i++) {
+		resume_clients(worker);
+		flush_backends(worker);
+		flush_clients(worker);
+	}
+	bury_the_dead(worker);
+	stop_when_drained(worker);
+	if (has_work(worker))
+		ev_idle_start(loop, &worker->again);
+	else
+		ev_idle_stop(loop, &worker->again);
+}
+
+static void on_again(struct ev_loop *loop, ev_idle *idle, int events)
+{
+	(void)loop;
+	(void)idle;
+	(void)events;
+}
+
+/* ---- upkeep ---- */
+
+static void close_idle_clients(struct worker *worker)
+{
+	int64_t limit_ns = clock_ms_to_ns(worker->config->client_idle_timeout_ms);
+	struct list_link *link, *following;
+
+	if (limit_ns == 0)
+		return;
+	LIST_EACH(&worker->clients, link, following) {
+		struct client *client = CONTAINER_OF(link, struct client, of_worker);
+
+		if (client->head == NULL && client->session.pin == PIN_NONE &&
+		    worker->now_ns - client->active_ns > limit_ns)
+			client_close(client, CLOSE_IDLE);
+	}
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *worker = timer->data;
+
+	(void)loop;
+	(void)events;
+	pool_tick(worker);
+	if (++worker->ticks % SERVED_HALVING_TICKS != 0)
+		return;
+	for (size_t i = 0; i < worker->load_count; i++)
+		worker->loads[i].served /= 2;
+	close_idle_clients(worker);
+}
+
+/* ---- mails ---- */
+
+struct client_mail {
+	struct mail mail;
+	int fd;
+	uint64_t id;
+	enum session_endpoint endpoint;
+};
+
+static void open_client_mail(void *receiver, struct mail *mail)
+{
+	struct client_mail *letter = CONTAINER_OF(mail, struct client_mail, mail);
+	struct worker *worker = receiver;
+
+	if (worker->draining || worker->halted) {
+		close(letter->fd);
+		atomic_fetch_sub_explicit(&worker->shared->open_clients, 1, memory_order_relaxed);
+	} else {
+		client_open(worker, letter->fd, letter->id, letter->endpoint);
+	}
+	free(letter);
+}
+
+void worker_give_client(struct worker *worker, int fd, uint64_t id, enum session_endpoint endpoint)
+{
+	struct client_mail *letter = alloc_zeroed(1, sizeof(*letter));
+
+	letter->mail.open = open_client_mail;
+	letter->fd = fd;
+	letter->id = id;
+	letter->endpoint = endpoint;
+	mailbox_post(&worker->mailbox, &letter->mail);
+}
+
+struct snapshot_mail {
+	struct mail mail;
+	struct snapshot *snapshot;
+};
+
+static const struct snapshot_node *find_node(const struct snapshot *snapshot, uint32_t id)
+{
+	for (size_t i = 0; i < snapshot->node_count; i++)
+		if (snapshot->nodes[i].id == id)
+			return &snapshot->nodes[i];
+	return NULL;
+}
+
+const struct snapshot_node *worker_node(const struct worker *worker, uint32_t node_id)
+{
+	return find_node(worker->snapshot, node_id);
+}
+
+/* Loads keep their place by node id; slow start begins anew for whoever has
+ * become readable. */
+static void adopt_loads(struct worker *worker, const struct snapshot *snapshot, const struct snapshot *old)
+{
+	size_t count = worker->load_count;
+
+	for (size_t i = 0; i < snapshot->node_count; i++)
+		if (snapshot->nodes[i].id >= count)
+			count = snapshot->nodes[i].id + 1;
+	if (count > worker->load_count) {
+		worker->loads = alloc_resized(worker->loads, count * sizeof(struct node_load));
+		memset(worker->loads + worker->load_count, 0, (count - worker->load_count) * sizeof(struct node_load));
+		worker->load_count = count;
+	}
+	for (size_t i = 0; i < snapshot->node_count; i++) {
+		const struct snapshot_node *node = &snapshot->nodes[i];
+		const struct snapshot_node *before = old ? find_node(old, node->id) : NULL;
+		struct node_load *load = &worker->loads[node->id];
+
+		if (!node->readable)
+			load->readable_since_ns = 0;
+		else if (before == NULL || !before->readable || before->incarnation != node->incarnation)
+			load->readable_since_ns = worker->now_ns;
+	}
+}
+
+/* The connections that nearly every session will take are made ahead of the
+ * first one, and with them it is known whether the master wants passwords. */
+static void warm_up(struct worker *worker)
+{
+	const struct snapshot *snapshot = worker->snapshot;
+	struct backend_key key = { .identity = worker->identities.nobody, .kind = BACKEND_SHARED, .resp = 2 };
+
+	if (snapshot->master < 0)
+		return;
+	key.node = BACKEND_TO_MASTER;
+	backend_open(pool_shared(worker, &key));
+	for (size_t i = 0; i < snapshot->node_count; i++) {
+		key.node = (int32_t)snapshot->nodes[i].id;
+		if (snapshot->nodes[i].readable)
+			backend_open(pool_shared(worker, &key));
+	}
+}
+
+static void open_snapshot_mail(void *receiver, struct mail *mail)
+{
+	struct snapshot_mail *letter = CONTAINER_OF(mail, struct snapshot_mail, mail);
+	struct worker *worker = receiver;
+	struct snapshot *old = worker->snapshot;
+
+	if (worker->halted) {
+		snapshot_release(&letter->snapshot);
+		free(letter);
+		return;
+	}
+	adopt_loads(worker, letter->snapshot, old);
+	worker->snapshot = letter->snapshot;
+	pool_retarget(worker);
+	warm_up(worker);
+	if (old != NULL)
+		snapshot_release(&old);
+	free(letter);
+}
+
+void worker_give_snapshot(struct worker *worker, struct snapshot *snapshot)
+{
+	struct snapshot_mail *letter = alloc_zeroed(1, sizeof(*letter));
+
+	letter->mail.open = open_snapshot_mail;
+	letter->snapshot = snapshot_acquire(snapshot);
+	mailbox_post(&worker->mailbox, &letter->mail);
+}
+
+struct commands_mail {
+	struct mail mail;
+	struct command_table *table;
+};
+
+static void open_commands_mail(void *receiver, struct mail *mail)
+{
+	struct commands_mail *letter = CONTAINER_OF(mail, struct commands_mail, mail);
+	struct worker *worker = receiver;
+	struct list_link *link, *following;
+
+	/* Parsed commands point into the table, but never beyond a callback. */
+	command_table_release(&worker->commands);
+	worker->commands = letter->table;
+	LIST_EACH(&worker->clients, link, following)
+		CONTAINER_OF(link, struct client, of_worker)->last_command = 0;
+	free(letter);
+}
+
+void worker_give_commands(struct worker *worker, struct command_table *table)
+{
+	struct commands_mail *letter = alloc_zeroed(1, sizeof(*letter));
+
+	letter->mail.open = open_commands_mail;
+	letter->table = command_table_acquire(table);
+	mailbox_post(&worker->mailbox, &letter->mail);
+}
+
+static void open_confirmation_mail(void *receiver, struct mail *mail)
+{
+	struct worker *worker = receiver;
+
+	free(mail);
+	if (!worker->halted)
+		pool_check_proofs(worker);
+}
+
+void worker_give_confirmation(struct worker *worker)
+{
+	struct mail *mail = alloc_zeroed(1, sizeof(*mail));
+
+	mail->open = open_confirmation_mail;
+	mailbox_post(&worker->mailbox, mail);
+}
+
+static void open_drain_mail(void *receiver, struct mail *mail)
+{
+	struct worker *worker = receiver;
+	struct list_link *link, *following;
+
+	free(mail);
+	worker->draining = true;
+	worker->drain_deadline_ns = worker->now_ns + clock_ms_to_ns(worker->config->drain_timeout_ms);
+	LIST_EACH(&worker->clients, link, following)
+		client_drain(CONTAINER_OF(link, struct client, of_worker));
+}
+
+void worker_drain(struct worker *worker)
+{
+	struct mail *mail = alloc_zeroed(1, sizeof(*mail));
+
+	mail->open = open_drain_mail;
+	mailbox_post(&worker->mailbox, mail);
+}
+
+static void open_halt_mail(void *receiver, struct mail *mail)
+{
+	struct worker *worker = receiver;
+
+	free(mail);
+	ev_break(worker->loop, EVBREAK_ALL);
+}
+
+void worker_halt(struct worker *worker)
+{
+	struct mail *mail = alloc_zeroed(1, sizeof(*mail));
+
+	mail->open = open_halt_mail;
+	mailbox_post(&worker->mailbox, mail);
+}
+
+/* ---- the thread ---- */
+
+struct worker *worker_create(unsigned index, struct worker_shared *shared)
+{
+	struct worker *worker = alloc_checked(aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64));
+
+	memset(worker, 0, sizeof(*worker));
+	worker->index = index;
+	worker->shared = shared;
+	worker->config = shared->config;
+	worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+	if (worker->loop == NULL)
+		log_fatal("no event loop for worker %u", index);
+	worker->now_ns = clock_ns();
+	worker->random = (uint64_t)worker->now_ns | 1;
+	worker->commands = command_table_builtin();
+	worker->read_buffer = alloc_checked(malloc(WORKER_READ_BYTES));
+	identities_init(&worker->identities);
+	list_init(&worker->clients);
+	list_init(&worker->backends);
+	list_init(&worker->dirty_clients);
+	list_init(&worker->dirty_backends);
+	list_init(&worker->resumed_clients);
+	list_init(&worker->dead_clients);
+	list_init(&worker->dead_backends);
+	slab_init(&worker->requests, sizeof(struct request), SPARE_REQUESTS);
+	mailbox_init(&worker->mailbox, worker->loop, worker);
+	ev_check_init(&worker->turn_begin, on_turn_begin);
+	ev_set_priority(&worker->turn_begin, EV_MAXPRI);
+	ev_prepare_init(&worker->turn_end, on_turn_end);
+	ev_set_priority(&worker->turn_end, EV_MINPRI);
+	ev_idle_init(&worker->again, on_again);
+	ev_timer_init(&worker->tick, on_tick, WORKER_TICK_MS / 1e3, WORKER_TICK_MS / 1e3);
+	worker->turn_begin.data = worker->turn_end.data = worker->tick.data = worker;
+	ev_check_start(worker->loop, &worker->turn_begin);
+	ev_prepare_start(worker->loop, &worker->turn_end);
+	ev_timer_start(worker->loop, &worker->tick);
+	return worker;
+}
+
+static void close_everything(struct worker *worker)
+{
+	struct list_link *link;
+
+	worker->halted = true;
+	while (!list_is_empty(&worker->clients)) {
+		link = worker->clients.next;
+		client_close(CONTAINER_OF(link, struct client, of_worker), CLOSE_SHUTDOWN);
+	}
+	pool_close(worker);
+	bury_the_dead(worker);
+}
+
+static void *run(void *argument)
+{
+	struct worker *worker = argument;
+	char name[16];
+
+	snprintf(name, sizeof(name), "worker %u", worker->index);
+	log_name_thread(name);
+	ev_run(worker->loop, 0);
+	close_everything(worker);
+	control_line_stopped(worker->shared->control);
+	return NULL;
+}
+
+bool worker_start(struct worker *worker)
+{
+	pthread_attr_t attributes;
+	int error;
+
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	error = pthread_create(&worker->thread, &attributes, run, worker);
+	pthread_attr_destroy(&attributes);
+	errno = error;
+	return error == 0;
+}
+
+void worker_join(struct worker **handle)
+{
+	struct worker *worker = *handle;
+
+	*handle = NULL;
+	pthread_join(worker->thread, NULL);
+	mailbox_fini(&worker->mailbox);
+	bury_the_dead(worker);
+	identities_fini(&worker->identities);
+	if (worker->snapshot != NULL)
+		snapshot_release(&worker->snapshot);
+	command_table_release(&worker->commands);
+	slab_fini(&worker->requests);
+	buf_free(&worker->scratch);
+	free(worker->loads);
+	free(worker->read_buffer);
+	ev_loop_destroy(worker->loop);
+	free(worker);
+}
+
+void worker_acknowledged(struct worker *worker, int64_t now_ns)
+{
+	_Atomic int64_t *latest = &worker->shared->acknowledged_ns;
+	int64_t seen = atomic_load_explicit(latest, memory_order_relaxed);
+
+	while (seen < now_ns && !atomic_compare_exchange_weak_explicit(latest, &seen, now_ns, memory_order_release,
+								       memory_order_relaxed))
+		;
+}

@@ -1,0 +1,139 @@
+#ifndef WEIR_PROXY_WORKER_H
+#define WEIR_PROXY_WORKER_H
+
+#include <ev.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../protocol/buf.h"
+#include "../protocol/command.h"
+#include "../topology/snapshot.h"
+#include "config.h"
+#include "identity.h"
+#include "list.h"
+#include "mailbox.h"
+#include "route.h"
+#include "slab.h"
+#include "stats.h"
+
+struct client;
+struct control_line;
+struct pool;
+
+/* One worker: a thread, its loop, and everything that the modules of the data
+ * path share. Nothing in it is touched by another thread, but for the mailbox,
+ * the counters (read), and `shared`.
+ *
+ * A turn of the loop: sockets that are ready are read, whole commands are
+ * routed into the backends' streams, replies into the clients' outputs; then
+ * one prepare hook flushes every dirty backend once and every dirty client
+ * once. This batching is what makes weir cheap: fifty clients that send one
+ * command each become one pipelined write. */
+
+enum {
+	WORKER_READ_BYTES = 256 * 1024,
+	WORKER_PARSED_MAX = 64,
+	WORKER_TICK_MS = 50,
+};
+
+/* One whole command as parsed, before it is routed. Views into the input. */
+struct parsed_command {
+	const struct command *command;
+	const char *bytes;
+	size_t length;
+	int32_t argc;
+	uint8_t class;            /* enum command_class, BLOCKING and its kin resolved */
+};
+
+/* What all workers of a weir share. */
+struct worker_shared {
+	const struct config *config;
+	struct control_line *control;         /* the way to the control thread */
+	_Alignas(64) _Atomic int64_t acknowledged_ns; /* when a write was last acknowledged to anyone */
+	_Atomic int64_t open_clients;
+	size_t worker_count;
+	struct worker **workers;              /* set before the first thread starts */
+};
+
+struct worker {
+	struct stats stats;
+	unsigned index;
+	pthread_t thread;
+	struct worker_shared *shared;
+	const struct config *config;
+	struct ev_loop *loop;
+	ev_prepare turn_end;
+	ev_check turn_begin;
+	ev_timer tick;
+	ev_idle again;                        /* keeps the loop turning while a turn left work */
+	struct mailbox mailbox;
+
+	int64_t now_ns;                       /* of this turn */
+	uint32_t now_ms;                      /* the same in milliseconds, wraps */
+	struct snapshot *snapshot;            /* one reference; never NULL while the loop runs */
+	struct command_table *commands;       /* one reference */
+	struct node_load *loads;              /* by node id */
+	size_t load_count;
+	struct identities identities;
+
+	struct list_link clients;
+	struct list_link backends;
+	struct list_link dirty_clients;
+	struct list_link dirty_backends;
+	struct list_link resumed_clients;
+	struct list_link dead_clients;        /* freed at the end of the turn */
+	struct list_link dead_backends;
+
+	struct slab requests;
+	size_t private_backends;              /* all of them, and those without an owner */
+	size_t spare_private;
+	uint64_t generations;                 /* of backend connections */
+	uint64_t random;                      /* state of the jitter's generator */
+	struct {                              /* delivery.c: consecutive reply bytes for one client */
+		struct client *client;
+		const char *bytes;
+		size_t length;
+	} run;
+	unsigned ticks;
+	bool halted;                          /* the loop has ended */
+	bool draining;
+	int64_t drain_deadline_ns;
+
+	struct parsed_command parsed[WORKER_PARSED_MAX];
+	struct buf scratch;                   /* re-encoded inline commands */
+	char *read_buffer;                    /* WORKER_READ_BYTES; clients' and backends' reads land here */
+};
+
+/* Makes a worker, ready to run. Counts from 0. */
+struct worker *worker_create(unsigned index, struct worker_shared *shared);
+/* Starts its thread. False with errno when that fails. */
+bool worker_start(struct worker *worker);
+
+/* Any thread: hand over an accepted socket, a snapshot, a command table
+ * (both are acquired), or word that some node was confirmed. */
+void worker_give_client(struct worker *worker, int fd, uint64_t id, enum session_endpoint endpoint);
+void worker_give_snapshot(struct worker *worker, struct snapshot *snapshot);
+void worker_give_commands(struct worker *worker, struct command_table *table);
+void worker_give_confirmation(struct worker *worker);
+/* Any thread: finish what was read within drain_timeout, then stop. */
+void worker_drain(struct worker *worker);
+/* Any thread: stop at the end of this turn. */
+void worker_halt(struct worker *worker);
+/* Waits for the thread and frees *worker, sets it to NULL. */
+void worker_join(struct worker **worker);
+
+/* ---- for the modules of the data path, on the worker's thread ---- */
+
+/* A write was acknowledged at this time. */
+void worker_acknowledged(struct worker *worker, int64_t now_ns);
+static inline int64_t worker_acknowledged_ns(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->shared->acknowledged_ns, memory_order_acquire);
+}
+
+/* The node behind an id in the present snapshot, or NULL. */
+const struct snapshot_node *worker_node(const struct worker *worker, uint32_t node_id);
+
+#endif
