@@ -410,6 +410,13 @@ class RedisServer(Process):
         stats = self.info("commandstats")
         return {name[len("cmdstat_"):]: row["calls"] for name, row in stats.items()}
 
+    def rejected(self):
+        """{"set": 1, ...}: commands refused before they ran, for example
+        writes that reached a read-only replica."""
+        stats = self.info("commandstats")
+        counts = {name[len("cmdstat_"):]: row["rejected_calls"] for name, row in stats.items()}
+        return {name: count for name, count in counts.items() if count}
+
     def reset_calls(self):
         self.cli("CONFIG", "RESETSTAT")
 
@@ -598,6 +605,18 @@ class Group:
         for replica in self.replicas:
             wait_for(lambda: replica.info("replication")["slave_repl_offset"] >= offset,
                      what=f"{replica.name} has caught up")
+
+    def settle(self):
+        """Waits until the replicas have caught up, and weir knows it: reads go
+        to them again."""
+        self.caught_up()
+        reads = lambda: self.weir.status()["commands"]["reads_on_replicas"]  # noqa: E731
+        with self.weir.raw() as raw:
+            def served_by_replica():
+                before = reads()
+                raw.commands([("EXISTS", "no such key")] * 4)
+                return reads() - before == 4
+            wait_for(served_by_replica, what="reads go to the replicas", interval=0.05)
 
 
 class Lab:

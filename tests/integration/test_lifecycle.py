@@ -1,0 +1,208 @@
+"""Starting, ending, and the limits of weir itself."""
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+import harness
+from harness import HOST, ServerError, encode, wait_for
+
+
+def run_weir(*words):
+    return subprocess.run([harness.weir_binary(), *map(str, words)], capture_output=True, text=True, timeout=30)
+
+
+def test_version_and_help():
+    assert re.match(r"weir \d+\.\d+\.\d+", run_weir("-V").stdout)
+    assert "-c" in run_weir("-h").stdout
+
+
+def test_shipped_configuration():
+    shipped = harness.TOP / "proxy.ini"
+    tested = run_weir("-t", "-c", shipped)
+    assert tested.returncode == 0, tested.stderr
+    assert "listen = 127.0.0.1:7379" in run_weir("-T", "-c", shipped).stdout
+
+
+@pytest.mark.parametrize("key", ["listen", "listen_replica", "admin"])
+def test_a_port_in_use_is_named(lab, key):
+    with socket.socket() as taken:
+        port = harness.free_port()
+        taken.bind((HOST, port))
+        taken.listen()
+        section, name = ("admin", "listen") if key == "admin" else ("proxy", key)
+        weir = lab.weir("127.0.0.1:1", [], {section: {name: f"{HOST}:{port}"}}, start=False)
+        weir.start(wait=False)
+        assert weir.exit_status() == 1
+        assert f"{HOST}:{port}" in weir.log()
+
+
+def test_without_any_server(lab):
+    """weir starts, says so, and goes on waiting."""
+    weir = lab.weir(f"{HOST}:{harness.free_port()}", [f"{HOST}:{harness.free_port()}"],
+                    {"routing": {"write_hold": "100ms"}})
+    assert weir.status()["state"] == "no_master"
+    assert weir.http("/livez")[0] == 200 and weir.http("/readyz")[0] == 503
+    with weir.raw() as raw:
+        assert raw.command("PING") == "PONG"
+        for words in [("GET", "a"), ("SET", "a", "1"), ("EVAL", "return 1", "0"), ("BLPOP", "a", "1")]:
+            answer = raw.command(*words)
+            assert isinstance(answer, ServerError) and str(answer).startswith("NOMASTER "), (words, answer)
+
+
+def test_servers_that_come_later(lab):
+    """The order in which things start does not matter."""
+    master = lab.redis(name="master", start=False)
+    replica = lab.redis(name="replica", start=False)
+    weir = lab.weir(master, [replica])
+    replica.start()
+    master.start()
+    weir.wait_state("ok")
+    assert replica.follows(master)
+    with weir.raw() as raw:
+        assert raw.commands([("SET", "a", "1"), ("GET", "a")]) == ["OK", b"1"]
+
+
+class Counter(threading.Thread):
+    """Counts up its own key in pipelines until weir closes."""
+
+    def __init__(self, weir, name):
+        super().__init__(daemon=True)
+        self.raw = weir.raw(timeout=20)
+        self.name = name
+        self.acknowledged = 0
+        self.error = None
+
+    def run(self):
+        try:
+            while True:
+                self.raw.send(encode("INCR", self.name) * 20)
+                for _ in range(20):
+                    reply = self.raw.reply()
+                    assert reply == self.acknowledged + 1, reply
+                    self.acknowledged = reply
+        except (EOFError, ConnectionError):
+            pass
+        except Exception as error:  # reported by the test
+            self.error = error
+
+
+def test_drain_loses_no_reply(lab):
+    """After SIGTERM every command that weir had passed on has had its reply:
+    what the server counted is what the clients were told."""
+    group = lab.group(1)
+    counters = [Counter(group.weir, f"counter:{n}") for n in range(8)]
+    for counter in counters:
+        counter.start()
+    wait_for(lambda: all(counter.acknowledged > 500 for counter in counters), what="all are counting")
+    group.weir.stop()
+    for counter in counters:
+        counter.join(10)
+    assert [counter.error for counter in counters] == [None] * 8
+    told = [counter.acknowledged for counter in counters]
+    counted = [int(group.master.cli("GET", counter.name)) for counter in counters]
+    assert counted == told
+
+
+def test_drain_waits_for_a_slow_reply_but_not_for_ever(lab):
+    group = lab.group(1, config={"proxy": {"drain_timeout": "1s"}})
+    with group.weir.raw() as slow, group.weir.raw() as blocked:
+        blocked.send(b"BLPOP nothing 0\r\n")
+        wait_for(lambda: group.master.info("clients")["blocked_clients"] == 1)
+        slow.send(encode("EVAL", "local t = redis.call('TIME') local till = t[1] * 1000 + t[2] / 1000 + 400 "
+                         "repeat t = redis.call('TIME') until t[1] * 1000 + t[2] / 1000 > till return 'slow'", 0))
+        # The script runs: the server answers nobody else.
+        with group.master.raw() as probe:
+            probe.send(b"PING\r\n")
+            wait_for(lambda: probe.silent(0.05))
+        group.weir.signal(signal.SIGTERM)
+        assert slow.reply() == b"slow"
+        group.weir.exit_status(5)
+        assert blocked.read_all() == b""
+
+
+def test_second_sigterm_ends_now(lab):
+    group = lab.group(1, config={"proxy": {"drain_timeout": "60s"}})
+    with group.weir.raw() as blocked:
+        blocked.send(b"BLPOP nothing 0\r\n")
+        wait_for(lambda: group.master.info("clients")["blocked_clients"] == 1)
+        group.weir.signal(signal.SIGTERM)
+        wait_for(lambda: refused(group.weir), what="it accepts nobody any more")
+        assert group.weir.running()
+        group.weir.signal(signal.SIGTERM)
+        group.weir.exit_status(5)
+
+
+def refused(weir):
+    try:
+        weir.raw(timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_max_clients(lab):
+    group = lab.group(1, config={"proxy": {"max_clients": 10}})
+    clients = [group.weir.raw() for _ in range(10)]
+    assert [raw.command("PING") for raw in clients] == ["PONG"] * 10
+    for _ in range(5):
+        with group.weir.raw() as extra:
+            assert extra.read_all() == b"-ERR max number of clients reached\r\n"
+    clients.pop().close()
+
+    def accepted():
+        with group.weir.raw() as again:
+            return again.command("PING") == "PONG"
+    wait_for(accepted, what="a place is free again")
+    for raw in clients:
+        assert raw.command("PING") == "PONG"
+        raw.close()
+
+
+def test_slow_reader_is_closed_at_its_limit(lab):
+    group = lab.group(1, config={"proxy": {"client_output_limit": "8mb"}})
+    group.master.cli("SET", "large", "x" * 1_000_000)
+    group.settle()
+    with group.weir.raw() as lazy, group.weir.raw() as other:
+        lazy.send(encode("GET", "large") * 100)
+        wait_for(lambda: metric(group.weir, "output_limit") == 1, what="weir closes it")
+        assert other.command("PING") == "PONG"
+    assert group.weir.rss_bytes() < 200 << 20
+
+
+def metric(weir, reason):
+    return weir.metrics().get(f'weir_client_closed_total{{reason="{reason}"}}', 0)
+
+
+def test_idle_clients_are_closed(lab):
+    group = lab.group(1, config={"proxy": {"client_idle_timeout": "1s"}})
+    with group.weir.raw() as idle, group.weir.raw() as busy:
+        wait_for(lambda: busy.command("PING") == "PONG" and not idle.silent(0), what="the idle one is closed")
+        assert idle.read_all() == b""
+        assert busy.command("PING") == "PONG"
+
+
+def test_unix_socket(lab):
+    group = lab.group(1)
+    path = pathlib.Path(group.weir.directory) / "weir.sock"
+    weir = lab.weir(group.master, group.replicas, {"proxy": {"listen": f"unix:{path}"},
+                                                    "replication": {"wiring": "observe"}}, start=False)
+    weir.start(wait=False)
+    wait_for(lambda: weir.status()["state"] == "ok")
+    with harness.Raw(str(path)) as raw:
+        assert raw.commands([("SET", "u", "1"), ("GET", "u")]) == ["OK", b"1"]
+
+
+def test_no_files_leak(lab):
+    group = lab.group(2)
+    group.weir.client().ping()
+    wait_for(lambda: group.weir.status()["clients"]["connected"] == 0)
+    before = group.weir.open_files()
+    for _ in range(300):
+        with group.weir.raw() as raw:
+            raw.commands([("SET", "a", "1"), ("GET", "a"), ("MULTI",), ("GET", "a"), ("EXEC",)])
+    wait_for(lambda: group.weir.open_files() <= before + 16, what="files are closed again")
