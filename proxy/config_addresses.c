@@ -23,6 +23,8 @@ enum {
 	HOST_LENGTH = 253, /* of a DNS name */
 	NAME_LENGTH = 64,
 	WEIGHT_MAX = 1000,
+	LISTENERS_MAX = 16, /* of one key */
+	NODES_MAX = 64,
 };
 
 static const char blanks[] = " \t";
@@ -156,6 +158,8 @@ static bool listeners_parse(const struct config_key *key, const char *text, stru
 
 	if (text[0] == '\0')
 		return true;
+	if (listeners->count == LISTENERS_MAX)
+		return config_refuse(problem, "expected at most %d addresses", LISTENERS_MAX);
 	if (!parse_address(text, &address))
 		return config_refuse(problem, "expected host:port, [v6]:port or unix:/path, got \"%s\"", text);
 	owner = listener_owner(config, &address);
@@ -315,6 +319,8 @@ static bool add_node(bool is_master, const char *text, struct topology_config *t
 	struct topology_node_config node = { .weight = 1 };
 	size_t at = is_master ? 0 : topology->node_count;
 
+	if (topology->node_count == NODES_MAX)
+		return config_refuse(problem, "expected at most %d servers", NODES_MAX);
 	if (!parse_node(is_master, text, &node, problem) || !check_unique(topology, &node, problem)) {
 		free_node(&node);
 		return false;

@@ -5,17 +5,15 @@
  * word's index is its value. */
 #include "config_keys.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "config.h"
+#include "spelling.h"
 
 #define KB INT64_C(1024)
 #define TB (INT64_C(1) << 40)
 #define HOUR INT64_C(3600000) /* milliseconds */
 #define DAY (24 * HOUR)
-
-enum { NAME_COMPARED = 64 }; /* names are told apart by so many bytes at most */
 
 static const char *const wiring_words[] = {
 	[TOPOLOGY_WIRING_ENFORCE] = "enforce", [TOPOLOGY_WIRING_OBSERVE] = "observe", NULL };
@@ -47,42 +45,6 @@ const struct config_key *config_key_find(const char *section, const char *name)
 	return NULL;
 }
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
-{
-	unsigned smaller = a < b ? a : b;
-
-	return smaller < c ? smaller : c;
-}
-
-static bool same_letter(char a, char b)
-{
-	return tolower((unsigned char)a) == tolower((unsigned char)b);
-}
-
-/* How many letters have to be inserted, left out or changed to make one word
- * of the other (Levenshtein), one row of the matrix at a time. Case counts
- * for nothing. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-	size_t a_length = strnlen(a, NAME_COMPARED), b_length = strnlen(b, NAME_COMPARED);
-	unsigned row[NAME_COMPARED + 1];
-
-	for (size_t j = 0; j <= b_length; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= a_length; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= b_length; j++) {
-			unsigned above = row[j];
-
-			row[j] = least(above + 1, row[j - 1] + 1, diagonal + !same_letter(a[i - 1], b[j - 1]));
-			diagonal = above;
-		}
-	}
-	return row[b_length];
-}
-
 const struct config_key *config_key_nearest(const char *section, const char *name)
 {
 	const struct config_key *nearest = NULL;
@@ -90,7 +52,7 @@ const struct config_key *config_key_nearest(const char *section, const char *nam
 
 	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
 		/* Doubled, so that standing in another section weighs less than a letter. */
-		unsigned distance = 2 * edit_distance(config_keys[i].name, name) +
+		unsigned distance = 2 * spelling_distance(config_keys[i].name, name) +
 				    (strcmp(config_keys[i].section, section) != 0);
 
 		if (nearest == NULL || distance < nearest_distance) {
@@ -114,7 +76,7 @@ const char *config_section_nearest(const char *section)
 	const char *nearest = config_keys[0].section;
 
 	for (size_t i = 1; i < CONFIG_KEY_COUNT; i++)
-		if (edit_distance(config_keys[i].section, section) < edit_distance(nearest, section))
+		if (spelling_distance(config_keys[i].section, section) < spelling_distance(nearest, section))
 			nearest = config_keys[i].section;
 	return nearest;
 }

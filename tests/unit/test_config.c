@@ -506,6 +506,20 @@ static void test_long_lines(void **state)
 	expect_error(text, expected);
 }
 
+static void test_too_many(void **state)
+{
+	char text[4096] = MASTER;
+
+	(void)state;
+	for (int i = 0; i < 64; i++)
+		sprintf(text + strlen(text), "replica = b%d:1\n", i);
+	expect_error(text, "66: [replication] replica: expected at most 64 servers");
+	strcpy(text, "[proxy]\n");
+	for (int i = 0; i < 17; i++)
+		sprintf(text + strlen(text), "listen = b%d:1\n", i);
+	expect_error(text, "18: [proxy] listen: expected at most 16 addresses");
+}
+
 static void test_nul_byte(void **state)
 {
 	static const char text[] = "[proxy]\nworkers = 2\0 0\n";
@@ -649,6 +663,7 @@ int main(void)
 		cmocka_unit_test(test_complaints),
 		cmocka_unit_test(test_first_complaint_wins),
 		cmocka_unit_test(test_long_lines),
+		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_nul_byte),
 		cmocka_unit_test(test_cut_anywhere),
 		cmocka_unit_test(test_random_bytes),
