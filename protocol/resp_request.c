@@ -1,5 +1,6 @@
 #include "resp.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "line.h"
@@ -44,10 +45,10 @@ static enum resp_result bad(const char **error, const char *text)
  * shown as a blank, as redis does it with CR and LF. */
 static enum resp_result bad_byte(const char **error, char expected, char got)
 {
-	static _Thread_local char text[] = "Protocol error: expected '?', got '?'";
+	static _Thread_local char text[48];
+	char shown = got == '\r' || got == '\n' || got == '\0' ? ' ' : got;
 
-	text[sizeof(text) - 11] = expected;
-	text[sizeof(text) - 3] = got == '\r' || got == '\n' || got == '\0' ? ' ' : got;
+	snprintf(text, sizeof(text), "Protocol error: expected '%c', got '%c'", expected, shown);
 	return bad(error, text);
 }
 
