@@ -155,9 +155,9 @@ unit: $(UNITS) ## unit tests (cmocka)
 integration: weir ## tests against real servers (pytest); TESTS="-k word" chooses
 	@$(PYTEST) $(TESTS)
 integration-asan: asan
-	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not slow" $(TESTS)
+	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not plain" $(TESTS)
 integration-tsan: tsan
-	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not slow" $(TESTS)
+	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not plain" $(TESTS)
 
 layers: $(OBJECTS) ## includes go one way, and nothing keeps global state
 	@tests/layers.sh --prove

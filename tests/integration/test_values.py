@@ -66,6 +66,7 @@ def test_a_large_reply_nobody_reads_does_not_delay_others(lab):
         assert len(lazy.reply()) == 32 * MEBIBYTE
 
 
+@pytest.mark.plain
 def test_memory_comes_back(lab):
     """A large value leaves nothing behind but what the allocator keeps."""
     group = lab.group(1)

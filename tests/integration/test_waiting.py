@@ -115,7 +115,7 @@ def test_subscriber_in_resp3(shared_group):
 
 
 def monitors(group):
-    return [row for row in group.master.cli("CLIENT", "LIST") if "O" in row["flags"]]
+    return [row for row in group.master.client().client_list() if "O" in row["flags"]]
 
 
 def test_monitor_does_not_leak(shared_group):
