@@ -8,9 +8,9 @@
 #include <string.h>
 #include <strings.h>
 
-static bool resolve(struct address *address, const char *host, uint16_t port, int flags)
+bool address_resolve(struct address *address, const char *host, uint16_t port)
 {
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
+	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
 	struct addrinfo *found = NULL;
 	char service[8];
 
@@ -24,14 +24,20 @@ static bool resolve(struct address *address, const char *host, uint16_t port, in
 	return true;
 }
 
-bool address_resolve(struct address *address, const char *host, uint16_t port)
-{
-	return resolve(address, host, port, AI_NUMERICSERV);
-}
-
 static bool parse_numeric(struct address *address, const char *host)
 {
-	return resolve(address, host, 0, AI_NUMERICHOST | AI_NUMERICSERV);
+	struct sockaddr_in *four = (struct sockaddr_in *)&address->socket;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&address->socket;
+
+	memset(address, 0, sizeof(*address));
+	if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		address->length = sizeof(*four);
+	} else if (inet_pton(AF_INET6, host, &six->sin6_addr) == 1) {
+		six->sin6_family = AF_INET6;
+		address->length = sizeof(*six);
+	}
+	return address->length != 0;
 }
 
 bool address_is_numeric(const char *host)

@@ -61,7 +61,7 @@ static void describe(const struct topology *topology, const struct node *node, s
 		.keys = info->keys,
 		.libraries = libraries_of(info),
 		.link_up = info->link_up == 1,
-		.follows = observe_follows(topology, node),
+		.follows = standing->follows,
 		.read_only = info->read_only != 0,
 		.local = address_is_loopback(&node->address),
 		.told = node->told_text,

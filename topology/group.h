@@ -23,6 +23,7 @@ struct epoch {
 /* What the group makes of one node; parallel to the nodes. */
 struct standing {
 	bool drained;
+	int follows;               /* whom its last INFO says it follows: see observe_info() */
 	const char *reason;        /* why it is not readable, one word; NULL: readable */
 	bool readable_without_master;
 	double lag_ms;             /* as measured last; negative: unknown */
@@ -83,13 +84,13 @@ struct node *group_master(struct topology *topology);
 
 /* ---- observe.c: from answers to positions, ages and readability ---- */
 
+/* A new INFO: the configured node that a slave follows by it, else
+ * PLAN_STRANGER; PLAN_NOBODY if it is no slave. */
+void observe_info(struct topology *topology, const struct node *node);
 /* The node's newest ROLE or INFO, put into the ring or into its vitals. */
 void observe_position(struct topology *topology, struct node *node);
 /* Sets every standing's reason. */
 void observe_readability(struct topology *topology);
-/* Index of the configured node that a slave says it follows, else
- * PLAN_STRANGER; PLAN_NOBODY if it is no slave. */
-int observe_follows(const struct topology *topology, const struct node *node);
 
 /* ---- adopt.c: the plan's input, and what becomes of its answer ---- */
 

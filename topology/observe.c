@@ -27,7 +27,7 @@ static bool is_spelling_of(const struct node *teller, const char *host, int64_t 
 	       (port == node->config->port && address_has_host(&node->address, host));
 }
 
-int observe_follows(const struct topology *topology, const struct node *node)
+static int find_master_of(const struct topology *topology, const struct node *node)
 {
 	if (node->info.role != SERVER_ROLE_SLAVE)
 		return PLAN_NOBODY;
@@ -37,9 +37,14 @@ int observe_follows(const struct topology *topology, const struct node *node)
 	return PLAN_STRANGER;
 }
 
+void observe_info(struct topology *topology, const struct node *node)
+{
+	topology->standings[node->id].follows = find_master_of(topology, node);
+}
+
 static bool follows_present_master(const struct topology *topology, const struct node *node)
 {
-	int follows = observe_follows(topology, node);
+	int follows = topology->standings[node->id].follows;
 
 	return follows == topology->epoch.master || (follows == PLAN_STRANGER && node->info.link_up == 1);
 }
@@ -180,6 +185,7 @@ static bool has_twin(const struct topology *topology, const struct node *node)
 static const char *replica_reason(const struct topology *topology, const struct node *node)
 {
 	const char *reason = own_reason(topology, node);
+	int follows = topology->standings[node->id].follows;
 
 	if (reason != NULL)
 		return reason;
@@ -187,12 +193,12 @@ static const char *replica_reason(const struct topology *topology, const struct 
 		return "no_master";
 	if (has_twin(topology, node))
 		return "same_server";
-	if (observe_follows(topology, node) >= 0 && !follows_present_master(topology, node))
+	if (follows >= 0 && !follows_present_master(topology, node))
 		return "wrong_master";
 	if (node->info.link_up != 1 || strcmp(node->role.state, "connected") != 0)
 		return "link_down";
 	if (!is_of_epoch(topology, node))
-		return observe_follows(topology, node) == PLAN_STRANGER ? "wrong_master" : "other_history";
+		return follows == PLAN_STRANGER ? "wrong_master" : "other_history";
 	if (!is_connected_as_known(node))
 		return "unknown";
 	return lag_reason(topology, node);

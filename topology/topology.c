@@ -138,6 +138,7 @@ static void on_info(void *arg, struct node *node)
 	bool wanted = topology->confirm_wanted[node->id] &&
 		      node->info_sent_ns >= topology->confirm_since_ns[node->id];
 
+	observe_info(topology, node);
 	if ((int)node->id != topology->epoch.master || !topology->master_usable)
 		observe_position(topology, node);
 	group_touch(topology);
@@ -333,6 +334,7 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 	choose_name(topology);
 	allocate(topology);
 	for (size_t i = 0; i < topology->node_count; i++) {
+		topology->standings[i].follows = PLAN_NOBODY;
 		topology->standings[i].lag_ms = -1.0;
 		topology->standings[i].lag_bytes = INFO_UNKNOWN;
 		node_init(&topology->nodes[i], loop, (uint32_t)i, &topology->config, topology->link_name, &node_events);

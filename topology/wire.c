@@ -154,7 +154,7 @@ static void help_with_credentials(struct wiring *wiring, const struct node *mast
 	int64_t now = clock_now_ns();
 
 	if (!node->known || node->info.role != SERVER_ROLE_SLAVE || node->info.link_up != 0 ||
-	    observe_follows(wiring->wire->topology, node) != (int)master->id) {
+	    wiring->wire->topology->standings[node->id].follows != (int)master->id) {
 		wiring->link_down_ns = 0;
 		return;
 	}
@@ -290,7 +290,7 @@ static void advance(struct wiring *wiring, struct node *master, enum plan_action
 static bool is_undone(const struct wiring *wiring, const struct node *master)
 {
 	const struct node *node = wiring->node;
-	int follows = observe_follows(wiring->wire->topology, node);
+	int follows = wiring->wire->topology->standings[node->id].follows;
 
 	if (!wiring->wired || !node->known || node->info_sent_ns <= wiring->wired_ns)
 		return false;
