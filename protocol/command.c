@@ -35,14 +35,20 @@ static uint64_t folded(uint64_t word)
 	return word | (((from_a & ~beyond_z & ~word) & 0x8080808080808080) >> 2);
 }
 
-/* A name of 1 to 8 bytes as one word. For a given length no two names share
- * one, and no byte outside of the name is read. */
-static uint64_t short_word(const char *name, size_t length)
+/* The last eight bytes of a name in one word, or all of a shorter one: of two
+ * names of one length up to 8 the words are equal only if the names are. No
+ * byte outside of the name is read; the length is at least 1. */
+static uint64_t last_word(struct slice name)
 {
+	const char *at = name.bytes;
+	size_t length = name.length;
+
+	if (length >= 8)
+		return folded(load64(at + length - 8));
 	if (length >= 4)
-		return folded(load32(name) | load32(name + length - 4) << 32);
-	return folded((uint64_t)(unsigned char)name[0] | (uint64_t)(unsigned char)name[length / 2] << 8 |
-		      (uint64_t)(unsigned char)name[length - 1] << 16);
+		return folded(load32(at) | load32(at + length - 4) << 32);
+	return folded((uint64_t)(unsigned char)at[0] | (uint64_t)(unsigned char)at[length / 2] << 8 |
+		      (uint64_t)(unsigned char)at[length - 1] << 16);
 }
 
 static uint64_t mixed(uint64_t hash, uint64_t word)
@@ -51,29 +57,22 @@ static uint64_t mixed(uint64_t hash, uint64_t word)
 	return hash ^ hash >> 32;
 }
 
-static uint32_t name_hash(struct slice name, uint16_t parent)
+static uint64_t name_hash(struct slice name, uint64_t word, uint16_t parent)
 {
-	uint64_t hash = mixed(name.length, parent);
-	size_t at = 0;
+	uint64_t hash = mixed(word, (uint64_t)name.length << 56 ^ (uint64_t)parent << 40);
 
-	if (name.length <= 8)
-		return (uint32_t)mixed(hash, short_word(name.bytes, name.length));
-	for (; at + 8 < name.length; at += 8)
+	for (size_t at = 0; at + 8 < name.length; at += 8)
 		hash = mixed(hash, folded(load64(name.bytes + at)));
-	return (uint32_t)mixed(hash, folded(load64(name.bytes + name.length - 8)));
+	return hash;
 }
 
-/* Both of the same length, at least 1. */
-static bool same_name(const char *a, const char *b, size_t length)
+/* All of two names of one length but their last eight bytes. */
+static bool same_beginning(struct slice a, struct slice b)
 {
-	size_t at = 0;
-
-	if (length <= 8)
-		return short_word(a, length) == short_word(b, length);
-	for (; at + 8 < length; at += 8)
-		if (folded(load64(a + at)) != folded(load64(b + at)))
+	for (size_t at = 0; at + 8 < a.length; at += 8)
+		if (folded(load64(a.bytes + at)) != folded(load64(b.bytes + at)))
 			return false;
-	return folded(load64(a + length - 8)) == folded(load64(b + length - 8));
+	return true;
 }
 
 struct slice command_own_name(const struct command_table *table, const struct command *command)
@@ -85,18 +84,23 @@ struct slice command_own_name(const struct command_table *table, const struct co
 
 /* ---- lookup ---- */
 
+static bool is_slot_of(const struct command_table *table, const struct command_slot *slot, struct slice name,
+		       uint64_t word, uint16_t parent)
+{
+	return slot->word == word && slot->length == name.length && slot->parent == parent &&
+	       (name.length <= 8 || same_beginning(command_own_name(table, &table->commands[slot->index]), name));
+}
+
 /* The slot that holds the name, or the free one where it would have to be. */
 static struct command_slot *find_slot(const struct command_table *table, struct slice name, uint16_t parent)
 {
-	uint32_t hash = name_hash(name, parent);
+	uint64_t word = last_word(name);
+	uint64_t at = name_hash(name, word, parent);
 
-	for (uint32_t at = hash;; at++) {
+	for (;; at++) {
 		struct command_slot *slot = &table->slots[at & table->slot_mask];
 
-		if (slot->length == 0)
-			return slot;
-		if (slot->hash == hash && slot->length == name.length && slot->parent == parent &&
-		    same_name(command_own_name(table, &table->commands[slot->index]).bytes, name.bytes, name.length))
+		if (slot->length == 0 || is_slot_of(table, slot, name, word, parent))
 			return slot;
 	}
 }
@@ -144,7 +148,7 @@ static void fill_slot(struct command_table *table, const struct command *command
 	if (slot->length > 0)
 		return;
 	*slot = (struct command_slot){
-		.hash = name_hash(name, command->parent),
+		.word = last_word(name),
 		.length = (uint16_t)name.length,
 		.parent = command->parent,
 		.index = command->index,

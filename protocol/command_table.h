@@ -11,7 +11,7 @@
 
 /* Open addressing, linear probing, at most half full. */
 struct command_slot {
-	uint32_t hash;
+	uint64_t word;   /* the last eight bytes of the name, folded: see command.c */
 	uint16_t length; /* of the name (of the subcommand's own part); 0: free */
 	uint16_t parent; /* struct command.parent */
 	uint16_t index;  /* struct command.index */

@@ -49,4 +49,31 @@ static inline int line_number(const char *line, size_t available, int64_t *value
 	return (int)(at - line);
 }
 
+enum { LINE_SHORT_BYTES = 6 };
+
+/* "<type><number of up to three digits>CR LF", the header that nearly all
+ * messages have, out of LINE_SHORT_BYTES readable bytes. Returns its length;
+ * 0 for anything else, right or wrong. */
+static inline size_t line_short_header(const char *at, char type, size_t *number)
+{
+	unsigned first = (unsigned)(unsigned char)at[1] - '0';
+	unsigned second = (unsigned)(unsigned char)at[2] - '0';
+	unsigned third = (unsigned)(unsigned char)at[3] - '0';
+
+	if (at[0] != type || first > 9)
+		return 0;
+	*number = first;
+	if (at[2] == '\r')
+		return at[3] == '\n' ? 4 : 0;
+	if (second > 9 || first == 0)
+		return 0;
+	*number = first * 10 + second;
+	if (at[3] == '\r')
+		return at[4] == '\n' ? 5 : 0;
+	if (third > 9)
+		return 0;
+	*number = first * 100 + second * 10 + third;
+	return at[4] == '\r' && at[5] == '\n' ? 6 : 0;
+}
+
 #endif

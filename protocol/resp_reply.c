@@ -245,44 +245,80 @@ static enum resp_result take_step(struct resp_reply_framer *framer, const char *
 	return result;
 }
 
-/* The bytes of a reply without elements that is wholly there; 0: not for here. */
+static inline size_t whole_text(const char *data, size_t length)
+{
+	const char *newline = memchr(data, '\n', length);
+
+	return newline != NULL && newline[-1] == '\r' ? (size_t)(newline - data) + 1 : 0;
+}
+
+static inline size_t whole_number(const char *data, size_t length)
+{
+	int64_t value;
+	int line = line_number(data + 1, length - 1, &value);
+
+	return line > 0 ? 1 + (size_t)line : 0;
+}
+
+static inline size_t whole_bulk(const char *data, size_t length)
+{
+	size_t bytes, header, end;
+
+	if (length < LINE_SHORT_BYTES)
+		return 0;
+	header = line_short_header(data, data[0], &bytes);
+	end = header + bytes + 2;
+	if (header == 0 || end > length || data[end - 2] != '\r' || data[end - 1] != '\n')
+		return 0;
+	return end;
+}
+
+/* The hot path: the bytes of a reply without elements that is there as a
+ * whole. 0: the long way has to find out. */
 static inline size_t whole_scalar(const char *data, size_t length)
 {
-	const char *newline;
-	int64_t value;
-	int line;
-
 	switch (shape_of(data[0])) {
 	case SHAPE_TEXT:
-		newline = memchr(data, '\n', length);
-		return newline != NULL && newline[-1] == '\r' ? (size_t)(newline - data) + 1 : 0;
+		return whole_text(data, length);
 	case SHAPE_NUMBER:
-		line = line_number(data + 1, length - 1, &value);
-		return line > 0 ? 1 + (size_t)line : 0;
+		return whole_number(data, length);
 	case SHAPE_BULK:
-		line = line_number(data + 1, length - 1, &value);
-		if (line <= 0 || value < 0 || value > (int64_t)length)
-			return 0;
-		value += 1 + line + 2;
-		if (value > (int64_t)length || data[value - 2] != '\r' || data[value - 1] != '\n')
-			return 0;
-		return (size_t)value;
+		return whole_bulk(data, length);
 	default:
 		return 0;
 	}
 }
 
-static bool take_whole_scalar(struct resp_reply_framer *framer, const char **at, const char *end)
+/* Elements of that kind, as many as there are in a row. */
+static void take_whole_scalars(struct resp_reply_framer *framer, const char **at, const char *end)
 {
-	size_t scalar = whole_scalar(*at, (size_t)(end - *at));
+	while (*at < end && framer->depth > 0) {
+		size_t scalar = whole_scalar(*at, (size_t)(end - *at));
 
-	if (scalar == 0)
+		if (scalar == 0)
+			return;
+		if (framer->depth == 1)
+			framer->type = **at;
+		*at += scalar;
+		end_element(framer);
+	}
+}
+
+/* AT_START: a reply of that kind alone leaves no trace but its type. */
+static bool take_small_reply(struct resp_reply_framer *framer, const char *data, size_t length, size_t *used)
+{
+	*used = length > 0 ? whole_scalar(data, length) : 0;
+	if (*used == 0)
 		return false;
-	if (framer->depth == 1)
-		framer->type = **at;
-	*at += scalar;
-	end_element(framer);
+	framer->type = data[0];
 	return true;
+}
+
+static void begin_reply(struct resp_reply_framer *framer)
+{
+	framer->left[0] = 1;
+	framer->depth = 1;
+	framer->state = AT_HEADER;
 }
 
 enum resp_result resp_reply_next(struct resp_reply_framer *framer, const char *data, size_t length, size_t *used)
@@ -291,14 +327,16 @@ enum resp_result resp_reply_next(struct resp_reply_framer *framer, const char *d
 	const char *at = data;
 	const char *end = data + length;
 
-	if (framer->state == AT_START && length > 0) {
-		framer->left[0] = 1;
-		framer->depth = 1;
-		framer->state = AT_HEADER;
-	}
-	while (result == RESP_OK && framer->depth > 0 && at < end)
-		if (framer->state != AT_HEADER || framer->header != 0 || !take_whole_scalar(framer, &at, end))
+	if (framer->state == AT_START && take_small_reply(framer, data, length, used))
+		return RESP_OK;
+	if (framer->state == AT_START && length > 0)
+		begin_reply(framer);
+	while (result == RESP_OK && framer->depth > 0 && at < end) {
+		if (framer->state == AT_HEADER && framer->header == 0)
+			take_whole_scalars(framer, &at, end);
+		if (framer->depth > 0 && at < end)
 			result = take_step(framer, &at, end);
+	}
 	*used = (size_t)(at - data);
 	if (result != RESP_OK)
 		return result;

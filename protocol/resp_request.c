@@ -159,6 +159,37 @@ static inline enum resp_result bulk_end(struct resp_request_framer *framer, cons
 	return RESP_OK;
 }
 
+/* The hot path: a request that is there as a whole, with short headers, in one
+ * pass. Returns its length; 0: the long way has to find out. */
+static size_t whole_multibulk(const struct resp_limits *limits, const char *data, size_t length,
+			      struct resp_request *request)
+{
+	size_t argc, bytes, header, at;
+
+	if (length < LINE_SHORT_BYTES)
+		return 0;
+	at = line_short_header(data, '*', &argc);
+	if (at == 0 || argc == 0 || (int64_t)argc > limits->max_args)
+		return 0;
+	for (size_t i = 0; i < argc; i++) {
+		if (length - at < LINE_SHORT_BYTES)
+			return 0;
+		header = line_short_header(data + at, '$', &bytes);
+		if (header == 0 || (int64_t)bytes > limits->max_bulk || length - at < header + bytes + 2)
+			return 0;
+		at += header;
+		if (i == 0)
+			request->name = (struct slice){ data + at, bytes };
+		at += bytes + 2;
+		if (data[at - 2] != '\r' || data[at - 1] != '\n')
+			return 0;
+	}
+	request->length = at;
+	request->argc = (int32_t)argc;
+	request->is_inline = false;
+	return at;
+}
+
 static enum resp_result multibulk_next(struct resp_request_framer *stored, const struct resp_limits *limits,
 				       const char *data, size_t length, struct resp_request *request,
 				       const char **error)
@@ -166,6 +197,8 @@ static enum resp_result multibulk_next(struct resp_request_framer *stored, const
 	struct resp_request_framer framer = *stored; /* in registers while it runs */
 	enum resp_result result = RESP_OK;
 
+	if (framer.state == AT_START && whole_multibulk(limits, data, length, request) > 0)
+		return RESP_OK;
 	if (framer.state == AT_START)
 		result = multibulk_begin(&framer, limits, data, length, error);
 	while (result == RESP_OK && (framer.args_left > 0 || framer.bulk_left > 0)) {
