@@ -43,7 +43,8 @@ struct learner {
 static void end_attempt(struct learner *learner)
 {
 	conn_close(&learner->conn);
-	explicit_bzero(learner->out.bytes, learner->out.capacity);
+	if (learner->out.bytes != NULL) /* it held a password */
+		explicit_bzero(learner->out.bytes, learner->out.capacity);
 	buf_free(&learner->in);
 	buf_free(&learner->out);
 	learner->framed = 0;
