@@ -9,10 +9,11 @@ struct ev_loop;
 struct stats;
 struct topology;
 
-/* The admin endpoint: one port with two doors. The first byte decides: '*' (or
- * a letter that no HTTP method begins with) is the Redis protocol, anything
- * else is handed to libmicrohttpd. Everything runs on the control loop and
- * only reads: the topology's view and the sums of the workers' counters. */
+/* The admin endpoint: one port with two doors. The first byte decides: '*' is
+ * the Redis protocol, and the connection becomes a console; anything else is
+ * handed to libmicrohttpd. Everything runs on the control loop and reads the
+ * topology's view and the sums of the workers' counters; only the console has
+ * verbs that change something. */
 
 struct admin_sources {
 	const struct config *config;
