@@ -142,11 +142,12 @@ static void note_followers(struct topology *topology)
 static void take_master(struct topology *topology)
 {
 	struct node *master = &topology->nodes[topology->plan.master];
+	bool news = !topology->master_usable || topology->epoch.master != topology->plan.master;
 
-	if (!topology->master_usable && topology->plan.master != 0)
+	if (news && topology->plan.master != 0)
 		log_warning("adopted master %s, although the file names %s", master->config->name,
 			    topology->nodes[0].config->name);
-	else if (!topology->master_usable || topology->epoch.master != topology->plan.master)
+	else if (news)
 		log_notice("master is %s", master->config->name);
 	topology->master_usable = true;
 	topology->logged_reason[0] = '\0';

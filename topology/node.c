@@ -16,7 +16,10 @@
 #include "clock.h"
 #include "memory.h"
 
-enum { QUESTIONS_MAX = 4 }; /* of one kind, unanswered */
+enum {
+	QUESTIONS_MAX = 4,    /* of one kind, unanswered */
+	HURRY_GAP_MS = 20,    /* between attempts, however urgent */
+};
 
 bool node_is_up(const struct node *node)
 {
@@ -99,6 +102,7 @@ static void on_lost(void *arg, enum link_end end, const char *why)
 {
 	struct node *node = arg;
 	bool was_ready = node->known;
+	int64_t age_ns = clock_now_ns() - link_since_ns(node->link);
 	char text[sizeof(node->trouble)];
 
 	snprintf(text, sizeof(text), "%s", why); /* it may belong to the link */
@@ -107,16 +111,23 @@ static void on_lost(void *arg, enum link_end end, const char *why)
 		log_verbose("%s: control connection lost: %s", node->config->name, text);
 	connect_later(node);
 	check_bad(node, end == LINK_REFUSED, text);
-	if (was_ready && end == LINK_BROKEN)
-		node_connect(node); /* whoever died is refused at once, and so is down at once */
+	/* Whoever died is refused at once, and so is down at once. */
+	if (was_ready && end == LINK_BROKEN && age_ns >= node->group->interval_ms * NS_PER_MS)
+		node_connect(node);
 }
 
-/* A reply that is an error, or nonsense: this is no server to rely on. */
-static void on_bad_answer(struct node *node, const char *what, const char *detail)
+/* An error is an answer, if a bad one; anything else that cannot be read means
+ * that replies and requests no longer pair, and ends the link. */
+static void on_bad_answer(struct node *node, const struct redisReply *reply, const char *what, const char *detail)
 {
+	bool is_error = reply->type == REDIS_REPLY_ERROR;
 	char text[sizeof(node->trouble)];
 
-	snprintf(text, sizeof(text), "%s: %.200s", what, detail);
+	snprintf(text, sizeof(text), "%s: %.200s", what, is_error ? reply->str : detail);
+	if (!is_error) {
+		on_lost(node, LINK_BROKEN, text);
+		return;
+	}
 	if (strcmp(node->trouble, text) != 0)
 		log_warning("%s: %s", node->config->name, text);
 	check_bad(node, false, text);
@@ -148,11 +159,11 @@ static void on_info(void *arg, const struct redisReply *reply, int64_t sent_ns)
 
 	node->infos_outstanding--;
 	if (reply->type != REDIS_REPLY_STRING) {
-		on_bad_answer(node, "INFO", reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply");
+		on_bad_answer(node, reply, "INFO", "not a text");
 		return;
 	}
 	if (!info_parse(&info, reply->str, (size_t)reply->len, &wrong)) {
-		on_bad_answer(node, "INFO cannot be read, field", wrong);
+		on_bad_answer(node, reply, "INFO cannot be read, field", wrong);
 		return;
 	}
 	if (strcmp(info.run_id, node->info.run_id) != 0)
@@ -174,8 +185,7 @@ static void on_role(void *arg, const struct redisReply *reply, int64_t sent_ns)
 	node->roles_outstanding--;
 	if (!role_parse(&node->role, reply)) {
 		node->positioned = false;
-		on_bad_answer(node, "ROLE",
-			      reply->type == REDIS_REPLY_ERROR ? reply->str : "not a master or a replica");
+		on_bad_answer(node, reply, "ROLE", "neither a master nor a replica");
 		return;
 	}
 	node->role_sent_ns = sent_ns;
@@ -226,6 +236,7 @@ void node_connect(struct node *node)
 
 	if (node->link != NULL)
 		return;
+	node->connecting_ns = clock_now_ns();
 	ev_timer_stop(node->loop, &node->reconnect);
 	if (!resolve_again(node)) {
 		connect_later(node);
@@ -239,6 +250,12 @@ void node_connect(struct node *node)
 		connect_later(node);
 		check_bad(node, error == ECONNREFUSED, strerror(error));
 	}
+}
+
+void node_hurry(struct node *node)
+{
+	if (clock_now_ns() - node->connecting_ns >= HURRY_GAP_MS * NS_PER_MS)
+		node_connect(node);
 }
 
 static void on_reconnect(struct ev_loop *loop, ev_timer *timer, int revents)

@@ -42,6 +42,7 @@ struct node {
 	struct address address;
 	struct link *link;
 	struct ev_timer reconnect;
+	int64_t connecting_ns;        /* the last attempt */
 	struct health health;
 	char trouble[256];            /* why the last check was bad, "" */
 	unsigned roles_outstanding;
@@ -68,8 +69,12 @@ void node_init(struct node *node, struct ev_loop *loop, uint32_t id, const struc
 	       const char *link_name, const struct node_events *events);
 void node_fini(struct node *node);
 
-/* Connects now, whatever the backoff says; nothing if there is a link already. */
+/* Begins to connect, and keeps trying with backoff; nothing if there is a link
+ * already. */
 void node_connect(struct node *node);
+/* The same without waiting for the backoff, unless the last attempt was a
+ * moment ago. */
+void node_hurry(struct node *node);
 /* Sends the question if the link is ready and few of its kind are unanswered. */
 void node_ask_role(struct node *node);
 void node_ask_info(struct node *node);

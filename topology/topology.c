@@ -135,16 +135,14 @@ static void on_role(void *arg, struct node *node)
 static void on_info(void *arg, struct node *node)
 {
 	struct topology *topology = arg;
-	bool wanted = topology->confirm_wanted[node->id] &&
-		      node->info_sent_ns >= topology->confirm_since_ns[node->id];
 
 	observe_info(topology, node);
 	if ((int)node->id != topology->epoch.master || !topology->master_usable)
 		observe_position(topology, node);
 	group_touch(topology);
-	if (!wanted)
+	if (!topology->confirm_wanted[node->id])
 		return;
-	topology->confirm_wanted[node->id] = false;
+	topology->confirm_wanted[node->id] = node->info_sent_ns < topology->confirm_since_ns[node->id];
 	topology->events.on_confirmed(topology->events.arg, node->id);
 }
 
@@ -205,7 +203,7 @@ void topology_confirm(struct topology *topology, uint32_t node_id)
 
 	topology->confirm_wanted[node_id] = true;
 	topology->confirm_since_ns[node_id] = clock_now_ns();
-	node_connect(node);
+	node_hurry(node);
 	node_ask_info(node);
 }
 
@@ -213,7 +211,7 @@ void topology_suspect(struct topology *topology, uint32_t node_id)
 {
 	struct node *node = &topology->nodes[node_id];
 
-	node_connect(node);
+	node_hurry(node);
 	node_ask_info(node);
 	node_ask_role(node);
 }

@@ -47,6 +47,7 @@ struct wiring {
 	enum plan_action action;
 	int64_t since_ns;          /* when the state began */
 	int64_t rest_until_ns;
+	char refusal[256];         /* the error it answered last; "" */
 
 	/* masterauth and masteruser */
 	bool credentials_asked;
@@ -174,10 +175,13 @@ static void on_acted(void *arg, const struct redisReply *reply, int64_t sent_ns)
 
 	(void)sent_ns;
 	if (reply->type == REDIS_REPLY_ERROR) {
-		log_warning("%s: it refused: %s", node->config->name, reply->str);
+		if (strncmp(wiring->refusal, reply->str, sizeof(wiring->refusal) - 1) != 0)
+			log_warning("%s: it refused: %s", node->config->name, reply->str);
+		snprintf(wiring->refusal, sizeof(wiring->refusal), "%s", reply->str);
 		rest(wiring);
 		return;
 	}
+	wiring->refusal[0] = '\0';
 	wiring->wired_ns = clock_now_ns();
 	enter(wiring, WIRING_SETTLING);
 	node_ask_info(node);
