@@ -470,6 +470,24 @@ static void on_ready_for_traffic(struct backend *backend)
 	mark_dirty(backend);
 }
 
+/* The master has let the backend's user in, or not. The checker's connection
+ * is made anew all the time, so it is the one that sees a password being set
+ * on a running server. */
+static void note_acceptance(struct backend *backend, bool accepted)
+{
+	struct identities *identities = &backend->worker->identities;
+	struct identity *identity = backend->key.identity;
+
+	if (backend->key.kind != BACKEND_CHECKER) {
+		identity->state = accepted ? IDENTITY_ACCEPTED : IDENTITY_REFUSED;
+	} else if (identity == identities->nobody && identity->state == IDENTITY_ACCEPTED && !accepted) {
+		log_notice("the master wants passwords now: new sessions have to authenticate");
+		identities_renew_nobody(identities);
+	} else if (identity->state == IDENTITY_REFUSED && accepted) {
+		identity->state = IDENTITY_ACCEPTED;
+	}
+}
+
 static void on_handshake_reply(struct backend *backend, const struct request *request, struct slice reply)
 {
 	bool failed = reply.length > 0 && reply.bytes[0] == '-';
@@ -482,9 +500,8 @@ static void on_handshake_reply(struct backend *backend, const struct request *re
 	}
 	if (failed && request->step == STEP_SELECT && !wants_authentication)
 		refuse_queue(backend, reply, true);
-	if (request->step == STEP_NAME && backend->key.node == BACKEND_TO_MASTER &&
-	    backend->key.kind != BACKEND_CHECKER)
-		backend->key.identity->state = wants_authentication ? IDENTITY_REFUSED : IDENTITY_ACCEPTED;
+	if (request->step == STEP_NAME && backend->key.node == BACKEND_TO_MASTER)
+		note_acceptance(backend, !wants_authentication);
 	if (--backend->handshake_left == 0)
 		on_ready_for_traffic(backend);
 }

@@ -28,12 +28,25 @@ static struct identity *create(struct identities *identities)
 	return identity;
 }
 
+static struct identity *create_nobody(struct identities *identities)
+{
+	struct identity *nobody = create(identities);
+
+	nobody->user = own(slice_of("default"));
+	nobody->password = own(slice_of(""));
+	return nobody;
+}
+
 void identities_init(struct identities *identities)
 {
 	list_init(&identities->all);
-	identities->nobody = create(identities);
-	identities->nobody->user = own(slice_of("default"));
-	identities->nobody->password = own(slice_of(""));
+	identities->nobody = create_nobody(identities);
+}
+
+void identities_renew_nobody(struct identities *identities)
+{
+	identity_release(&identities->nobody);
+	identities->nobody = create_nobody(identities);
 }
 
 void identities_fini(struct identities *identities)

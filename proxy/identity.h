@@ -37,6 +37,11 @@ struct identities {
 
 void identities_init(struct identities *identities);
 void identities_fini(struct identities *identities);
+/* The servers want credentials now from those who have none: sessions that
+ * begin from here on get a new `nobody`, with backends of its own that the
+ * servers judge anew; those that were let in keep the old one, as they would
+ * on a connection of their own. */
+void identities_renew_nobody(struct identities *identities);
 /* A reference to the identity with exactly these credentials. user.bytes NULL:
  * only a password was given. */
 struct identity *identity_get(struct identities *identities, struct slice user, struct slice password);

@@ -283,6 +283,19 @@ size_t pool_held_bytes(const struct worker *worker)
 	return bytes;
 }
 
+void pool_renew_checker(struct worker *worker)
+{
+	struct backend_key key = { .identity = worker->identities.nobody, .node = BACKEND_TO_MASTER,
+				   .kind = BACKEND_CHECKER, .resp = 2 };
+	struct backend *checker = pool_find(worker, &key);
+
+	if (checker != NULL && (checker->head != NULL || is_connecting(checker)))
+		return;
+	if (checker != NULL)
+		backend_destroy(checker);
+	backend_open(pool_shared(worker, &key));
+}
+
 void pool_close(struct worker *worker)
 {
 	each_backend(worker, backend_destroy);

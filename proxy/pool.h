@@ -26,6 +26,9 @@ size_t pool_held_bytes(const struct worker *worker);
 /* Due work of every backend: connect timeouts and retries, holds that have
  * lasted too long, silent replicas, idle connections. Every WORKER_TICK_MS. */
 void pool_tick(struct worker *worker);
+/* Lets a new connection ask the master whether it still lets everybody in.
+ * Every second. */
+void pool_renew_checker(struct worker *worker);
 /* Ends them all. When the loop has ended and no client is left. */
 void pool_close(struct worker *worker);
 

@@ -19,7 +19,7 @@
 enum {
 	SPARE_REQUESTS = 4096,
 	FLUSH_ROUNDS = 8,       /* of work that flushing itself made, before the loop gets its turn */
-	SERVED_HALVING_TICKS = 20,
+	TICKS_PER_SECOND = 1000 / WORKER_TICK_MS,
 	STACK_BYTES = 512 * 1024,
 };
 
@@ -133,6 +133,15 @@ static void close_idle_clients(struct worker *worker)
 	}
 }
 
+static void every_second(struct worker *worker)
+{
+	for (size_t i = 0; i < worker->load_count; i++)
+		worker->loads[i].served /= 2;
+	close_idle_clients(worker);
+	if (worker->snapshot != NULL && worker->snapshot->master >= 0)
+		pool_renew_checker(worker);
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct worker *worker = timer->data;
@@ -140,11 +149,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	pool_tick(worker);
-	if (++worker->ticks % SERVED_HALVING_TICKS != 0)
-		return;
-	for (size_t i = 0; i < worker->load_count; i++)
-		worker->loads[i].served /= 2;
-	close_idle_clients(worker);
+	if (++worker->ticks % TICKS_PER_SECOND == 0)
+		every_second(worker);
 }
 
 /* ---- mails ---- */
