@@ -122,9 +122,11 @@ class Process:
         self.name = name
         self.log_path = self.directory / f"{name}.log"
         self.child = None
+        self.ended = False      # by us
 
     def spawn(self, argv, env=None):
         assert not self.running(), f"{self.name} runs already"
+        self.ended = False
         with open(self.log_path, "ab") as log:
             self.child = subprocess.Popen([str(word) for word in argv], cwd=self.directory,
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log,
@@ -150,6 +152,7 @@ class Process:
 
     def kill(self):
         """kill -9"""
+        self.ended = True
         if self.running():
             self.child.kill()
         if self.child is not None:
@@ -158,6 +161,7 @@ class Process:
     def end(self, timeout=10.0):
         """SIGTERM, and after the timeout SIGKILL. Returns the exit status
         (negative: the signal that ended it)."""
+        self.ended = True
         if self.running():
             self.thaw()
             self.child.terminate()
@@ -665,8 +669,9 @@ class Lab:
         return Group(master, replicas, weir)
 
     def logs(self):
-        """The tail of every weir's log, and of a server's that has ended."""
-        shown = [p for p in self.processes if isinstance(p, Weir) or not p.running()]
+        """The tail of every weir's log, and of a server's that has ended by
+        itself."""
+        shown = [p for p in self.processes if isinstance(p, Weir) or not (p.ended or p.running())]
         return {process.name: process.log_tail() for process in shown}
 
     def close(self, failed=False):
