@@ -6,7 +6,7 @@
 set -u
 directory=$1 seconds=$2
 here=$(dirname "$0")
-limits=(-rss_limit_mb=512 -timeout=5 -print_final_stats=0 -verbosity=0)
+limits=(-rss_limit_mb=512 -timeout=5 -print_final_stats=1 -verbosity=0)
 failed=0
 
 shopt -s nullglob
@@ -26,9 +26,11 @@ for fuzzer in "$directory"/fuzz_*; do
 	if timeout 120 "$fuzzer" "${limits[@]}" "${files[@]}" >"$log" 2>&1 &&
 		timeout $((seconds + 60)) "$fuzzer" "${limits[@]}" "${dictionary[@]}" -max_total_time="$seconds" \
 			-artifact_prefix="$directory/$name." "$found" "$seeds" >>"$log" 2>&1; then
-		printf 'fuzz %-16s %4d seeds replayed, searched for %d s: nothing found\n' "$name" ${#files[@]} "$seconds"
+		runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
+		printf 'fuzz %-10s %d seeds replayed, %d more inputs in %d s: nothing found\n' \
+			"$name" ${#files[@]} "$runs" "$seconds"
 	else
-		printf 'fuzz %-16s FAILED; the end of %s:\n' "$name" "$log"
+		printf 'fuzz %-10s FAILED; the end of %s:\n' "$name" "$log"
 		tail -n 40 "$log"
 		failed=1
 	fi
