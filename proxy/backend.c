@@ -695,9 +695,14 @@ static size_t take_paired(struct backend *backend, const char *bytes, size_t len
  * seen, and handed over as they come. */
 static size_t take_streamed(struct backend *backend, const char *bytes, size_t length)
 {
+	enum resp_result result;
 	size_t used;
-	enum resp_result result = resp_reply_next(&backend->framer, bytes, length, &used);
 
+	if (backend->unframed) {
+		delivery_stream(backend, bytes, length);
+		return length;
+	}
+	result = resp_reply_next(&backend->framer, bytes, length, &used);
 	if (result == RESP_BAD) {
 		desync(backend, "a malformed reply");
 		return 0;

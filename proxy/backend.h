@@ -96,6 +96,7 @@ struct backend {
 	uint64_t reply_length;        /* bytes of it so far */
 	struct client *owner;         /* private: whose it is; NULL: a spare one */
 	int64_t taken_ns;             /* when the owner got it */
+	bool unframed;                /* and are no RESP: a replication stream */
 	bool streaming;               /* replies go to the owner as they come, paired with nothing */
 	int64_t last_read_ns;         /* when anything was read */
 	int64_t idle_since_ns;        /* since when it has nothing to do */

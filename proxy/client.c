@@ -311,6 +311,13 @@ static struct slice second_argument(const char *request)
 	return arg;
 }
 
+/* What a replica says to its master: refused, unless allow_sync. */
+static bool is_replication(const struct command *command)
+{
+	return command->special == SPECIAL_REPLCONF || command->special == SPECIAL_SYNC ||
+	       command->special == SPECIAL_PSYNC;
+}
+
 static void describe(struct client *client, struct parsed_command *parsed, const char *bytes, size_t length,
 		     const struct resp_request *request)
 {
@@ -323,6 +330,8 @@ static void describe(struct client *client, struct parsed_command *parsed, const
 	if (parsed->command->container && request->argc > 1)
 		parsed->command = command_find_sub(table, parsed->command, second_argument(bytes));
 	parsed->class = (uint8_t)command_class_of(parsed->command, bytes);
+	if (client->worker->config->allow_sync && is_replication(parsed->command))
+		parsed->class = COMMAND_STREAM;
 }
 
 static void refuse_malformed(struct client *client, const char *error)

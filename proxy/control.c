@@ -359,6 +359,15 @@ static void join_workers(struct control *control)
 	free(control->all_stats);
 }
 
+/* What the file may ask for and this version does not do yet. */
+static void warn_of_gaps(const struct config *config)
+{
+	if (config->scan == SCAN_REPLICA)
+		log_warning("scan = replica is not available yet: cursors stay on the master");
+	if (config->consistency == CONSISTENCY_STRONG)
+		log_warning("consistency = strong: reads go to the master in this version");
+}
+
 int control_run(const struct config *config, const struct control_sockets *sockets)
 {
 	struct control *control = alloc_checked(aligned_alloc(64, (sizeof(*control) + 63) / 64 * 64));
@@ -372,6 +381,7 @@ int control_run(const struct config *config, const struct control_sockets *socke
 	log_name_thread("control");
 	mailbox_init(&control->line.mailbox, control->loop, control);
 	watch_signals(control);
+	warn_of_gaps(config);
 	create_workers(control);
 	start_services(control, sockets);
 	start_workers(control);

@@ -564,7 +564,9 @@ static enum verdict stream_on(struct client *client, const struct parsed_command
 	}
 	count(client, STAT_private);
 	backend_forward(session->pinned, (struct slice){ parsed->bytes, parsed->length });
-	if (parsed->command->special == SPECIAL_RESET) {
+	if (parsed->command->special == SPECIAL_SYNC || parsed->command->special == SPECIAL_PSYNC) {
+		session->pinned->unframed = true;
+	} else if (parsed->command->special == SPECIAL_RESET) {
 		session->resetting = true;
 		client->stall = STALL_EVENT;
 	} else if (parsed->command->special == SPECIAL_QUIT) {
