@@ -221,6 +221,15 @@ static void __attribute__((format(printf, 2, 0))) on_log(void *arg, const char *
 	log_verbose("admin: http: %s", line);
 }
 
+/* Paths are compared as they were sent: "%00" must not make a short one of a
+ * long one. */
+static size_t leave_escaped(void *arg, struct MHD_Connection *connection, char *text)
+{
+	(void)arg;
+	(void)connection;
+	return strlen(text);
+}
+
 /* ---- the loop ---- */
 
 static void ask_when_due(struct http *http)
@@ -265,8 +274,8 @@ struct http *http_start(struct ev_loop *loop, const struct admin_sources *source
 	http->daemon = MHD_start_daemon(
 		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http,
 		MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_HEAD_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_END);
+		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, http, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)REQUEST_HEAD_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (http->daemon != NULL)
 		info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (info == NULL) {

@@ -254,15 +254,17 @@ static void test_everything(void **state)
 	config_free(&config);
 }
 
+enum { PRINTED_ROOM = 65536 };
+
+/* What config_print() says; the caller frees it. */
 static char *printed(const struct config *config)
 {
-	size_t length;
-	char *text;
-	FILE *out = open_memstream(&text, &length);
+	char *text = calloc(1, PRINTED_ROOM);
+	FILE *out = fmemopen(text, PRINTED_ROOM, "w");
 
 	assert_non_null(out);
 	config_print(config, out);
-	fclose(out);
+	assert_int_equal(fclose(out), 0);
 	return text;
 }
 
@@ -343,7 +345,8 @@ static void test_defaults_written_out(void **state)
 	text = printed(config);
 	shipped_text = printed(shipped);
 	assert_string_equal(strstr(text, "wiring ="), strstr(shipped_text, "wiring ="));
-	assert_memory_equal(text, shipped_text, (size_t)(strstr(text, "[replication]") - text));
+	*strstr(text, "[replication]") = *strstr(shipped_text, "[replication]") = '\0';
+	assert_string_equal(text, shipped_text);
 	free(text);
 	free(shipped_text);
 	config_free(&config);
