@@ -134,6 +134,8 @@ def test_a_server_that_does_not_start(lab):
 
 def test_on_a_terminal(lab):
     """A table, refreshed in place; closing the terminal ends everything."""
+    if not os.path.exists("/dev/pts/ptmx"):
+        pytest.skip("this machine (a bare chroot?) has no pseudo-terminals")
     weir = lab.group(2).weir
     pid, terminal = pty.fork()
     if pid == 0:
