@@ -29,6 +29,7 @@ enum {
 	OUTPUT_RESUME = 256 * 1024,
 	OUTPUT_PAUSE = 1024 * 1024,       /* unread bytes beyond which a private backend is not read */
 	KEEPALIVE_SECONDS = 300,
+	CLOSE_LINES_PER_SECOND = 10,      /* of the log, per worker: hostile clients shall not fill it */
 };
 
 static void on_ready(struct conn *conn, int events);
@@ -90,7 +91,7 @@ void client_close(struct client *client, enum close_reason reason)
 	if (client->closing)
 		return;
 	client->closing = true;
-	if (row->is_error)
+	if (row->is_error && log_allowed(&worker->close_lines, CLOSE_LINES_PER_SECOND))
 		log_notice("client %llu %s closed (%s): %s", (unsigned long long)client->session.id,
 			   client_peer(client), row->word, row->text);
 	else
@@ -147,6 +148,7 @@ void client_finish(struct client *client, enum close_reason reason)
 	if (!client->close_after_flush) {
 		client->close_after_flush = true;
 		client->close_reason = (uint8_t)reason;
+		client->active_ns = client->worker->now_ns;
 	}
 	if (client->session.pin == PIN_STREAM && (pinned == NULL || reason != CLOSE_QUIT || pinned->state != BACKEND_READY))
 		drop_private_backend(client);

@@ -53,7 +53,7 @@ struct client {
 	struct buf *gate_error;        /* owned, NULL none */
 	struct session session;
 	int64_t connected_ns;
-	int64_t active_ns;             /* when it last sent something */
+	int64_t active_ns;             /* when it last sent something, or began to finish */
 	uint16_t last_command;         /* index in the command table, for CLIENT LIST */
 	char *peer;                    /* addresses as text; owned, made when first asked for */
 	char *local;

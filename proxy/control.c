@@ -289,6 +289,9 @@ static void create_workers(struct control *control)
 {
 	struct worker_shared *shared = &control->shared;
 
+	/* What another weir, or this one before it was restarted, acknowledged until
+	 * now shall be seen as well. */
+	atomic_store(&shared->acknowledged_ns, clock_ns());
 	shared->config = control->config;
 	shared->control = &control->line;
 	shared->worker_count = count_workers(control->config);

@@ -20,6 +20,7 @@ enum {
 	SPARE_REQUESTS = 4096,
 	FLUSH_ROUNDS = 8,       /* of work that flushing itself made, before the loop gets its turn */
 	TICKS_PER_SECOND = 1000 / WORKER_TICK_MS,
+	LINGER_MS = 10 * 1000,
 	STACK_BYTES = 512 * 1024,
 };
 
@@ -117,18 +118,31 @@ static void on_again(struct ev_loop *loop, ev_idle *idle, int events)
 
 /* ---- upkeep ---- */
 
+/* A client that was told its last reply gets some time to read it. */
+static bool lingers(const struct client *client)
+{
+	return client->close_after_flush && client->head == NULL &&
+	       client->worker->now_ns - client->active_ns > clock_ms_to_ns(LINGER_MS);
+}
+
+static bool is_idle(const struct client *client)
+{
+	int64_t limit_ns = clock_ms_to_ns(client->worker->config->client_idle_timeout_ms);
+
+	return limit_ns != 0 && client->head == NULL && client->session.pin == PIN_NONE &&
+	       client->worker->now_ns - client->active_ns > limit_ns;
+}
+
 static void close_idle_clients(struct worker *worker)
 {
-	int64_t limit_ns = clock_ms_to_ns(worker->config->client_idle_timeout_ms);
 	struct list_link *link, *following;
 
-	if (limit_ns == 0)
-		return;
 	LIST_EACH(&worker->clients, link, following) {
 		struct client *client = CONTAINER_OF(link, struct client, of_worker);
 
-		if (client->head == NULL && client->session.pin == PIN_NONE &&
-		    worker->now_ns - client->active_ns > limit_ns)
+		if (lingers(client))
+			client_close(client, (enum close_reason)client->close_reason);
+		else if (is_idle(client))
 			client_close(client, CLOSE_IDLE);
 	}
 }

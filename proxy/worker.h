@@ -13,6 +13,7 @@
 #include "config.h"
 #include "identity.h"
 #include "list.h"
+#include "log.h"
 #include "mailbox.h"
 #include "route.h"
 #include "slab.h"
@@ -97,6 +98,7 @@ struct worker {
 		size_t length;
 	} run;
 	unsigned ticks;
+	struct log_limit close_lines;
 	bool halted;                          /* the loop has ended */
 	bool draining;
 	int64_t drain_deadline_ns;
