@@ -75,13 +75,12 @@ static void describe(const struct topology *topology, const struct node *node, s
 static struct plan_memory remember(const struct topology *topology)
 {
 	const struct epoch *epoch = &topology->epoch;
-	const struct lag_sample *newest = lag_newest(&topology->lag);
 
 	return (struct plan_memory){
 		.master = epoch->number == 0 ? PLAN_NOBODY : epoch->master,
 		.run_id = epoch->run_id,
 		.replid = epoch->replid,
-		.offset = newest == NULL ? 0 : (int64_t)newest->offset,
+		.offset = epoch->offset,
 		.keys = epoch->keys,
 		.accepted_run_id = topology->accepted_run_id,
 	};
@@ -111,6 +110,7 @@ static void begin_epoch(struct topology *topology, const struct node *master)
 
 	epoch->number++;
 	epoch->master = (int)master->id;
+	epoch->offset = 0;
 	memcpy(epoch->run_id, master->info.run_id, sizeof(epoch->run_id));
 	memcpy(epoch->replid, master->info.replid, sizeof(epoch->replid));
 	lag_reset(&topology->lag);

@@ -18,6 +18,7 @@ struct epoch {
 	char run_id[RUN_ID_LENGTH + 1];
 	char replid[INFO_REPLID_LENGTH + 1];
 	int64_t keys;              /* the master held last */
+	int64_t offset;            /* the highest one sampled; 0: offsets meant nothing yet */
 };
 
 /* What the group makes of one node; parallel to the nodes. */

@@ -83,6 +83,8 @@ static void observe_master(struct topology *topology, struct node *node)
 		set_vitals(node, 0, 0);
 		return;
 	}
+	if (node->role.offset > topology->epoch.offset)
+		topology->epoch.offset = node->role.offset;
 	set_vitals(node, node->role.offset, node->role_sent_ns);
 }
 

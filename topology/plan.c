@@ -233,7 +233,8 @@ static bool was_promoted_from(const struct plan_node *promoted, const struct pla
 
 static const char *unproven(const struct plan_node *node, const struct plan_node *master, char *text);
 
-/* Two masters of one history: one of them was promoted, and which one clients
+/* Two masters of one history (one of them was promoted), or another master that
+ * has a follower among the nodes while this one has none: which one clients
  * should write to is not for weir to guess. */
 static bool has_rival(const struct plan_group *group, struct plan *plan, size_t index)
 {
@@ -248,6 +249,11 @@ static bool has_rival(const struct plan_group *group, struct plan *plan, size_t 
 		if ((was_promoted_from(other, node) || was_promoted_from(node, other)) &&
 		    unproven(other, node, text) != NULL) {
 			say(plan->reason, "%s and %s are both masters of one history", node->name, other->name);
+			return true;
+		}
+		if (has_follower(group, i) && !has_follower(group, index)) {
+			say(plan->reason, "%s and %s are both masters, and only %s has a replica here", node->name,
+			    other->name, other->name);
 			return true;
 		}
 	}

@@ -120,11 +120,20 @@ void topology_refresh(struct topology *topology)
 
 /* ---- answers ---- */
 
+static bool differs_from_info(const struct node *node)
+{
+	bool connected = strcmp(node->role.state, "connected") == 0;
+
+	if (node->role.role != node->info.role)
+		return true;
+	return node->role.role == SERVER_ROLE_SLAVE && connected != (node->info.link_up == 1);
+}
+
 static void on_role(void *arg, struct node *node)
 {
 	struct topology *topology = arg;
 
-	if (node->known && node->role.role != node->info.role)
+	if (node->known && differs_from_info(node))
 		node_ask_info(node); /* ROLE decides; INFO tells the rest */
 	observe_position(topology, node);
 	if (node == group_master(topology) && topology->round_open)

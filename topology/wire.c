@@ -3,7 +3,8 @@
  * plan, and the first plan that no longer asks for the action ends it:
  *
  *   IDLE -> CHECK_GROUP   who else controls the master? its INFO; credentials
- *        -> CHECK_NODE    the node's own INFO, on the connection that will act
+ *        -> CHECK_NODE    the node's own INFO, on the connection that will act,
+ *                         its clients' writes paused from before that INFO
  *        -> SENT          the action, sent in the turn that read that INFO
  *        -> SETTLING      until an INFO asked after the answer shows the effect
  *        -> IDLE, or RESTING for a while after an error
@@ -27,6 +28,7 @@ enum {
 	REST_MS = 5000,            /* after an error reply */
 	QUARREL_WITHIN_MS = 60000, /* two undoings in so long are a quarrel */
 	QUARREL_LASTS_MS = 600000,
+	PAUSE_MS = 1000,           /* ends by itself, should weir die in the middle */
 	LINK_PATIENCE_MS = 1000,   /* a replica's link may be down so long before its credentials are looked at */
 };
 
@@ -47,6 +49,7 @@ struct wiring {
 	enum plan_action action;
 	int64_t since_ns;          /* when the state began */
 	int64_t rest_until_ns;
+	bool paused;               /* writes of the node's clients are held up */
 	char refusal[256];         /* the error it answered last; "" */
 
 	/* masterauth and masteruser */
@@ -70,8 +73,36 @@ struct wire {
 	int64_t quarrel_ns;
 };
 
+/* ---- the pause ---- */
+
+/* Between the INFO that proves a node and the REPLICAOF that empties it, no
+ * client may write something new there. REPLICAOF, INFO and ROLE are not held
+ * up; the writes are, and get READONLY afterwards. A user without this right
+ * leaves a gap of one round trip. */
+static void pause_writes(struct wiring *wiring)
+{
+	char milliseconds[12];
+	const char *argv[] = {"CLIENT", "PAUSE", milliseconds, "WRITE"};
+
+	snprintf(milliseconds, sizeof(milliseconds), "%d", PAUSE_MS);
+	wiring->paused = link_request(wiring->node->link, NULL, NULL, 4, argv);
+}
+
+static void unpause_writes(struct wiring *wiring)
+{
+	static const char *const argv[] = {"CLIENT", "UNPAUSE"};
+
+	if (wiring->paused)
+		link_request(wiring->node->link, NULL, NULL, 2, argv);
+	wiring->paused = false;
+}
+
+/* ---- states ---- */
+
 static void enter(struct wiring *wiring, enum wiring_state state)
 {
+	if (state != WIRING_CHECK_NODE)
+		unpause_writes(wiring);
 	wiring->state = state;
 	wiring->since_ns = clock_now_ns();
 	group_touch(wiring->wire->topology);
@@ -221,7 +252,7 @@ static void send_action(struct wiring *wiring, const struct node *master)
 		send_read_only(wiring);
 }
 
-/* ---- the states ---- */
+/* ---- from state to state ---- */
 
 static void start(struct wiring *wiring, struct node *master, enum plan_action action)
 {
@@ -252,6 +283,12 @@ static bool is_overdue(const struct wiring *wiring)
 	return clock_now_ns() - wiring->since_ns > patience_ms * NS_PER_MS;
 }
 
+/* The pause may be over by now. */
+static bool is_late(const struct wiring *wiring)
+{
+	return clock_now_ns() - wiring->since_ns > PAUSE_MS / 2 * NS_PER_MS;
+}
+
 /* The plan was made from the answers that this state waited for. */
 static void advance(struct wiring *wiring, struct node *master, enum plan_action action)
 {
@@ -267,11 +304,13 @@ static void advance(struct wiring *wiring, struct node *master, enum plan_action
 			enter(wiring, WIRING_IDLE);
 		} else if (group_is_checked(wiring, master)) {
 			enter(wiring, WIRING_CHECK_NODE);
+			if (action == PLAN_REPLICAOF)
+				pause_writes(wiring);
 			node_ask_info(node);
 		}
 		return;
 	case WIRING_CHECK_NODE:
-		if (action != wiring->action)
+		if (action != wiring->action || is_late(wiring))
 			enter(wiring, WIRING_IDLE);
 		else if (node->known && node->info_sent_ns >= wiring->since_ns)
 			send_action(wiring, master);
@@ -358,9 +397,9 @@ void wire_act(struct wire *wire)
 	for (size_t i = 0; i < wire->topology->node_count; i++) {
 		struct wiring *wiring = &wire->wirings[i];
 
-		if (master == NULL)
-			wiring->state = WIRING_IDLE;
-		else if (wiring->node != master)
+		if (master == NULL && wiring->state != WIRING_IDLE)
+			enter(wiring, WIRING_IDLE);
+		else if (master != NULL && wiring->node != master)
 			act_on(wiring, master);
 	}
 }

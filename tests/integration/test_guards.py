@@ -83,6 +83,32 @@ def test_foreign_functions(lab):
     stays(Rounds(foreign, lambda: replicaofs(foreign) == 0), "it was wired")
 
 
+def test_a_write_in_the_last_moment(lab):
+    """A client writes to a bare server right after weir looked whether it is
+    empty. Either it is told READONLY, or its data stays."""
+    master = filled(lab.redis(name="master"), "ours")
+    outcomes = []
+    for n in range(15):
+        bare = lab.redis(name=f"bare{n}")
+        with bare.raw() as monitor, bare.raw() as client:
+            monitor.command("MONITOR")
+            weir = lab.weir(master, [bare], start=False)
+            weir.start(wait=False)
+            for _ in range(2):      # the first INFO is a check, the second comes before REPLICAOF
+                while '"INFO"' not in monitor.reply():
+                    pass
+            outcomes.append(str(client.command("SET", "theirs", "1")))
+        if outcomes[-1] == "OK":
+            wait_for(lambda: "another history" in wiring_of(weir, bare), what="weir leaves it alone")
+            assert bare.cli("GET", "theirs") == "1" and replicaofs(bare) == 0, outcomes
+        else:
+            assert outcomes[-1].startswith("READONLY"), outcomes
+            wait_for(lambda: bare.follows(master))
+        weir.wait_ready()
+        weir.stop()
+    assert any(outcome != "OK" for outcome in outcomes), "it never came close"
+
+
 def test_allow_overwrite(lab):
     master, foreign = filled(lab.redis(name="master"), "ours"), filled(lab.redis(name="foreign"), "theirs", 20)
     lab.weir(master, [f"{foreign.address} name=spare"], {"replication": {"allow_overwrite": "spare"}}).wait_state("ok")
@@ -188,7 +214,8 @@ def test_accept_reset_master(lab):
 def test_master_that_came_back_from_an_old_file(lab):
     group = lab.group(1)
     filled(group.master, "early")
-    group.master.cli("SAVE")
+    # The save for the first synchronization may still be about to end.
+    wait_for(lambda: group.master.cli("SAVE"), what="the early keys are saved")
     filled(group.master, "late")
     group.caught_up()
     offset = group.master.info("replication")["master_repl_offset"]

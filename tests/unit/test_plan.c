@@ -448,6 +448,21 @@ static void two_masters_of_one_history(void **state)
 	assert_says(world.plan.reason, "one history");
 }
 
+static void the_one_with_the_followers(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[1] = holding(server("b", RUN("b")), HISTORY_B, 100, 5);
+	plan(&world); /* a stranger to b, but nobody else follows it */
+	assert_int_equal(world.plan.master, 0);
+	world.nodes[2] = replica_of(holding(world.nodes[2], HISTORY_B, 100, 5), 1, true);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_says(world.plan.reason, "only b has a replica");
+}
+
 static void master_is_down_or_loading(void **state)
 {
 	struct world world;
@@ -819,6 +834,7 @@ int main(void)
 		cmocka_unit_test(swapped_lines_before_any_wiring),
 		cmocka_unit_test(nobody_vouches_for_a_stray_master),
 		cmocka_unit_test(two_masters_of_one_history),
+		cmocka_unit_test(the_one_with_the_followers),
 		cmocka_unit_test(master_is_down_or_loading),
 		cmocka_unit_test(nothing_is_decided_before_all_were_checked),
 		cmocka_unit_test(master_came_back_empty),
