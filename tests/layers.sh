@@ -8,7 +8,7 @@ set -u
 # "#include". Everything that matches none of a directory's lines is refused.
 rules() {
 	cat <<'RULES'
-protocol <(assert|ctype|errno|inttypes|limits|math|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings)\.h>
+protocol <(assert|ctype|errno|inttypes|limits|math|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings)\.h>
 protocol "[a-z_0-9]+\.(h|def)"
 topology <(ev|hiredis/[a-z_]+|xxhash)\.h>
 topology <((sys|netinet|arpa)/[a-z_]+|assert|ctype|errno|fcntl|inttypes|limits|math|netdb|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd)\.h>
