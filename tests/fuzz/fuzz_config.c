@@ -1,0 +1,63 @@
+#include "pieces.h"
+
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "../../proxy/config.h"
+
+/* Any bytes as proxy.ini: either a complaint of one line, or a configuration
+ * that config_print() writes down so that it is read as the same again. */
+
+static struct config *load(const void *bytes, size_t size, char **error)
+{
+	int fd = memfd_create("proxy.ini", MFD_CLOEXEC);
+	struct config *config;
+	char path[32];
+
+	REQUIRE(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	config = config_load(path, error);
+	REQUIRE((config == NULL) == (*error != NULL));
+	close(fd);
+	return config;
+}
+
+static char *printed(const struct config *config, size_t *length)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, length);
+
+	REQUIRE(out != NULL);
+	config_print(config, out);
+	fclose(out);
+	return text;
+}
+
+static void check_round_trip(const struct config *config)
+{
+	size_t length, length_again;
+	char *text = printed(config, &length), *text_again, *error = NULL;
+	struct config *again = load(text, length, &error);
+
+	REQUIRE(again != NULL);
+	text_again = printed(again, &length_again);
+	REQUIRE(length == length_again && memcmp(text, text_again, length) == 0);
+	config_free(&again);
+	free(text);
+	free(text_again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
+{
+	char *error = NULL;
+	struct config *config = load(input, size, &error);
+
+	if (config != NULL)
+		check_round_trip(config);
+	else
+		REQUIRE(error[0] != '\0' && strchr(error, '\n') == NULL);
+	config_free(&config);
+	free(error);
+	return 0;
+}
