@@ -6,6 +6,9 @@
  *     accept --> DOOR_UNKNOWN --'*'--> DOOR_CONSOLE (console.c)
  *                     '--- any other --> DOOR_HTTP  (admin_http.c)
  *
+ * No HTTP request begins with '*', so that a web page cannot reach the console
+ * through somebody's browser.
+ *
  * Invariants: there are never more than PEERS_MAX; a peer that has not shown
  * its first byte, or whose HTTP request or answer is not whole, has a deadline
  * here; a console keeps its own. */
@@ -15,11 +18,13 @@
 #include <ev.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "../protocol/alloc.h"
 #include "admin_http.h"
+#include "config.h"
 #include "console.h"
 #include "list.h"
 #include "listener.h"
@@ -161,6 +166,21 @@ static bool on_accept(void *arg, int fd, enum session_endpoint endpoint)
 
 /* ---- the endpoint ---- */
 
+static bool is_local(const struct config_address *address)
+{
+	return address->host == NULL || strcmp(address->host, "localhost") == 0 || strcmp(address->host, "::1") == 0 ||
+	       strncmp(address->host, "127.", 4) == 0;
+}
+
+/* The console asks nobody for a password. */
+static void warn_if_open(const struct config_listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++)
+		if (!is_local(&listeners->addresses[i]))
+			log_warning("admin: whoever reaches %s may drain replicas and accept a master",
+				    listeners->addresses[i].text);
+}
+
 struct admin *admin_start(struct ev_loop *loop, const int *listen_fds, size_t listen_count,
 			  const struct admin_sources *sources)
 {
@@ -170,6 +190,7 @@ struct admin *admin_start(struct ev_loop *loop, const int *listen_fds, size_t li
 	admin->loop = loop;
 	admin->sources = *sources;
 	list_init(&admin->peers);
+	warn_if_open(&sources->config->admin_listen);
 	admin->http = http_start(loop, &admin->sources, &events);
 	if (admin->http == NULL)
 		log_fatal("admin: libmicrohttpd does not start");

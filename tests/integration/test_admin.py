@@ -472,7 +472,8 @@ def test_console_that_reads_nothing_ends(shared_group):
                     raw.socket.send(b"x")
                 except TimeoutError:
                     pass
-    assert weir.rss_bytes() - before < 16 << 20
+    if PATIENCE == 1:       # a sanitizer keeps what was freed for a while
+        assert weir.rss_bytes() - before < 16 << 20
     assert weir.admin("PING") == "PONG"
 
 
@@ -500,6 +501,63 @@ def count_open(weir):
     with open("/proc/net/tcp") as table:
         rows = [line.split() for line in table.readlines()[1:]]
     return sum(row[1].endswith(f":{weir.admin_port:04X}") and row[3] in (established, close_wait) for row in rows)
+
+
+def test_stop_with_open_connections(lab):
+    """weir ends in time and in order (the lab checks status and leaks) with
+    peers at every door and in every state."""
+    weir = lab.group(1).weir
+    starts = [b"", b"GET /st", b"*1\r\n$4\r\nPI", encode("PING")]
+    peers = [connect(weir) for _ in starts]
+    for raw, data in zip(peers, starts):
+        raw.send(data)
+    assert peers[-1].reply() == "PONG"
+    begin = time.monotonic()
+    assert weir.end() == 0
+    assert time.monotonic() - begin < DEADLINE * PATIENCE
+    weir.check_log()
+    weir.child = None
+    for raw in peers:
+        raw.close()
+
+
+@pytest.mark.parametrize("kind", ["unix", "ipv6"])
+def test_other_addresses(lab, tmp_path, kind):
+    master = lab.redis()
+    weir = lab.weir(master, start=False)
+    address, where = {"unix": (f"unix:{tmp_path}/admin.sock", f"{tmp_path}/admin.sock"),
+                      "ipv6": (f"[::1]:{weir.admin_port}", ("::1", weir.admin_port))}[kind]
+    weir.settings["admin"]["listen"] = address
+    weir.start(wait=False)
+
+    def answer(data):
+        with Raw(where) as raw:
+            raw.send(data)
+            raw.socket.shutdown(socket.SHUT_WR)
+            return raw.read_all()
+
+    wait_for(lambda: answer(encode("PING")) == b"+PONG\r\n")
+    assert answer(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+    wait_for(lambda: b'"state":"ok"' in answer(b"GET /status HTTP/1.0\r\n\r\n"))
+
+
+def test_open_to_the_network(lab):
+    """The console has no password: weir says so when others can reach it."""
+    master = lab.redis()
+    weir = lab.weir(master, start=False)
+    weir.settings["admin"]["listen"] = f"0.0.0.0:{weir.admin_port}"
+    weir.start()
+    assert f"whoever reaches 0.0.0.0:{weir.admin_port}" in weir.log()
+
+
+def test_no_admin_endpoint(lab):
+    """An empty [admin] listen switches it off."""
+    master = lab.redis()
+    weir = lab.weir(master, config={"admin": {"listen": ""}}, start=False)
+    weir.start(wait=False)
+    wait_for(lambda: weir.client().set("a", "1"))
+    with pytest.raises(ConnectionRefusedError):
+        connect(weir)
 
 
 def test_many_short_connections_leave_nothing(shared_group):
