@@ -342,7 +342,7 @@ static void form_of_resp3_and_later_fields(void **state)
 		learn_good("|1\r\n+note\r\n*1\r\n+x\r\n"
 			   "*3\r\n"
 			   "*12\r\n+GET\r\n:2\r\n~2\r\n+readonly\r\n+brand_new\r\n" KEYS
-			   "~1\r\n+@read\r\n*0\r\n*1\r\n%1\r\n+flags\r\n~1\r\n+RO\r\n*0\r\n%1\r\n+a\r\n*1\r\n:1\r\n_\r\n"
+			   "~1\r\n|1\r\n+a\r\n+b\r\n+@read\r\n*0\r\n*1\r\n%1\r\n+flags\r\n~1\r\n+RO\r\n*0\r\n%1\r\n+a\r\n*1\r\n:1\r\n_\r\n"
 			   "*10\r\n$5\r\nxinfo\r\n:-2\r\n~0\r\n:0\r\n:0\r\n:0\r\n~0\r\n~0\r\n*0\r\n"
 			   "*2\r\n*10\r\n$12\r\nxinfo|stream\r\n:-3\r\n~1\r\n+readonly\r\n:2\r\n:2\r\n:1\r\n~0\r\n~0\r\n*0\r\n*0\r\n"
 			   "*6\r\n$4\r\nhelp\r\n:2\r\n~1\r\n|1\r\n+a\r\n+b\r\n+readonly\r\n:0\r\n:0\r\n:0\r\n"
@@ -440,6 +440,54 @@ static void every_cut_is_refused(void **state)
 		free(block);
 	}
 	free(bytes.at);
+}
+
+/* Bytes beside the letters stay what they are: { is no lower case of [. */
+static void odd_names_are_kept_apart(void **state)
+{
+	struct command_table *table = learn_good("*3\r\n"
+						 "*6\r\n+{x\r\n:1\r\n*0\r\n" KEYS
+						 "*6\r\n+`x\r\n:1\r\n*0\r\n" KEYS
+						 "*6\r\n+\xe1\r\n:1\r\n*0\r\n" KEYS, "");
+
+	(void)state;
+	assert_true(find(table, "{X", "")->known);
+	assert_true(find(table, "`X", "")->known);
+	assert_true(find(table, "\xe1", "")->known);
+	assert_false(find(table, "[X", "")->known);
+	assert_false(find(table, "@X", "")->known);
+	assert_false(find(table, "\xc1", "")->known);
+	command_table_release(&table);
+}
+
+/* Names that share length and ending: found in each other's way, told apart
+ * by their beginnings. */
+static void names_alike(void **state)
+{
+	enum { COUNT = 20000 };
+	struct buf reply = { 0 };
+	struct command_table *table;
+	const char *error = NULL;
+	char name[32];
+
+	(void)state;
+	encode_array(&reply, COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof(name), "c%05d-ending", i);
+		encode_array(&reply, 6);
+		encode_bulk_text(&reply, name);
+		buf_append_text(&reply, ":1\r\n*0\r\n" KEYS);
+	}
+	table = command_table_learn(buf_head(&reply), buf_length(&reply), "", &error);
+	assert_non_null(table);
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(name, sizeof(name), "C%05d-Ending", i);
+		assert_int_equal(find(table, name, "")->index, i + 1);
+		name[0] = 'x';
+		assert_false(find(table, name, "")->known);
+	}
+	command_table_release(&table);
+	buf_free(&reply);
 }
 
 static void too_many_commands(void **state)
@@ -569,6 +617,8 @@ int main(void)
 		cmocka_unit_test(odd_but_harmless),
 		cmocka_unit_test(replies_that_are_refused),
 		cmocka_unit_test(every_cut_is_refused),
+		cmocka_unit_test(odd_names_are_kept_apart),
+		cmocka_unit_test(names_alike),
 		cmocka_unit_test(too_many_commands),
 		cmocka_unit_test(requests_that_block),
 		cmocka_unit_test(class_names),

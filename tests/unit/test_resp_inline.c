@@ -70,6 +70,12 @@ static const struct {
 	{ BYTES("set \"\"\"test-key\"\"\" test-value\r\n"), -1, BYTES("") },
 	{ BYTES("\"\r\n"), -1, BYTES("") },
 	{ BYTES("\"\\x4\r\n"), -1, BYTES("") },
+	/* a line without its end: nothing beyond it is read */
+	{ BYTES("\"\\x4"), -1, BYTES("") },
+	{ BYTES("\"\\x"), -1, BYTES("") },
+	{ BYTES("'\\"), -1, BYTES("") },
+	{ BYTES("\"a\""), 1, BYTES("*1\r\n$1\r\na\r\n") },
+	{ BYTES("a"), 1, BYTES("*1\r\n$1\r\na\r\n") },
 };
 
 static void lines_become_multibulk(void **state)

@@ -68,6 +68,8 @@ static const struct row {
 	{ "*1\n", "Protocol error: invalid multibulk length" },
 	{ "*1\r\r\n", "Protocol error: invalid multibulk length" },
 	{ "*1\rx", "Protocol error: invalid multibulk length" },
+	{ "*1\rx$4\r\nPING\r\n", "Protocol error: invalid multibulk length" },
+	{ "*10\rx$4\r\nPING\r\n", "Protocol error: invalid multibulk length" },
 	{ "*\r\n", "Protocol error: invalid multibulk length" },
 	{ "*-\r\n", "Protocol error: invalid multibulk length" },
 	{ "*--1\r\n", "Protocol error: invalid multibulk length" },
@@ -89,6 +91,8 @@ static const struct row {
 	{ "*1\r\n$18446744073709551615\r\n", "Protocol error: invalid bulk length" },
 	{ "*1\r\n$-9223372036854775808\r\n", "Protocol error: invalid bulk length" },
 	{ "*1\r\n$4\n", "Protocol error: invalid bulk length" },
+	{ "*1\r\n$4\rxPING\r\n", "Protocol error: invalid bulk length" },
+	{ "*1\r\n$10\rx0123456789\r\n", "Protocol error: invalid bulk length" },
 	{ "*1\r\n$4\rx", "Protocol error: invalid bulk length" },
 	{ "*1\r\nPING\r\n", "Protocol error: expected '$', got 'P'" },
 	{ "*1\r\n:4\r\n", "Protocol error: expected '$', got ':'" },
@@ -316,6 +320,8 @@ static void limits_of_ones_own(void **state)
 	check_text(&limits, "*2\r\n$3\r\nabc\r\n$0\r\n\r\n", "abc/2 end");
 	check_text(&limits, "*3\r\n", "Protocol error: invalid multibulk length");
 	check_text(&limits, "*1\r\n$4\r\n", "Protocol error: invalid bulk length");
+	check_text(&limits, "*3\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n", "Protocol error: invalid multibulk length");
+	check_text(&limits, "*1\r\n$4\r\nPING\r\n", "Protocol error: invalid bulk length");
 	check_text(&limits, "abcd\n", "inline/1 end");
 	check_text(&limits, "abc\r\n", "inline/1 end");
 	check_text(&limits, "abcd\r\n", "Protocol error: too big inline request");
