@@ -25,6 +25,7 @@ struct config_address {
 	char *unix_path; /* NULL for TCP */
 };
 
+/* No address stands twice among all listeners, and none is a server's. */
 struct config_listeners {
 	struct config_address *addresses;
 	size_t count;
@@ -56,7 +57,7 @@ struct config {
 	struct topology_config topology;
 	char *password_file;            /* "" none */
 	/* [admin] */
-	struct config_listeners admin_listen;
+	struct config_listeners admin_listen; /* at most one; none switches the endpoint off */
 	/* [log] */
 	enum log_level log_level;
 };
