@@ -128,9 +128,14 @@ static bool span_replid(struct span span, char *replid)
 
 /* Every number of INFO that weir reads is an amount, or -1. The ceiling leaves
  * room to add two of them. */
+static bool is_amount(int64_t number)
+{
+	return number >= -1 && number <= INT64_MAX / 2;
+}
+
 static bool parse_amount(struct span value, int64_t *number)
 {
-	return span_number(value, number) && *number >= -1 && *number <= INT64_MAX / 2;
+	return span_number(value, number) && is_amount(*number);
 }
 
 static bool parse_flag(struct span value, int64_t *flag)
@@ -325,7 +330,7 @@ static bool role_parse_slave(struct role *role, const struct redisReply *reply)
 		return false;
 	role->master_port = (uint16_t)port->integer;
 	role->offset = reply->element[4]->integer;
-	return span_text(reply_span(reply->element[1]), role->master_host, sizeof(role->master_host)) &&
+	return is_amount(role->offset) && span_text(reply_span(reply->element[1]), role->master_host, sizeof(role->master_host)) &&
 	       span_text(reply_span(reply->element[3]), role->state, sizeof(role->state));
 }
 
@@ -335,7 +340,7 @@ static bool role_parse_master(struct role *role, const struct redisReply *reply)
 	if (reply->elements < 2 || reply->element[1]->type != REDIS_REPLY_INTEGER)
 		return false;
 	role->offset = reply->element[1]->integer;
-	return role->offset >= 0;
+	return is_amount(role->offset) && role->offset >= 0;
 }
 
 bool role_parse(struct role *role, const struct redisReply *reply)

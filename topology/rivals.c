@@ -1,5 +1,6 @@
-/* Looks once a second (once in ten where CLIENT LIST would be long), and
- * always right before a REPLICAOF. A master that does not let weir look cannot
+/* Looks about once a second, more seldom the more clients CLIENT LIST would have
+ * to list (it costs the master about a microsecond for each), and always right
+ * before a REPLICAOF. A master that does not let weir look cannot
  * be told to be free of others, and counts as controlled by them. */
 #include "rivals.h"
 
@@ -16,8 +17,7 @@
 
 enum {
 	LOOK_EVERY_MS = 1000,
-	LOOK_SELDOM_MS = 10000,
-	MANY_CLIENTS = 1000,
+	LOOK_LATER_MS = 10,        /* for each client more */
 	CONTROL_ID_DIGITS = 16,
 };
 
@@ -132,7 +132,8 @@ static void on_subscribers(void *arg, const struct redisReply *reply, int64_t se
 
 static bool is_time(const struct rivals *rivals, const struct node *master, int64_t now_ns)
 {
-	int64_t every_ms = master->info.connected_clients > MANY_CLIENTS ? LOOK_SELDOM_MS : LOOK_EVERY_MS;
+	int64_t clients = master->info.connected_clients > 0 ? master->info.connected_clients : 0;
+	int64_t every_ms = LOOK_EVERY_MS + (clients < INT32_MAX ? clients : INT32_MAX) * LOOK_LATER_MS;
 
 	return now_ns - rivals->looked_ns >= every_ms * NS_PER_MS || strcmp(rivals->run_id, master->info.run_id) != 0;
 }

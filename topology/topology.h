@@ -121,7 +121,12 @@ struct topology_node_view {
 	int64_t priority;
 	bool drained;
 	bool readable;
-	const char *reason;         /* why not readable, one word or sentence; NULL when readable */
+	/* Why not readable, one word; NULL when readable. Of itself: down,
+	 * drained, unknown (not looked at yet, or about to be), old_version,
+	 * loading, not_a_replica, sync, writable. As one of the group: master,
+	 * no_master, same_server, wrong_master, link_down, other_history, lag,
+	 * lag_bytes. */
+	const char *reason;
 	const char *wiring;         /* why it is not wired (a data guard), one sentence; NULL when there is nothing to say */
 	const char *resync_if_reconnected; /* "partial", "full"; NULL unknown */
 	const char *run_id;         /* NULL unknown */

@@ -218,6 +218,8 @@ static void other_roles_are_refused(void **state)
 	static const char *const replies[] = {
 		"*2\r\n$8\r\nsentinel\r\n*0\r\n", "*0\r\n", "*-1\r\n", "+OK\r\n", "-LOADING\r\n", ":1\r\n",
 		"*1\r\n$6\r\nmaster\r\n", "*3\r\n$6\r\nmaster\r\n$1\r\n5\r\n*0\r\n", "*3\r\n$6\r\nmaster\r\n:-5\r\n*0\r\n",
+		"*3\r\n$6\r\nmaster\r\n:9223372036854775807\r\n*0\r\n",
+		"*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$7\r\nconnect\r\n:-2\r\n",
 		"*4\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$7\r\nconnect\r\n",
 		"*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:70000\r\n$7\r\nconnect\r\n:-1\r\n",
 		"*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$30\r\naaaaaaaaaabbbbbbbbbbcccccccccc\r\n:-1\r\n",
