@@ -362,7 +362,7 @@ static size_t take_inline(struct client *client, const char *bytes, const struct
 		return request->length;
 	if (argc < 0 || resp_request_next(&framer, &resp_limits_default, buf_head(scratch), buf_length(scratch),
 					  &canonical, &error) != RESP_OK) {
-		refuse_malformed(client, "Protocol error: unbalanced quotes in request");
+		refuse_malformed(client, RESP_UNBALANCED_QUOTES);
 		return request->length;
 	}
 	describe(client, &parsed, buf_head(scratch), canonical.length, &canonical);
