@@ -23,9 +23,9 @@ enum resp_result {
 	RESP_BAD    /* not RESP; the connection has to be closed */
 };
 
-enum {
-	RESP_MAX_DEPTH = 128, /* of nested replies */
-};
+/* Values that a reply may still owe: far beyond any real one, and small enough
+ * to be added to. */
+#define RESP_MAX_OWED (INT64_MAX / 4)
 
 struct resp_limits {
 	int64_t max_args;        /* elements of a multibulk request */
@@ -94,9 +94,9 @@ struct resp_reply_framer {
 	uint8_t state;
 	uint8_t line_length;              /* bytes in line */
 	char line[24];                    /* of a numeric header that has not come whole */
-	int32_t depth;                    /* levels open; level 0 is the reply itself */
+	bool has_type;                    /* type is that of the reply, not of an attribute in front */
 	int64_t bulk_left;                /* payload and CR LF still to come */
-	int64_t left[RESP_MAX_DEPTH + 1]; /* elements still to come, per open level */
+	int64_t owed;                     /* values still to come, the reply itself included */
 };
 
 /* Reads on in a reply. *used tells how many of the bytes belong to it: all of

@@ -4,13 +4,11 @@
 
 #include "line.h"
 
-/* Replies: finds their end, RESP2 and RESP3. Iterative; open aggregates are
- * counters in a fixed array, so nesting costs neither stack nor memory.
- *
- * Level 0 is a list of one: the reply itself. An element that ends takes one
- * from its level; a level that comes to zero is an element that ends. An
- * attribute adds one to its level and is a level of its own, so that when it
- * ends the reply behind it is still owed.
+/* Replies: finds their end, RESP2 and RESP3. Iterative, and nesting costs
+ * neither stack nor memory, however deep: one counter tells how many values
+ * the reply still owes. It begins with one, the reply itself; a value that ends
+ * pays one; an aggregate pays for itself and owes its elements; an attribute
+ * owes its elements on top, so that the reply behind it is still owed.
  *
  * Strict where a sloppy server would let two readers disagree: numbers are
  * canonical, lengths below zero are only the null forms $-1 and *-1, streamed
@@ -135,28 +133,26 @@ static enum resp_result take_bulk(struct resp_reply_framer *framer, const char *
 	return framer->bulk_left > 0 ? RESP_AGAIN : RESP_OK;
 }
 
-/* ---- levels ---- */
+/* ---- what is owed ---- */
 
-static enum resp_result open_level(struct resp_reply_framer *framer, int64_t elements)
+static enum resp_result owe(struct resp_reply_framer *framer, int64_t values)
 {
-	if (framer->depth > RESP_MAX_DEPTH)
+	if (values > RESP_MAX_OWED - framer->owed)
 		return RESP_BAD;
-	if (elements > 0)
-		framer->left[framer->depth++] = elements;
+	framer->owed += values;
 	return RESP_OK;
 }
 
-static void end_element(struct resp_reply_framer *framer)
+static void end_value(struct resp_reply_framer *framer)
 {
-	while (framer->depth > 0 && --framer->left[framer->depth - 1] == 0)
-		framer->depth--;
+	framer->owed--;
 	framer->state = AT_HEADER;
 }
 
 static enum resp_result begin_bulk(struct resp_reply_framer *framer, int64_t length)
 {
 	if (length == -1 && framer->header == '$') {
-		end_element(framer);
+		end_value(framer);
 		return RESP_OK;
 	}
 	if (length < 0 || length > INT64_MAX - 2)
@@ -168,22 +164,8 @@ static enum resp_result begin_bulk(struct resp_reply_framer *framer, int64_t len
 
 static enum resp_result begin_aggregate(struct resp_reply_framer *framer, enum shape shape, int64_t count)
 {
-	int64_t elements = shape == SHAPE_LIST ? count : 2 * count;
-	enum resp_result result = open_level(framer, elements);
-
-	if (result == RESP_OK && elements == 0)
-		end_element(framer);
-	return result;
-}
-
-static enum resp_result begin_attribute(struct resp_reply_framer *framer, int64_t pairs)
-{
-	int64_t *owner = &framer->left[framer->depth - 1];
-	enum resp_result result = open_level(framer, 2 * pairs);
-
-	if (result == RESP_OK && pairs > 0)
-		++*owner;
-	return result;
+	end_value(framer);
+	return owe(framer, shape == SHAPE_LIST ? count : 2 * count);
 }
 
 /* A whole header line was read: what does it open, or end? */
@@ -202,23 +184,30 @@ static enum resp_result begin_value(struct resp_reply_framer *framer, int64_t va
 			break;
 		if (value < 0 || value > INT64_MAX / 4)
 			return RESP_BAD;
-		return shape == SHAPE_ATTRIBUTE ? begin_attribute(framer, value) :
-						  begin_aggregate(framer, shape, value);
+		return shape == SHAPE_ATTRIBUTE ? owe(framer, 2 * value) : begin_aggregate(framer, shape, value);
 	default:
 		break;
 	}
-	end_element(framer);
+	end_value(framer);
 	return RESP_OK;
 }
 
 /* ---- the reply ---- */
 
+/* While an attribute's elements come, more than the reply itself is owed. */
+static void note_type(struct resp_reply_framer *framer, char type)
+{
+	if (framer->owed > 1 || framer->has_type)
+		return;
+	framer->type = type;
+	framer->has_type = shape_of(type) != SHAPE_ATTRIBUTE;
+}
+
 static enum resp_result take_type(struct resp_reply_framer *framer, char type)
 {
 	if (shape_of(type) == SHAPE_BAD)
 		return RESP_BAD;
-	if (framer->depth == 1)
-		framer->type = type;
+	note_type(framer, type);
 	framer->header = type;
 	framer->state = shape_of(type) == SHAPE_TEXT ? IN_TEXT : AT_HEADER;
 	return RESP_OK;
@@ -238,7 +227,7 @@ static enum resp_result take_step(struct resp_reply_framer *framer, const char *
 	} else {
 		result = framer->state == IN_TEXT ? take_text(framer, at, end) : take_bulk(framer, at, end);
 		if (result == RESP_OK)
-			end_element(framer);
+			end_value(framer);
 	}
 	if (result == RESP_OK && framer->state == AT_HEADER)
 		framer->header = 0;
@@ -292,15 +281,14 @@ static inline size_t whole_scalar(const char *data, size_t length)
 /* Elements of that kind, as many as there are in a row. */
 static void take_whole_scalars(struct resp_reply_framer *framer, const char **at, const char *end)
 {
-	while (*at < end && framer->depth > 0) {
+	while (*at < end && framer->owed > 0) {
 		size_t scalar = whole_scalar(*at, (size_t)(end - *at));
 
 		if (scalar == 0)
 			return;
-		if (framer->depth == 1)
-			framer->type = **at;
+		note_type(framer, **at);
 		*at += scalar;
-		end_element(framer);
+		end_value(framer);
 	}
 }
 
@@ -316,8 +304,8 @@ static bool take_small_reply(struct resp_reply_framer *framer, const char *data,
 
 static void begin_reply(struct resp_reply_framer *framer)
 {
-	framer->left[0] = 1;
-	framer->depth = 1;
+	framer->owed = 1;
+	framer->has_type = false;
 	framer->state = AT_HEADER;
 }
 
@@ -331,16 +319,16 @@ enum resp_result resp_reply_next(struct resp_reply_framer *framer, const char *d
 		return RESP_OK;
 	if (framer->state == AT_START && length > 0)
 		begin_reply(framer);
-	while (result == RESP_OK && framer->depth > 0 && at < end) {
+	while (result == RESP_OK && framer->owed > 0 && at < end) {
 		if (framer->state == AT_HEADER && framer->header == 0)
 			take_whole_scalars(framer, &at, end);
-		if (framer->depth > 0 && at < end)
+		if (framer->owed > 0 && at < end)
 			result = take_step(framer, &at, end);
 	}
 	*used = (size_t)(at - data);
 	if (result != RESP_OK)
 		return result;
-	if (framer->depth > 0 || framer->state == AT_START)
+	if (framer->owed > 0 || framer->state == AT_START)
 		return RESP_AGAIN;
 	framer->state = AT_START;
 	return RESP_OK;

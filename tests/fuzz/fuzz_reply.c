@@ -24,7 +24,7 @@ static void feed(struct outcome *outcome, struct resp_reply_framer *framer, cons
 		REQUIRE(used <= length);
 		REQUIRE(outcome->result != RESP_AGAIN || used == length);
 		REQUIRE(outcome->result != RESP_OK || used > 0);
-		REQUIRE(framer->depth >= 0 && framer->depth <= RESP_MAX_DEPTH + 1);
+		REQUIRE(framer->owed >= 0 && framer->owed <= RESP_MAX_OWED);
 		offset += used;
 		length -= used;
 		if (outcome->result == RESP_OK) {
