@@ -23,9 +23,8 @@ enum resp_result {
 	RESP_BAD    /* not RESP; the connection has to be closed */
 };
 
-/* Values that a reply may still owe: far beyond any real one, and small enough
- * to be added to. */
-#define RESP_MAX_OWED (INT64_MAX / 4)
+/* Values that a reply may still owe. */
+#define RESP_MAX_OWED INT64_MAX
 
 struct resp_limits {
 	int64_t max_args;        /* elements of a multibulk request */

@@ -75,6 +75,7 @@ static const struct row {
 	{ "$9223372036854775805\r\n", "~" },
 	{ "*2305843009213693951\r\n", "~" },
 	{ "%2305843009213693951\r\n", "~" },
+	{ "*2305843009213693951\r\n*2305843009213693951\r\n%2305843009213693951\r\n:1\r\n", "~" },
 	/* text lines: a CR alone is text, an LF alone is not */
 	{ "+a\rb\r\n", "+." },
 	{ "+\r\r\n", "+." },
@@ -327,7 +328,7 @@ static void debts_are_bounded(void **state)
 {
 	struct resp_reply_framer framer = { 0 };
 	size_t length, used;
-	char *data = nested("*2305843009213693951\r\n", 1, "*2305843009213693951\r\n", &length);
+	char *data = nested("*2305843009213693951\r\n", 4, "*2305843009213693951\r\n", &length);
 
 	(void)state;
 	assert_int_equal(resp_reply_next(&framer, data, length, &used), RESP_BAD);
