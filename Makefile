@@ -150,7 +150,7 @@ test: deps ## everything below, stage by stage: about ten minutes on two cores
 	@$(STAGE) "integration"              600 $(MAKE) --no-print-directory integration
 
 unit: $(UNITS) ## unit tests (cmocka)
-	@for test in $(UNITS); do timeout 120 $$test || exit 1; done
+	@tests/unit/run.sh $(UNITS)
 
 integration: weir ## tests against real servers (pytest); TESTS="-k word" chooses
 	@$(PYTEST) $(TESTS)

@@ -33,6 +33,8 @@ import redis
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
+# The same address spelled differently; unlike localhost it needs no /etc/hosts.
+OTHER_SPELLING = "0x7f000001"
 
 SANITIZER_REPORT = re.compile(
     r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error:)")

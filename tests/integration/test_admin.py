@@ -350,7 +350,7 @@ def test_clients_feel_at_home(shared_group):
     port = shared_group.weir.admin_port
     cli = subprocess.run(["redis-cli", "-p", str(port), "ROLE"], capture_output=True, text=True, timeout=30)
     assert cli.stdout.startswith("master\n")
-    client = redis.Redis(port=port, client_name="an operator")
+    client = redis.Redis(host=HOST, port=port, client_name="an operator")
     assert client.ping()
     assert client.info("replication")["role"] == "master"
     assert client.role()[0] == b"master"

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import HOST, free_port, wait_for
+from harness import HOST, OTHER_SPELLING, free_port, wait_for
 from test_wiring import Rounds, replicaofs, stays
 
 
@@ -125,12 +125,12 @@ def test_allow_overwrite_does_not_empty_a_node(lab):
 
 def test_one_server_under_two_addresses(lab):
     master, bare = filled(lab.redis(name="master"), "key"), lab.redis(name="bare")
-    weir = lab.weir(master, [f"localhost:{master.port}", bare.address, f"localhost:{bare.port}"])
+    weir = lab.weir(master, [f"{OTHER_SPELLING}:{master.port}", bare.address, f"{OTHER_SPELLING}:{bare.port}"])
     wait_for(lambda: bare.follows(master), what="the bare one is wired")
     rows = {row["address"]: row for row in weir.status()["replicas"]}
-    assert f"same server as {master.address}" in rows[f"localhost:{master.port}"]["wiring"]
-    assert f"same server as {bare.address}" in rows[f"localhost:{bare.port}"]["wiring"]
-    assert not rows[f"localhost:{master.port}"]["readable"] and not rows[f"localhost:{bare.port}"]["readable"]
+    assert f"same server as {master.address}" in rows[f"{OTHER_SPELLING}:{master.port}"]["wiring"]
+    assert f"same server as {bare.address}" in rows[f"{OTHER_SPELLING}:{bare.port}"]["wiring"]
+    assert not rows[f"{OTHER_SPELLING}:{master.port}"]["readable"] and not rows[f"{OTHER_SPELLING}:{bare.port}"]["readable"]
     assert replicaofs(master) == 0 and replicaofs(bare) == 1 and master.cli("DBSIZE") == 10
 
 

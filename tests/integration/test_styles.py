@@ -22,7 +22,7 @@ def test_three_ways_of_wiring(lab):
         assert (row["up"], row["link"], row["readable"], row["read_only"]) == (True, "up", True, True), row
         assert replica.follows(master)
     wait_for(lambda: bare.cli("GET", "a") == "1", what="the bare one has the data")
-    assert weir.status()["master"]["connected_replicas"] == 4
+    wait_for(lambda: weir.status()["master"]["connected_replicas"] == 4, what="the master counts four")
     sent = [replica.calls().get("replicaof", 0) + replica.calls().get("slaveof", 0) for replica in replicas]
     assert sent == [0, 0, 0, 1], "only the bare one needed a command"
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from harness import HOST, RedisServer, wait_for
+from harness import HOST, OTHER_SPELLING, RedisServer, wait_for
 
 
 def replicaofs(server):
@@ -65,15 +65,15 @@ def test_observe_sends_nothing(lab):
 
 def test_another_spelling_is_left_alone(lab):
     master = lab.redis(name="master")
-    replica = lab.redis("--replicaof", "localhost", master.port, name="replica")
+    replica = lab.redis("--replicaof", OTHER_SPELLING, master.port, name="replica")
     lab.weir(master, [replica]).wait_state("ok")
     stays(Rounds(master, lambda: replicaofs(replica) == 0), "it was re-wired")
 
 
 def test_replicas_are_told_the_announced_address(lab):
     master, bare = lab.redis(name="master"), lab.redis(name="bare")
-    weir = lab.weir(f"{master.address} announce=localhost:{master.port}", [bare]).wait_state("ok")
-    assert bare.role()[1:3] == ["localhost", master.port]
+    weir = lab.weir(f"{master.address} announce={OTHER_SPELLING}:{master.port}", [bare]).wait_state("ok")
+    assert bare.role()[1:3] == [OTHER_SPELLING, master.port]
     assert weir.readable(bare)
 
 
