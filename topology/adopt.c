@@ -164,7 +164,10 @@ static void lose_master(struct topology *topology)
 	if (strcmp(topology->logged_reason, topology->plan.reason) == 0)
 		return;
 	memcpy(topology->logged_reason, topology->plan.reason, sizeof(topology->logged_reason));
-	log_warning("no master: %s", topology->plan.reason);
+	if (topology->plan.starting)
+		log_verbose("no master: %s", topology->plan.reason);
+	else
+		log_warning("no master: %s", topology->plan.reason);
 	if (topology->plan.rejected != PLAN_NOBODY)
 		log_warning("the servers' own replicas of it may follow it and lose their data as well; weir cannot stop that");
 }

@@ -71,9 +71,9 @@ static void check_bad(struct node *node, bool refused, const char *why)
 
 static void check_good(struct node *node)
 {
-	node->trouble[0] = '\0';
 	if (health_good(&node->health)) {
 		node->state_changes++;
+		node->trouble[0] = '\0';
 		log_notice("%s (%s): up, version %s", node->config->name, node->address_text,
 			   node->info.redis_version);
 	}

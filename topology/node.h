@@ -44,7 +44,7 @@ struct node {
 	struct ev_timer reconnect;
 	int64_t connecting_ns;        /* the last attempt */
 	struct health health;
-	char trouble[256];            /* why the last check was bad, "" */
+	char trouble[256];            /* why the last bad check was bad, "" since it came up */
 	unsigned roles_outstanding;
 	unsigned infos_outstanding;
 

@@ -325,6 +325,7 @@ static void choose_master(const struct plan_group *group, struct plan *plan)
 {
 	for (size_t i = 0; i < group->node_count; i++) {
 		if (group->nodes[i].reach == PLAN_UNSEEN) {
+			plan->starting = true;
 			say(plan->reason, "starting: %s has not been checked yet", group->nodes[i].name);
 			return;
 		}
@@ -468,6 +469,7 @@ void plan_make(const struct plan_group *group, struct plan *plan)
 	plan->master = PLAN_NOBODY;
 	plan->rejected = PLAN_NOBODY;
 	plan->reason[0] = '\0';
+	plan->starting = false;
 	plan->observe[0] = '\0';
 	memset(plan->steps, 0, group->node_count * sizeof(*plan->steps));
 	choose_master(group, plan);

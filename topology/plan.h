@@ -88,6 +88,7 @@ struct plan_step {
 struct plan {
 	int master;                /* adopted, or PLAN_NOBODY */
 	char reason[PLAN_TEXT_SIZE]; /* why there is no master */
+	bool starting;             /* the reason is only that not all were checked yet */
 	int rejected;              /* a master that lost its data and waits for ACCEPT MASTER, or PLAN_NOBODY */
 	char observe[PLAN_TEXT_SIZE]; /* why nothing is wired although wiring = enforce; "" */
 	struct plan_step *steps;   /* one per node; the caller's */

@@ -1,6 +1,8 @@
 /* Looks about once a second, more seldom the more clients CLIENT LIST would have
  * to list (it costs the master about a microsecond for each), and always right
- * before a REPLICAOF. A master that does not let weir look cannot
+ * before a REPLICAOF. The order of client ids is the order of connecting, not of
+ * taking a name, so a weir that has just connected counts everybody as before
+ * it: until then it could be seen by nobody. A master that does not let weir look cannot
  * be told to be free of others, and counts as controlled by them. */
 #include "rivals.h"
 
@@ -18,6 +20,7 @@
 enum {
 	LOOK_EVERY_MS = 1000,
 	LOOK_LATER_MS = 10,        /* for each client more */
+	NEWCOMER_LOOKS = 2,        /* for so many of these times it is new */
 	CONTROL_ID_DIGITS = 16,
 };
 
@@ -72,7 +75,7 @@ static uint64_t line_id(const char *line, size_t length)
 	return id;
 }
 
-bool rivals_find_weir(const char *list, size_t length, const char *own_name, char *name, size_t size)
+bool rivals_find_weir(const char *list, size_t length, const char *own_name, bool newcomer, char *name, size_t size)
 {
 	uint64_t own = UINT64_MAX;
 	uint64_t first = UINT64_MAX;
@@ -85,7 +88,7 @@ bool rivals_find_weir(const char *list, size_t length, const char *own_name, cha
 		uint64_t id = line_id(list, line);
 
 		if (value_length == (int)strlen(own_name) && memcmp(value, own_name, strlen(own_name)) == 0) {
-			own = id < own ? id : own;
+			own = id < own && !newcomer ? id : own;
 		} else if (is_control_name(value, value_length) && id < first) {
 			first = id;
 			snprintf(name, size, "%.*s", value_length, value);
@@ -94,6 +97,21 @@ bool rivals_find_weir(const char *list, size_t length, const char *own_name, cha
 		list += line + (end != NULL);
 	}
 	return first != UINT64_MAX && first < own;
+}
+
+static int64_t look_every_ns(const struct node *master)
+{
+	int64_t clients = master->info.connected_clients > 0 ? master->info.connected_clients : 0;
+
+	return (LOOK_EVERY_MS + (clients < INT32_MAX ? clients : INT32_MAX) * LOOK_LATER_MS) * NS_PER_MS;
+}
+
+static bool is_new(const struct rivals *rivals)
+{
+	const struct node *master = group_master(rivals->topology);
+
+	return master == NULL ||
+	       clock_now_ns() - link_since_ns(master->link) < NEWCOMER_LOOKS * look_every_ns(master);
 }
 
 static void on_clients(void *arg, const struct redisReply *reply, int64_t sent_ns)
@@ -105,7 +123,8 @@ static void on_clients(void *arg, const struct redisReply *reply, int64_t sent_n
 	if (reply->type != REDIS_REPLY_STRING)
 		snprintf(rivals->weir, sizeof(rivals->weir), "CLIENT LIST cannot be had from the master: %.100s",
 			 reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply");
-	else if (rivals_find_weir(reply->str, (size_t)reply->len, rivals->topology->link_name, name, sizeof(name)))
+	else if (rivals_find_weir(reply->str, (size_t)reply->len, rivals->topology->link_name, is_new(rivals), name,
+				  sizeof(name)))
 		snprintf(rivals->weir, sizeof(rivals->weir), "another weir (%s) controls the master", name);
 	rivals->asked_ns = 0;
 	rivals->looked_ns = sent_ns;
@@ -132,10 +151,7 @@ static void on_subscribers(void *arg, const struct redisReply *reply, int64_t se
 
 static bool is_time(const struct rivals *rivals, const struct node *master, int64_t now_ns)
 {
-	int64_t clients = master->info.connected_clients > 0 ? master->info.connected_clients : 0;
-	int64_t every_ms = LOOK_EVERY_MS + (clients < INT32_MAX ? clients : INT32_MAX) * LOOK_LATER_MS;
-
-	return now_ns - rivals->looked_ns >= every_ms * NS_PER_MS || strcmp(rivals->run_id, master->info.run_id) != 0;
+	return now_ns - rivals->looked_ns >= look_every_ns(master) || strcmp(rivals->run_id, master->info.run_id) != 0;
 }
 
 /* A question whose link was lost has no answer. */

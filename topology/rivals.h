@@ -23,8 +23,10 @@ const char *rivals_found(const struct rivals *rivals);
 
 /* Pure, for tests: the name of a weir whose control connection stands in this
  * CLIENT LIST text with a lower id than the connection called `own_name` (or
- * with any id, if that is not in the list), copied into `name`. Client ids rise
- * with time, so whoever came first controls, and all agree on who that is. */
-bool rivals_find_weir(const char *list, size_t length, const char *own_name, char *name, size_t size);
+ * with any id, if that is a newcomer or not in the list), copied into `name`. Client
+ * ids rise with time, so whoever came first controls, and all agree on who that
+ * is. */
+bool rivals_find_weir(const char *list, size_t length, const char *own_name, bool newcomer, char *name,
+		      size_t size);
 
 #endif

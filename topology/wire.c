@@ -53,7 +53,7 @@ struct wiring {
 	char refusal[256];         /* the error it answered last; "" */
 
 	/* masterauth and masteruser */
-	bool credentials_asked;
+	int64_t credentials_asked_ns; /* 0: no answer is due */
 	bool credentials_known;    /* looked at, and set if they had to be */
 	uint32_t credentials_of;   /* incarnation */
 	int64_t link_down_ns;      /* since when its link to the right master is down, 0 */
@@ -114,6 +114,12 @@ static void rest(struct wiring *wiring)
 	enter(wiring, WIRING_RESTING);
 }
 
+/* After so long without an answer there will be none: the link was lost. */
+static int64_t patience_ns(const struct wiring *wiring)
+{
+	return 2 * wiring->wire->topology->config.timeout_ms * NS_PER_MS;
+}
+
 /* ---- credentials: a replica may need a password to reach the master ---- */
 
 static bool are_needed(const struct topology *topology, const struct node *master)
@@ -159,7 +165,7 @@ static void on_credentials(void *arg, const struct redisReply *reply, int64_t se
 	const struct topology_config *config = &wiring->wire->topology->config;
 
 	(void)sent_ns;
-	wiring->credentials_asked = false;
+	wiring->credentials_asked_ns = 0;
 	wiring->credentials_known = true;
 	wiring->credentials_of = wiring->node->incarnation;
 	if (all_values_empty(reply)) {
@@ -175,7 +181,8 @@ static void ask_credentials(struct wiring *wiring)
 {
 	static const char *const argv[] = {"CONFIG", "GET", "master*"};
 
-	wiring->credentials_asked = link_request(wiring->node->link, on_credentials, wiring, 3, argv);
+	if (link_request(wiring->node->link, on_credentials, wiring, 3, argv))
+		wiring->credentials_asked_ns = clock_now_ns();
 }
 
 /* A replica that was pointed at the master by somebody else, but cannot get
@@ -193,7 +200,7 @@ static void help_with_credentials(struct wiring *wiring, const struct node *mast
 	if (wiring->link_down_ns == 0)
 		wiring->link_down_ns = now;
 	if (now - wiring->link_down_ns > LINK_PATIENCE_MS * NS_PER_MS && !are_settled(wiring) &&
-	    !wiring->credentials_asked && are_needed(wiring->wire->topology, master))
+	    now - wiring->credentials_asked_ns > patience_ns(wiring) && are_needed(wiring->wire->topology, master))
 		ask_credentials(wiring);
 }
 
@@ -278,9 +285,7 @@ static bool group_is_checked(const struct wiring *wiring, const struct node *mas
 
 static bool is_overdue(const struct wiring *wiring)
 {
-	int64_t patience_ms = 2 * wiring->wire->topology->config.timeout_ms;
-
-	return clock_now_ns() - wiring->since_ns > patience_ms * NS_PER_MS;
+	return clock_now_ns() - wiring->since_ns > patience_ns(wiring);
 }
 
 /* The pause may be over by now. */

@@ -43,7 +43,7 @@ static void check_client_list(const char *list, size_t length)
 {
 	char name[64] = "";
 
-	if (rivals_find_weir(list, length, "weir-control-0000000000000000", name, sizeof(name)))
+	if (rivals_find_weir(list, length, "weir-control-0000000000000000", length % 2, name, sizeof(name)))
 		REQUIRE(strncmp(name, "weir-control-", 13) == 0 && strlen(name) == 29);
 }
 

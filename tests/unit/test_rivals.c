@@ -14,11 +14,16 @@
 #define OWN "weir-control-1111111111111111"
 #define OTHER "weir-control-2222222222222222"
 
-static const char *find(const char *list)
+static const char *find_as(const char *list, bool newcomer)
 {
 	static char name[64];
 
-	return rivals_find_weir(list, strlen(list), OWN, name, sizeof(name)) ? name : NULL;
+	return rivals_find_weir(list, strlen(list), OWN, newcomer, name, sizeof(name)) ? name : NULL;
+}
+
+static const char *find(const char *list)
+{
+	return find_as(list, false);
 }
 
 static void whoever_came_first_controls(void **state)
@@ -31,6 +36,13 @@ static void whoever_came_first_controls(void **state)
 	assert_string_equal(find("id=7 name=" OTHER "\n"), OTHER); /* it could not name itself */
 	/* an own connection that is only half gone counts too */
 	assert_null(find("id=3 name=" OWN "\nid=4 name=" OTHER "\nid=5 name=" OWN "\n"));
+}
+
+static void newcomers_stand_behind_all(void **state)
+{
+	(void)state;
+	assert_null(find_as("id=5 name=" OWN "\n", true));
+	assert_string_equal(find_as("id=5 name=" OWN "\nid=6 name=" OTHER "\n", true), OTHER);
 }
 
 static void other_names_are_nobody(void **state)
@@ -83,6 +95,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whoever_came_first_controls),
+		cmocka_unit_test(newcomers_stand_behind_all),
 		cmocka_unit_test(other_names_are_nobody),
 		cmocka_unit_test(spellings_of_an_address),
 		cmocka_unit_test(addresses_are_written_for_people),
