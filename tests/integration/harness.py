@@ -606,16 +606,19 @@ class Group:
             server.reset_calls()
 
     def caught_up(self):
-        """Waits until every replica has applied what the master has."""
+        """Waits until every replica has applied what the master has, and
+        returns that offset."""
         offset = self.master.info("replication")["master_repl_offset"]
         for replica in self.replicas:
             wait_for(lambda: replica.info("replication")["slave_repl_offset"] >= offset,
                      what=f"{replica.name} has caught up")
+        return offset
 
     def settle(self):
         """Waits until the replicas have caught up, and weir knows it: reads go
         to them again."""
-        self.caught_up()
+        offset = self.caught_up()
+        wait_for(lambda: self.weir.status()["master"]["offset"] >= offset, what="weir has seen the master's offset")
         reads = lambda: self.weir.status()["commands"]["reads_on_replicas"]  # noqa: E731
         with self.weir.raw() as raw:
             def served_by_replica():
