@@ -5,7 +5,8 @@
  * the master has all of it.
  *
  * Invariant: an action REPLICAOF is planned only towards a node whose own role
- * is master, so no plan makes a cycle. */
+ * is master, so no plan makes a cycle. A sentence holds no number that changes
+ * by itself: it is logged, and published, whenever it changes. */
 #include "plan.h"
 
 #include <stdarg.h>
@@ -130,7 +131,7 @@ static void adopt_unless_reset(const struct plan_group *group, struct plan *plan
 		if (i == index)
 			continue;
 		if (master->keys == 0 && holds_data_unknown_to(other, master)) {
-			say(why, "is empty while %s holds %lld keys", other->name, (long long)other->keys);
+			say(why, "is empty while %s holds keys", other->name);
 			reject(group, plan, index, why);
 			return;
 		}
@@ -355,8 +356,7 @@ static const char *unproven(const struct plan_node *node, const struct plan_node
 	if (is_empty(node))
 		return NULL;
 	if (master->keys <= 0) {
-		say(text, "not wired: it holds %lld keys and the master %s is empty", (long long)node->keys,
-		    master->name);
+		say(text, "not wired: it holds data and the master %s is empty", master->name);
 		return text;
 	}
 	if (same(node->replid, master->replid) && node->offset >= 0 && node->offset <= master->offset)
@@ -371,8 +371,7 @@ static const char *unproven(const struct plan_node *node, const struct plan_node
 	if (share_history(node, master))
 		say(text, "not wired: its data has left the history of the master %s", master->name);
 	else
-		say(text, "not wired: it holds %lld keys of another history than the master %s",
-		    (long long)node->keys, master->name);
+		say(text, "not wired: it holds data of another history than the master %s", master->name);
 	return text;
 }
 

@@ -410,7 +410,7 @@ static void swapped_lines_before_any_wiring(void **state)
 	plan(&world);
 	assert_int_equal(world.plan.master, PLAN_NOBODY);
 	assert_int_equal(world.plan.rejected, 0);
-	assert_says(world.plan.reason, "is empty while b holds 9 keys");
+	assert_says(world.plan.reason, "is empty while b holds keys");
 	world.group.memory.accepted_run_id = RUN("a");
 	plan(&world);
 	assert_int_equal(world.plan.master, 0);
