@@ -49,6 +49,7 @@ struct topology {
 	/* observe: a round asks the master's position, then the replicas' */
 	ev_timer tick;
 	ev_timer refresh;
+	int64_t round_every_ns;
 	int64_t round_ns;          /* when the last round began */
 	int64_t infos_ns;          /* when INFO was asked last */
 	bool round_asks_info;

@@ -136,15 +136,25 @@ static int64_t limit_for(const struct standing *standing, int64_t limit)
 	return returning ? limit - limit / 5 : limit;
 }
 
+/* Between two rounds every age grows. A limit that is shorter than a few rounds
+ * would make everybody come and go with each of them; whoever reads by the
+ * vitals sees the age itself, and keeps to the true limit. */
+static int64_t age_limit_ns(const struct topology *topology, const struct standing *standing)
+{
+	int64_t limit_ns = limit_for(standing, topology->config.max_lag_ms * NS_PER_MS);
+	int64_t least_ns = 3 * topology->round_every_ns;
+
+	return limit_ns > least_ns ? limit_ns : least_ns;
+}
+
 static const char *lag_reason(const struct topology *topology, const struct node *node)
 {
 	const struct standing *standing = &topology->standings[node->id];
 	int64_t fresh = atomic_load_explicit(&node->vitals->fresh_as_of_ns, memory_order_relaxed);
-	int64_t max_lag_ns = topology->config.max_lag_ms * NS_PER_MS;
 
 	if (fresh == 0)
 		return lag_newest(&topology->lag) ? "lag" : "unknown";
-	if (clock_now_ns() - fresh > limit_for(standing, max_lag_ns))
+	if (clock_now_ns() - fresh > age_limit_ns(topology, standing))
 		return "lag";
 	if (standing->lag_bytes < 0)
 		return "unknown";

@@ -83,7 +83,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct topology *topology = timer->data;
 	/* Half a round early rather than half a round late. */
-	int64_t slack_ns = round_interval_ms(&topology->config) * NS_PER_MS / 2;
+	int64_t slack_ns = topology->round_every_ns / 2;
 	int64_t now = clock_now_ns();
 	bool asks_info = now - topology->infos_ns + slack_ns >= topology->config.interval_ms * NS_PER_MS;
 
@@ -320,6 +320,7 @@ static void start_watchers(struct topology *topology)
 {
 	double every = (double)round_interval_ms(&topology->config) / 1e3;
 
+	topology->round_every_ns = round_interval_ms(&topology->config) * NS_PER_MS;
 	ev_timer_init(&topology->tick, on_tick, every, every);
 	ev_timer_init(&topology->refresh, on_refresh, 0.0, 0.0);
 	ev_prepare_init(&topology->settle, on_settle);
