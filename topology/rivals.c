@@ -20,6 +20,7 @@
 enum {
 	LOOK_EVERY_MS = 1000,
 	LOOK_LATER_MS = 10,        /* for each client more */
+	SENTINEL_LASTS_MS = 10000, /* it reconnects, above all in a failover */
 	NEWCOMER_LOOKS = 2,        /* for so many of these times it is new */
 	CONTROL_ID_DIGITS = 16,
 };
@@ -31,7 +32,8 @@ struct rivals {
 	int64_t asked_ns;          /* 0: no question is unanswered */
 	int64_t looked_ns;         /* when the newest answered question was sent */
 	char run_id[RUN_ID_LENGTH + 1]; /* of the master that was asked */
-	char sentinel[PLAN_TEXT_SIZE];
+	int64_t sentinel_seen_ns;  /* 0: never */
+	char blind[PLAN_TEXT_SIZE]; /* why a Sentinel could not be looked for, "" */
 	char weir[PLAN_TEXT_SIZE];
 };
 
@@ -133,18 +135,45 @@ static void on_clients(void *arg, const struct redisReply *reply, int64_t sent_n
 
 /* ---- the Sentinel ---- */
 
+/* [channel, number of its subscribers] */
+static bool is_count(const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements >= 2 &&
+	       reply->element[1]->type == REDIS_REPLY_INTEGER;
+}
+
+/* Sentinel listens on the master and on every replica, and may be away from one
+ * of them for a moment: from the promoted one right after the promotion. */
 static void on_subscribers(void *arg, const struct redisReply *reply, int64_t sent_ns)
 {
 	struct rivals *rivals = arg;
 
-	(void)sent_ns;
-	rivals->sentinel[0] = '\0';
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 ||
-	    reply->element[1]->type != REDIS_REPLY_INTEGER)
-		snprintf(rivals->sentinel, sizeof(rivals->sentinel), "PUBSUB cannot be had from the master: %.100s",
+	if (is_count(reply) && reply->element[1]->integer > 0)
+		rivals->sentinel_seen_ns = sent_ns;
+}
+
+static void on_masters_subscribers(void *arg, const struct redisReply *reply, int64_t sent_ns)
+{
+	struct rivals *rivals = arg;
+
+	rivals->blind[0] = '\0';
+	if (!is_count(reply))
+		snprintf(rivals->blind, sizeof(rivals->blind), "PUBSUB cannot be had from the master: %.100s",
 			 reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected reply");
-	else if (reply->element[1]->integer > 0)
-		snprintf(rivals->sentinel, sizeof(rivals->sentinel), "a Sentinel watches the master");
+	on_subscribers(rivals, reply, sent_ns);
+}
+
+static void look_for_sentinel(struct rivals *rivals, const struct node *master)
+{
+	static const char *const argv[] = {"PUBSUB", "NUMSUB", "__sentinel__:hello"};
+
+	for (size_t i = 0; i < rivals->topology->node_count; i++) {
+		const struct node *node = &rivals->topology->nodes[i];
+
+		if (node->known && info_version_supported(node->info.redis_version))
+			link_request(node->link, node == master ? on_masters_subscribers : on_subscribers, rivals, 3,
+				     argv);
+	}
 }
 
 /* ---- looking ---- */
@@ -163,7 +192,6 @@ static bool is_waiting(const struct rivals *rivals, int64_t now_ns)
 
 void rivals_look(struct rivals *rivals, bool now)
 {
-	static const char *const subscribers[] = {"PUBSUB", "NUMSUB", "__sentinel__:hello"};
 	static const char *const clients[] = {"CLIENT", "LIST"};
 	struct node *master = group_master(rivals->topology);
 	int64_t now_ns = clock_now_ns();
@@ -174,8 +202,8 @@ void rivals_look(struct rivals *rivals, bool now)
 	if (strcmp(rivals->run_id, master->info.run_id) != 0)
 		rivals->looked_ns = 0;
 	memcpy(rivals->run_id, master->info.run_id, sizeof(rivals->run_id));
-	if (link_request(master->link, on_subscribers, rivals, 3, subscribers) &&
-	    link_request(master->link, on_clients, rivals, 2, clients))
+	look_for_sentinel(rivals, master); /* before CLIENT LIST, whose answer ends the look */
+	if (link_request(master->link, on_clients, rivals, 2, clients))
 		rivals->asked_ns = now_ns;
 }
 
@@ -188,8 +216,11 @@ bool rivals_looked_since(const struct rivals *rivals, int64_t since_ns)
 
 const char *rivals_found(const struct rivals *rivals)
 {
-	if (rivals->sentinel[0] != '\0')
-		return rivals->sentinel;
+	if (rivals->sentinel_seen_ns != 0 &&
+	    clock_now_ns() - rivals->sentinel_seen_ns < SENTINEL_LASTS_MS * NS_PER_MS)
+		return "a Sentinel watches these servers";
+	if (rivals->blind[0] != '\0')
+		return rivals->blind;
 	return rivals->weir[0] != '\0' ? rivals->weir : NULL;
 }
 

@@ -5,8 +5,9 @@ import socket
 import threading
 
 import pytest
+import redis
 
-from harness import HOST, OTHER_SPELLING, free_port, wait_for
+from harness import HOST, OTHER_SPELLING, RedisServer, free_port, wait_for
 from test_wiring import Rounds, replicaofs, stays
 
 
@@ -235,12 +236,27 @@ def test_master_that_came_back_whole(lab):
     filled(group.master, "key")
     group.caught_up()
     wait_for(lambda: group.weir.status()["master"]["keys"] == 10)
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(redis.RedisError):
         group.master.cli("SHUTDOWN", "SAVE")
     wait_for(lambda: not group.master.running())
     group.master.start()
     group.weir.wait_state("ok")
     assert group.master.cli("DBSIZE") == 10 and "came back" not in group.weir.log()
+
+
+def test_loading_master(lab):
+    """It answers INFO while it loads, and is not usable before it has its data."""
+    group = lab.group(1, redis_args=("--rdbcompression", "no"))
+    for n in range(300):
+        group.master.cli("SET", f"key{n}", "x" * 2000)
+    group.caught_up()
+    with contextlib.suppress(redis.RedisError):
+        group.master.cli("SHUTDOWN", "SAVE")
+    wait_for(lambda: not group.master.running())
+    group.master.start("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024", wait=False)
+    wait_for(lambda: "is loading its data" in (group.weir.status()["no_master_reason"] or ""))
+    group.weir.wait_state("ok")
+    assert group.master.cli("DBSIZE") == 300
 
 
 def test_empty_master_while_replicas_hold_data(lab):
@@ -264,6 +280,41 @@ def test_sentinel(lab):
         stays(Rounds(master, lambda: replicaofs(bare) == 0), "it was wired")
     weir.wait_state("ok")   # the Sentinel has left
     assert bare.follows(master)
+
+
+class Sentinel(RedisServer):
+    def start(self):
+        path = self.directory / "sentinel.conf"
+        path.write_text(f"port {self.port}\nbind {HOST}\ndir {self.directory}\n{self.config}")
+        self.spawn([self.binary, path, "--sentinel"])
+        self.wait_ready()
+        return self
+
+
+def test_failover_by_a_sentinel_is_followed(lab):
+    """Sentinel decides, weir keeps its hands off and follows the servers."""
+    group = lab.group(2)
+    filled(group.master, "key")
+    group.caught_up()
+    sentinel = Sentinel(lab.directory / "sentinel", name="sentinel", config=(
+        f"sentinel monitor group {HOST} {group.master.port} 1\n"
+        "sentinel down-after-milliseconds group 500\nsentinel failover-timeout group 3000\n"))
+    lab.processes.append(sentinel)
+    sentinel.start()
+    wait_for(lambda: "Sentinel" in (group.weir.status()["wiring"]["reason"] or ""))
+    wait_for(lambda: len(sentinel.cli("SENTINEL", "REPLICAS", "group")) == 2, what="the Sentinel knows the replicas")
+    group.master.kill()
+    wait_for(lambda: group.weir.status()["state"] == "no_master")
+    wait_for(lambda: group.weir.status()["state"] != "no_master", timeout=30, what="the promoted one is adopted")
+    promoted = next(r for r in group.replicas if r.address == group.weir.status()["master"]["address"])
+    assert promoted.cli("DBSIZE") == 10
+    with group.weir.client() as client:
+        client.set("after", "1")
+    assert promoted.cli("GET", "after") == "1"
+    group.master.start()        # the Sentinel makes it a replica
+    wait_for(lambda: group.master.follows(promoted), timeout=30, what="the old master follows")
+    group.weir.wait_state("ok")
+    assert all("REPLICAOF" not in line for line in group.weir.log().splitlines())
 
 
 def test_a_weir_that_was_there_before(lab):
@@ -404,6 +455,18 @@ def test_a_server_that_talks_out_of_turn(lab):
         assert weir.status()["replicas"][0]["readable"] is False
     finally:
         odd.close()
+
+
+def test_a_server_that_says_nothing(lab):
+    """It accepts connections and never answers: bounded, and nobody else waits."""
+    master = lab.redis(name="master")
+    with socket.create_server((HOST, free_port())) as silent:
+        port = silent.getsockname()[1]
+        weir = lab.weir(master, [f"{HOST}:{port}"], {"health": {"timeout": "200ms"}}).wait_state("degraded")
+        assert weir.status()["replicas"][0]["reason"] == "down"
+        wait_for(lambda: "no answer within the time limit" in weir.log())
+        with weir.client() as client:
+            assert client.set("a", "1")
 
 
 def test_a_server_that_talks_without_end(lab):
