@@ -84,21 +84,27 @@ bool address_host_is_loopback(const char *host)
 	return parse_numeric(&address, host) && address_is_loopback(&address);
 }
 
+static bool same_ipv6(const struct address *a, const struct address *b)
+{
+	return memcmp(&((const struct sockaddr_in6 *)&a->socket)->sin6_addr,
+		      &((const struct sockaddr_in6 *)&b->socket)->sin6_addr, sizeof(struct in6_addr)) == 0;
+}
+
 bool address_has_host(const struct address *address, const char *host)
 {
 	struct address other;
-	uint32_t a;
-	uint32_t b;
+	uint32_t a = 0;
+	uint32_t b = 0;
+	bool four;
 
-	if (address_is_loopback(address))
-		return address_host_is_loopback(host);
+	if (strcasecmp(host, "localhost") == 0)
+		return address_is_loopback(address);
 	if (address->length == 0 || !parse_numeric(&other, host))
 		return false;
-	if (as_ipv4(address, &a) && as_ipv4(&other, &b))
-		return a == b;
-	return address->socket.ss_family == AF_INET6 && other.socket.ss_family == AF_INET6 &&
-	       memcmp(&((const struct sockaddr_in6 *)&address->socket)->sin6_addr,
-		      &((const struct sockaddr_in6 *)&other.socket)->sin6_addr, sizeof(struct in6_addr)) == 0;
+	four = as_ipv4(address, &a);
+	if (four != as_ipv4(&other, &b))
+		return address_is_loopback(address) && address_is_loopback(&other);
+	return four ? a == b : same_ipv6(address, &other);
 }
 
 void address_format(char *text, size_t size, const char *host, uint16_t port)

@@ -20,7 +20,7 @@
 enum {
 	LOOK_EVERY_MS = 1000,
 	LOOK_LATER_MS = 10,        /* for each client more */
-	SENTINEL_LASTS_MS = 10000, /* it reconnects, above all in a failover */
+	SENTINEL_LASTS_MS = 5000,  /* it reconnects, above all in a failover */
 	NEWCOMER_LOOKS = 2,        /* for so many of these times it is new */
 	CONTROL_ID_DIGITS = 16,
 };
