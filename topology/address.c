@@ -30,7 +30,7 @@ static bool parse_numeric(struct address *address, const char *host)
 	struct sockaddr_in6 *six = (struct sockaddr_in6 *)&address->socket;
 
 	memset(address, 0, sizeof(*address));
-	if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
+	if (inet_aton(host, &four->sin_addr) != 0) { /* 127.1 and 0x7f000001 as well */
 		four->sin_family = AF_INET;
 		address->length = sizeof(*four);
 	} else if (inet_pton(AF_INET6, host, &six->sin6_addr) == 1) {

@@ -76,6 +76,8 @@ static void spellings_of_an_address(void **state)
 	assert_false(address_has_host(&address, "127.0.0.1"));
 	assert_true(address_host_is_loopback("localhost"));
 	assert_true(address_host_is_loopback("127.1.2.3"));
+	assert_true(address_host_is_loopback("127.1"));
+	assert_true(address_host_is_loopback("0x7f000001"));
 	assert_true(address_host_is_loopback("::1"));
 	assert_true(address_host_is_loopback("0.0.0.0"));
 	assert_false(address_host_is_loopback("10.0.0.1"));
