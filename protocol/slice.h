@@ -29,4 +29,12 @@ static inline bool slice_is(struct slice a, const char *word)
 	return a.length == strlen(word) && strncasecmp(a.bytes, word, a.length) == 0;
 }
 
+/* Case-sensitive: the words that error replies begin with. */
+static inline bool slice_begins_with(struct slice a, const char *word)
+{
+	size_t length = strlen(word);
+
+	return a.length >= length && memcmp(a.bytes, word, length) == 0;
+}
+
 #endif

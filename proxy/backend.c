@@ -35,6 +35,9 @@ enum {
 	RETRY_FIRST_MS = 20,
 	RETRY_LAST_MS = 1000,
 	EWMA_SHIFT = 3,             /* a new sample counts for an eighth */
+	FULL_BYTES = 16 * 1024 * 1024, /* unanswered requests beyond which clients have to wait */
+	FULL_OVER_BYTES = 8 * 1024 * 1024,
+	LOGGED_NAME_BYTES = 64,
 };
 
 /* The parts of a handshake, in request.step. */
@@ -153,7 +156,7 @@ void backend_withdraw(struct backend *backend, struct request *request)
 {
 	struct request **link = &backend->head, *previous = NULL;
 
-	assert(backend->state != BACKEND_READY);
+	assert(backend->state < BACKEND_HANDSHAKE);
 	while (*link != request) {
 		previous = *link;
 		link = &previous->next_of_backend;
@@ -198,15 +201,6 @@ static struct request *next_in_backlog(struct backlog *backlog, struct slice *by
 	return request;
 }
 
-static void free_request(struct backend *backend, struct request *request)
-{
-	if (request->held != NULL) {
-		buf_free(request->held);
-		free(request->held);
-	}
-	slab_put(&backend->worker->requests, request);
-}
-
 /* Puts the backlog behind what the stream holds now; orphans stay behind, no
  * server has seen them. */
 static void requeue(struct backend *backend, struct backlog *backlog)
@@ -218,7 +212,7 @@ static void requeue(struct backend *backend, struct backlog *backlog)
 		buf_append(&backend->stream, buf_slice(&backlog->stream).bytes, buf_length(&backlog->stream));
 	while ((request = next_in_backlog(backlog, &bytes)) != NULL) {
 		if (request->client == NULL)
-			free_request(backend, request);
+			request_free(&backend->worker->requests, request);
 		else
 			link_request(backend, request, bytes);
 	}
@@ -256,16 +250,23 @@ static void connect_to(struct backend *backend, const struct snapshot_node *node
 	backend->connect_ns = clock_ns();
 	backend->generation = ++backend->worker->generations;
 	fd = conn_connect((const struct sockaddr *)&node->socket_address, node->socket_length);
+	backend->state = BACKEND_CONNECTING;
+	backend->connect_failed = fd < 0;
 	if (fd < 0) {
 		log_verbose("backend to %s: %s", node->address, strerror(errno));
-		backend->state = BACKEND_CONNECTING; /* so that the loss is settled like any other */
-		backend_disconnect(backend, "connect failed");
 		return;
 	}
 	conn_init(&backend->conn, backend->worker->loop, fd, on_ready);
 	stats_add(&backend->worker->stats, gauge(backend), 1);
-	backend->state = BACKEND_CONNECTING;
 	conn_watch(&backend->conn, EV_WRITE);
+}
+
+void backend_settle_failed_connect(struct backend *backend)
+{
+	if (!backend->connect_failed)
+		return;
+	backend->connect_failed = false;
+	backend_disconnect(backend, "no connection could be begun");
 }
 
 static void on_connected(struct backend *backend)
@@ -295,8 +296,11 @@ static const struct snapshot_node *wanted_target(const struct backend *backend, 
 
 	if (backend->key.node == BACKEND_TO_MASTER)
 		return snapshot->master >= 0 ? &snapshot->nodes[snapshot->master] : NULL;
+	/* A session that chose a replica must not find itself on the master. */
 	node = worker_node(backend->worker, (uint32_t)backend->key.node);
-	return node != NULL && node->up ? node : NULL;
+	if (node == NULL || !node->up || (snapshot->master >= 0 && node == &snapshot->nodes[snapshot->master]))
+		return NULL;
+	return node;
 }
 
 static void set_target(struct backend *backend, const struct snapshot_node *node)
@@ -354,13 +358,10 @@ void backend_open(struct backend *backend)
 
 static void push_handshake(struct backend *backend, int step, const struct buf *bytes)
 {
-	struct request *request = slab_get(&backend->worker->requests);
+	struct worker *worker = backend->worker;
+	struct request *request = request_create(&worker->requests, REQUEST_HANDSHAKE, REQUEST_WHOLE, worker->now_ms);
 
-	memset(request, 0, sizeof(*request));
-	request->kind = REQUEST_HANDSHAKE;
-	request->flags = REQUEST_WHOLE;
 	request->step = (uint8_t)step;
-	request->enqueued_ms = backend->worker->now_ms;
 	link_request(backend, request, buf_slice(bytes));
 	backend->handshake_left++;
 }
@@ -421,52 +422,36 @@ void backend_check_proof(struct backend *backend)
 		start_handshake(backend);
 }
 
-/* Answers every queued request of a client with the server's own refusal. */
-static void refuse_queue(struct backend *backend, struct slice error, bool keep_select)
+/* The server does not let this backend be what it is for: it refuses the user,
+ * or the database. Nothing may run on the connection then, it would run as
+ * somebody else or somewhere else. The master's refusal is the clients' answer;
+ * a replica's reads go elsewhere, and it is asked again after a while. */
+static void on_refused(struct backend *backend, const struct request *handshake, struct slice error)
 {
-	struct request *request = backend->head, *next;
-	struct buf copy = { 0 };
+	const struct identity *identity = backend->key.identity;
+	int logged = identity->user.length < LOGGED_NAME_BYTES ? (int)identity->user.length : LOGGED_NAME_BYTES;
+	bool to_master = backend->key.node == BACKEND_TO_MASTER;
 
-	buf_append(&copy, error.bytes, error.length);
-	for (; request != NULL; request = next) {
-		next = request->next_of_backend;
-		if (request->client == NULL || (keep_select && request->kind == REQUEST_SELECT))
-			continue;
-		backend_withdraw(backend, request);
-		delivery_answer(backend->worker, request, buf_slice(&copy));
-	}
-	buf_free(&copy);
-}
-
-/* The server does not accept the backend's user. Towards the master that is
- * the clients' answer; a replica's reads go elsewhere, and it is asked again
- * after a while. */
-static void on_refused(struct backend *backend, struct slice error)
-{
-	log_notice("backend to node %u: user \"%.*s\" is refused", backend->node_id,
-		   (int)backend->key.identity->user.length, backend->key.identity->user.bytes);
-	backend->refused = true;
-	if (backend->key.node == BACKEND_TO_MASTER) {
+	log_notice("node %u refuses user \"%.*s\", database %u: %.*s", backend->node_id, logged, identity->user.bytes,
+		   backend->key.db, error.length < 200 ? (int)error.length : 200, error.bytes);
+	if (to_master && handshake->step == STEP_AUTHENTICATE)
 		backend->key.identity->state = IDENTITY_REFUSED;
-		refuse_queue(backend, error, false);
-	} else if (backend->node_id < 64) {
+	if (to_master)
+		buf_append(&backend->refusal, error.bytes, error.length);
+	else if (backend->node_id < 64)
 		backend->key.identity->refused_nodes |= 1ULL << backend->node_id;
-	}
-	backend_disconnect(backend, "the server refuses the user");
-}
-
-static bool begins_with(struct slice text, const char *word)
-{
-	return text.length >= strlen(word) && memcmp(text.bytes, word, strlen(word)) == 0;
+	backend_disconnect(backend, "refused by the server");
+	buf_free(&backend->refusal);
+	if (backend->owner != NULL)
+		delivery_private_expired(backend);
+	else if (!backend->closing && backend->head == NULL)
+		backend_destroy(backend);
 }
 
 static void on_ready_for_traffic(struct backend *backend)
 {
 	backend->state = BACKEND_READY;
 	backend->failures = 0;
-	backend->refused = false;
-	if (backend->key.node != BACKEND_TO_MASTER && backend->node_id < 64)
-		backend->key.identity->refused_nodes &= ~(1ULL << backend->node_id);
 	mark_dirty(backend);
 }
 
@@ -491,15 +476,13 @@ static void note_acceptance(struct backend *backend, bool accepted)
 static void on_handshake_reply(struct backend *backend, const struct request *request, struct slice reply)
 {
 	bool failed = reply.length > 0 && reply.bytes[0] == '-';
-	bool wants_authentication = begins_with(reply, "-NOAUTH");
+	bool wants_authentication = slice_begins_with(reply, "-NOAUTH");
 
-	if (failed && (request->step == STEP_AUTHENTICATE ||
+	if (failed && (request->step == STEP_AUTHENTICATE || request->step == STEP_SELECT ||
 		       (wants_authentication && backend->key.node != BACKEND_TO_MASTER))) {
-		on_refused(backend, reply);
+		on_refused(backend, request, reply);
 		return;
 	}
-	if (failed && request->step == STEP_SELECT && !wants_authentication)
-		refuse_queue(backend, reply, true);
 	if (request->step == STEP_NAME && backend->key.node == BACKEND_TO_MASTER)
 		note_acceptance(backend, !wants_authentication);
 	if (--backend->handshake_left == 0)
@@ -508,50 +491,72 @@ static void on_handshake_reply(struct backend *backend, const struct request *re
 
 /* ---- losing it ---- */
 
-/* Requests that no server has seen wait for the next connection when they are
- * the master's, or when their session has no other way. */
+/* Requests that no server has seen wait for the next connection to the master;
+ * another replica would do for those of a replica. */
 static bool waits_for_next_connection(const struct backend *backend)
 {
 	return backend->key.node == BACKEND_TO_MASTER && !backend->closing;
 }
 
-static void settle_backlog(struct backend *backend, struct backlog *backlog)
+static void settle(struct backend *backend, struct request *request, struct slice bytes, bool sent)
 {
 	struct worker *worker = backend->worker;
+
+	if (request->client == NULL)
+		request_free(&worker->requests, request);
+	else if (buf_length(&backend->refusal) > 0)
+		delivery_answer(worker, request, buf_slice(&backend->refusal));
+	else if (!sent && waits_for_next_connection(backend))
+		link_request(backend, request, bytes);
+	else
+		delivery_lost(worker, request, backend, sent, bytes);
+}
+
+static void settle_backlog(struct backend *backend, struct backlog *backlog, bool was_ready)
+{
 	struct request *request;
 	struct slice bytes;
 
-	while ((request = next_in_backlog(backlog, &bytes)) != NULL) {
-		bool sent = request->at + request->length <= backlog->sent;
-
-		if (request->client == NULL)
-			free_request(backend, request);
-		else if (!sent && waits_for_next_connection(backend))
-			link_request(backend, request, bytes);
-		else
-			delivery_lost(worker, request, backend, sent, bytes);
+	if (backend->streaming && !was_ready && waits_for_next_connection(backend)) {
+		buf_append(&backend->stream, buf_slice(&backlog->stream).bytes, buf_length(&backlog->stream));
+	} else {
+		while ((request = next_in_backlog(backlog, &bytes)) != NULL)
+			settle(backend, request, bytes, request->at + request->length <= backlog->sent);
 	}
 	buf_free(&backlog->stream);
+}
+
+/* A session's state was on that connection, or was to be. */
+static void settle_owner(struct backend *backend, bool was_ready)
+{
+	if (backend->owner != NULL && !was_ready && !waits_for_next_connection(backend))
+		delivery_private_expired(backend);
+}
+
+static void close_connection(struct backend *backend)
+{
+	if (conn_is_open(&backend->conn)) {
+		conn_close(&backend->conn);
+		stats_add(&backend->worker->stats, gauge(backend), -1);
+	}
+	backend->state = BACKEND_IDLE;
+	backend->connect_failed = false;
+	backend->framer = (struct resp_reply_framer){ 0 };
+	backend->mid_reply = false;
+	backend->reply_length = 0;
+	backend->timed_ns = 0;
+	backend->send_limit = 0;
+	list_remove(&backend->dirty);
 }
 
 void backend_disconnect(struct backend *backend, const char *why)
 {
 	bool was_ready = backend->state == BACKEND_READY;
-	bool was_open = conn_is_open(&backend->conn);
 	struct backlog backlog;
 
 	log_verbose("backend %d/%u to node %u: disconnected: %s", backend->key.kind, backend->key.db, backend->node_id,
 		    why);
-	if (was_open) {
-		conn_close(&backend->conn);
-		stats_add(&backend->worker->stats, gauge(backend), -1);
-	}
-	backend->state = BACKEND_IDLE;
-	backend->framer = (struct resp_reply_framer){ 0 };
-	backend->mid_reply = false;
-	backend->timed_ns = 0;
-	backend->send_limit = 0;
-	list_remove(&backend->dirty);
+	close_connection(backend);
 	if (was_ready)
 		control_line_suspect(backend->worker->shared->control, backend->node_id);
 	else if (!backend->closing)
@@ -559,8 +564,10 @@ void backend_disconnect(struct backend *backend, const char *why)
 	backlog = take_backlog(backend);
 	if (backend->owner != NULL && was_ready)
 		delivery_private_lost(backend);
-	settle_backlog(backend, &backlog);
+	settle_backlog(backend, &backlog, was_ready);
+	settle_owner(backend, was_ready);
 	delivery_settle(backend->worker);
+	worker_wake_lane_waiters(backend->worker);
 	backend->idle_since_ns = backend->worker->now_ns;
 }
 
@@ -575,20 +582,15 @@ void backend_destroy(struct backend *backend)
 		return;
 	backend->closing = true;
 	backend->owner = NULL;
-	if (conn_is_open(&backend->conn)) {
-		conn_close(&backend->conn);
-		stats_add(&worker->stats, gauge(backend), -1);
-	}
-	backend->state = BACKEND_IDLE;
+	close_connection(backend);
 	backlog = take_backlog(backend);
 	while ((request = next_in_backlog(&backlog, &bytes)) != NULL) {
 		assert(request->client == NULL);
-		free_request(backend, request);
+		request_free(&backend->worker->requests, request);
 	}
 	buf_free(&backlog.stream);
 	if (backend->key.kind == BACKEND_PRIVATE)
 		worker->private_backends--;
-	list_remove(&backend->dirty);
 	list_remove(&backend->of_identity);
 	list_remove(&backend->of_worker);
 	list_append(&worker->dead_backends, &backend->of_worker);
@@ -631,8 +633,8 @@ static void finish_reply(struct backend *backend, char type, int64_t now_ns)
 	backend->last_read_ns = now_ns;
 	measure_latency(backend, request, now_ns);
 	if (request->kind == REQUEST_HANDSHAKE) {
-		on_handshake_reply(backend, request, request->held ? buf_slice(request->held) : slice_of(""));
-		free_request(backend, request);
+		on_handshake_reply(backend, request, request_held(request));
+		request_free(&backend->worker->requests, request);
 	} else {
 		delivery_done(backend->worker, request, backend, type, bytes, now_ns);
 	}
@@ -642,13 +644,8 @@ static void finish_reply(struct backend *backend, char type, int64_t now_ns)
 	backend->base = end;
 	if (backend->head == NULL)
 		backend->idle_since_ns = now_ns;
-}
-
-static void hold_handshake(struct request *request, const char *bytes, size_t length)
-{
-	if (request->held == NULL)
-		request->held = alloc_zeroed(1, sizeof(*request->held));
-	buf_append(request->held, bytes, length);
+	if (buf_length(&backend->stream) < FULL_OVER_BYTES)
+		worker_wake_lane_waiters(backend->worker);
 }
 
 static void begin_reply(struct backend *backend, char type)
@@ -683,7 +680,7 @@ static size_t take_paired(struct backend *backend, const char *bytes, size_t len
 		return 0;
 	}
 	if (head->kind == REQUEST_HANDSHAKE)
-		hold_handshake(head, bytes, used);
+		request_hold(head, bytes, used);
 	else if (backend->mode != DELIVERY_DROP)
 		delivery_bytes(head, bytes, used);
 	if (result == RESP_OK)
@@ -693,7 +690,7 @@ static size_t take_paired(struct backend *backend, const char *bytes, size_t len
 
 /* Replies of a streaming session: framed, so that the end of the stream is
  * seen, and handed over as they come. */
-static size_t take_streamed(struct backend *backend, const char *bytes, size_t length)
+static size_t take_streamed(struct backend *backend, const char *bytes, size_t length, int64_t now_ns)
 {
 	enum resp_result result;
 	size_t used;
@@ -713,7 +710,7 @@ static size_t take_streamed(struct backend *backend, const char *bytes, size_t l
 		uint64_t whole = backend->reply_length;
 
 		backend->reply_length = 0;
-		delivery_stream_done(backend, backend->framer.type, whole);
+		delivery_stream_done(backend, backend->framer.type, whole, now_ns);
 	}
 	return used;
 }
@@ -730,7 +727,7 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 
 	while (length > 0 && is_live(backend, generation)) {
 		size_t used = backend->streaming && backend->head == NULL
-				      ? take_streamed(backend, bytes, length)
+				      ? take_streamed(backend, bytes, length, now_ns)
 				      : take_paired(backend, bytes, length, now_ns);
 
 		bytes += used;
@@ -776,6 +773,11 @@ static void read_replies(struct backend *backend)
 
 /* ---- writing ---- */
 
+bool backend_is_full(const struct backend *backend)
+{
+	return buf_length(&backend->stream) > FULL_BYTES;
+}
+
 static void start_timing(struct backend *backend, uint64_t from)
 {
 	if (backend->timed_ns != 0 || backend->state != BACKEND_READY)
@@ -807,6 +809,8 @@ void backend_flush(struct backend *backend)
 	if (backend->streaming && backend->head == NULL) {
 		buf_consume(&backend->stream, backend->sent - backend->base);
 		backend->base = backend->sent;
+		if (buf_length(&backend->stream) < FULL_OVER_BYTES)
+			worker_wake_lane_waiters(backend->worker);
 	}
 	buf_shrink(&backend->stream, STREAM_KEEP_BYTES);
 	conn_watch(&backend->conn, (conn_watched(&backend->conn) & EV_READ) | (backend->sent < end ? EV_WRITE : 0));

@@ -64,7 +64,7 @@ struct backend {
 	struct backend_key key;       /* one reference to key.identity */
 	enum backend_state state;
 	bool tainted;                 /* private: a session left state on it, never to be reused */
-	bool refused;                 /* the server refuses its user; tried again after a while */
+	bool connect_failed;          /* at once, at the last try; settled by the next tick */
 	bool closing;                 /* in the worker's graveyard */
 
 	/* the node of the present connection, or of the next one */
@@ -82,6 +82,7 @@ struct backend {
 	struct request *tail;
 	uint32_t outstanding;         /* cost of all of them */
 	uint32_t handshake_left;      /* replies still due before READY */
+	struct buf refusal;           /* while a refused queue is settled: the server's words; else empty */
 	struct buf stream;
 	uint64_t base;                /* absolute offset of the stream's first byte */
 	uint64_t sent;                /* absolute offset up to which bytes were written */
@@ -133,6 +134,13 @@ void backend_retarget(struct backend *backend, const struct snapshot *snapshot);
 /* The control thread has confirmed the node: perhaps the proof is there now. */
 void backend_check_proof(struct backend *backend);
 
+/* The connection could not even be begun: settles that. On a tick, so that
+ * whoever enqueues is never called back. */
+void backend_settle_failed_connect(struct backend *backend);
+
+/* Has it more unanswered bytes than it should be given? */
+bool backend_is_full(const struct backend *backend);
+
 /* Writes what it can. At the end of a turn. */
 void backend_flush(struct backend *backend);
 
@@ -142,7 +150,7 @@ void backend_flush(struct backend *backend);
 void backend_disconnect(struct backend *backend, const char *why);
 
 /* Takes a request out of the queue wherever it stands, without a reply. Only
- * while there is no connection. */
+ * before the handshake: its bytes leave the stream when that is laid anew. */
 void backend_withdraw(struct backend *backend, struct request *request);
 
 /* Ends it: connection, queue (orphans and all), memory at the end of the turn.

@@ -64,6 +64,7 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 	client->session.endpoint = (uint8_t)endpoint;
 	client->session.consistency = (uint8_t)worker->config->consistency;
 	client->session.home = client->session.read_node = SESSION_NO_NODE;
+	client->session.queued_db = SESSION_NO_DB;
 	client->connected_ns = client->active_ns = worker->now_ns;
 	stats_add(&worker->stats, STAT_clients_connected, 1);
 	stats_add(&worker->stats, STAT_clients_total, 1);
@@ -104,6 +105,7 @@ void client_close(struct client *client, enum close_reason reason)
 	list_remove(&client->resume);
 	list_remove(&client->of_worker);
 	list_append(&worker->dead_clients, &client->of_worker);
+	stats_add(&worker->stats, (enum stat_id)(STAT_closed_peer + (int)reason), 1);
 	stats_add(&worker->stats, STAT_clients_connected, -1);
 	atomic_fetch_sub_explicit(&worker->shared->open_clients, 1, memory_order_relaxed);
 }
@@ -150,7 +152,7 @@ void client_finish(struct client *client, enum close_reason reason)
 		client->close_reason = (uint8_t)reason;
 		client->active_ns = client->worker->now_ns;
 	}
-	if (client->session.pin == PIN_STREAM && (pinned == NULL || reason != CLOSE_QUIT || pinned->state != BACKEND_READY))
+	if (client->session.pin == PIN_STREAM && (pinned == NULL || reason != CLOSE_quit || pinned->state != BACKEND_READY))
 		drop_private_backend(client);
 	watch(client);
 	list_mark(&client->worker->dirty_clients, &client->dirty);
@@ -169,9 +171,9 @@ void client_drain(struct client *client)
 	if (client->closing)
 		return;
 	client->at_end = true;
-	client->close_reason = CLOSE_DRAIN;
+	client->close_reason = CLOSE_drain;
 	if (client->session.pin == PIN_STREAM)
-		client_finish(client, CLOSE_DRAIN);
+		client_finish(client, CLOSE_drain);
 	else
 		finish_at_end(client);
 	watch(client);
@@ -232,7 +234,7 @@ void client_reply(struct client *client, const char *bytes, size_t length)
 	buf_append(&client->out, bytes, length);
 	list_mark(&client->worker->dirty_clients, &client->dirty);
 	if (buf_length(&client->out) > (size_t)client->worker->config->client_output_limit) {
-		client_close(client, CLOSE_OUTPUT_LIMIT);
+		client_close(client, CLOSE_output_limit);
 		return;
 	}
 	if (client->session.pinned != NULL && buf_length(&client->out) > OUTPUT_PAUSE)
@@ -250,7 +252,7 @@ void client_flush(struct client *client)
 		stats_add(&client->worker->stats, STAT_client_bytes_out, (int64_t)wrote);
 	}
 	if (result == CONN_CLOSED) {
-		client_close(client, CLOSE_SOCKET_ERROR);
+		client_close(client, CLOSE_socket_error);
 		return;
 	}
 	buf_shrink(&client->out, 0);
@@ -343,7 +345,7 @@ static void refuse_malformed(struct client *client, const char *error)
 	stats_add(&client->worker->stats, STAT_protocol_errors, 1);
 	snprintf(text, sizeof(text), "ERR %s", error);
 	dispatch_error(client, text);
-	client_finish(client, CLOSE_PROTOCOL_ERROR);
+	client_finish(client, CLOSE_protocol_error);
 }
 
 /* An inline command takes the same way as all others, in canonical form. */
@@ -451,11 +453,12 @@ static size_t take_input(struct client *client, const char *bytes, size_t length
  * waiting for that any more. */
 static void end_of_input(struct client *client)
 {
+	const struct session *session = &client->session;
 	const struct request *last = client->tail;
 	bool held = last != NULL && last->backend != NULL && last->backend->state != BACKEND_READY;
 
-	if (client->session.pinned != NULL || held) {
-		client_close(client, CLOSE_PEER);
+	if (session->pin == PIN_STREAM || session->pin == PIN_SINGLE || session->in_multi || held) {
+		client_close(client, CLOSE_peer);
 		return;
 	}
 	client->at_end = true;
@@ -531,7 +534,7 @@ static void read_input(struct client *client)
 		return;
 	if (result == CONN_CLOSED) {
 		if (errno != 0)
-			client_close(client, CLOSE_SOCKET_ERROR);
+			client_close(client, CLOSE_socket_error);
 		else
 			end_of_input(client);
 		return;
@@ -539,7 +542,7 @@ static void read_input(struct client *client)
 	client->active_ns = client->worker->now_ns;
 	stats_add(&client->worker->stats, STAT_client_bytes_in, (int64_t)got);
 	if (buf_length(&client->in) > QUERY_LIMIT_BYTES)
-		client_close(client, CLOSE_QUERY_LIMIT);
+		client_close(client, CLOSE_query_limit);
 	else
 		watch(client);
 }

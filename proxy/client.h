@@ -27,6 +27,7 @@ enum client_stall {
 	STALL_ALL,      /* until nothing of it is in flight */
 	STALL_WINDOW,   /* until fewer of its requests are in flight */
 	STALL_OUTPUT,   /* until it has read some of its replies */
+	STALL_LANE,     /* until its backend has answered some of what it was sent */
 	STALL_EVENT,    /* until client_wake() */
 };
 
@@ -35,22 +36,22 @@ struct client {
 	struct worker *worker;
 	struct list_link of_worker;    /* worker->clients */
 	struct list_link dirty;        /* worker->dirty_clients: has output to flush */
-	struct list_link resume;       /* worker->resumed_clients: a stall is over */
+	struct list_link resume;       /* worker->resumed_clients: a stall is over; or worker->lane_waiters */
 	struct request *head;          /* its requests in order */
 	struct request *tail;
 	uint32_t in_flight;            /* of them */
 	uint32_t replica_in_flight;    /* of them, on replicas */
-	const struct backend *lane;    /* where all others of them are; only compared, never followed */
+	uint32_t lane_in_flight;       /* of them, on the one other backend they may be on at a time: */
+	const struct backend *lane;    /* NULL when lane_in_flight is 0 */
 	uint8_t stall;                 /* enum client_stall */
 	bool closing;                  /* dead; memory goes at the end of the turn */
 	bool close_after_flush;        /* takes no more input; closes once everything is answered and written */
 	bool at_end;                   /* the peer has sent its last byte */
 	uint8_t close_reason;          /* of close_after_flush */
-	bool gate_refused;             /* the server wants authentication: gate_error is the answer */
 	struct resp_request_framer framer;
 	struct buf in;                 /* bytes of a command that is incomplete or has to wait */
 	struct buf out;                /* replies not written yet */
-	struct buf *gate_error;        /* owned, NULL none */
+	struct buf *gate_error;        /* the server wants authentication, this is its answer; owned, NULL none */
 	struct session session;
 	int64_t connected_ns;
 	int64_t active_ns;             /* when it last sent something, or began to finish */

@@ -4,6 +4,7 @@
 #include "client_info.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,14 +51,28 @@ static void command_name(const struct client *client, char *name, size_t room)
 			 : "NULL");
 }
 
+__attribute__((format(printf, 2, 3))) static void append(struct buf *out, const char *format, ...)
+{
+	va_list args, again;
+	int length;
+
+	va_start(args, format);
+	va_copy(again, args);
+	length = vsnprintf(NULL, 0, format, args);
+	vsnprintf(buf_reserve(out, (size_t)length + 1), (size_t)length + 1, format, again);
+	buf_produced(out, (size_t)length);
+	va_end(again);
+	va_end(args);
+}
+
 void client_info_line(struct client *client, struct buf *out)
 {
 	const struct session *session = &client->session;
 	int64_t now_ns = clock_ns();
-	char line[1024], name[64];
+	char name[64];
 
 	command_name(client, name, sizeof(name));
-	snprintf(line, sizeof(line),
+	append(out,
 		 "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s age=%" PRId64 " idle=%" PRId64
 		 " flags=%s db=%u sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 "
 		 "rbp=0 obl=0 oll=0 omem=%zu tot-mem=%zu events=r cmd=%s user=%.*s redir=-1 resp=%d",
@@ -67,14 +82,10 @@ void client_info_line(struct client *client, struct buf *out)
 		 buf_length(&client->in), client->in.capacity - buf_length(&client->in), client->out.capacity,
 		 sizeof(*client) + client->in.capacity + client->out.capacity, name,
 		 (int)session->identity->user.length, session->identity->user.bytes, session->resp);
-	buf_append_text(out, line);
-	if (session->library_name != NULL || session->library_version != NULL) {
-		snprintf(line, sizeof(line), " lib-name=%s lib-ver=%s",
-			 session->library_name ? session->library_name : "",
-			 session->library_version ? session->library_version : "");
-		buf_append_text(out, line);
-	}
-	buf_append_text(out, "\n");
+	if (session->library_name != NULL || session->library_version != NULL)
+		append(out, " lib-name=%s lib-ver=%s", session->library_name ? session->library_name : "",
+		       session->library_version ? session->library_version : "");
+	append(out, "\n");
 }
 
 /* ---- filters ---- */

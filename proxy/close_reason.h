@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 enum close_reason {
-#define CLOSE_REASON(id, word, is_error, text) CLOSE_##id,
+#define CLOSE_REASON(id, is_error, text) CLOSE_##id,
 #include "close_reason.def"
 #undef CLOSE_REASON
 	CLOSE_REASON_COUNT

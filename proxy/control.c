@@ -355,10 +355,16 @@ static void stop_services(struct control *control)
 
 static void join_workers(struct control *control)
 {
-	for (size_t i = 0; i < control->shared.worker_count; i++)
-		worker_join(&control->shared.workers[i]);
+	struct worker_shared *shared = &control->shared;
+
+	for (size_t i = 0; i < shared->worker_count; i++)
+		worker_join(shared->workers[i]);
+	for (size_t i = 0; i < shared->worker_count; i++)
+		worker_open_last_mails(shared->workers[i]);
+	for (size_t i = 0; i < shared->worker_count; i++)
+		worker_free(&shared->workers[i]);
 	mailbox_fini(&control->line.mailbox);
-	free(control->shared.workers);
+	free(shared->workers);
 	free(control->all_stats);
 }
 

@@ -57,28 +57,6 @@ static void pass_on(struct client *client, const char *bytes, size_t length)
 
 /* ---- requests ---- */
 
-static void drop_held(struct request *request)
-{
-	if (request->held == NULL)
-		return;
-	buf_free(request->held);
-	free(request->held);
-	request->held = NULL;
-}
-
-static void free_request(struct worker *worker, struct request *request)
-{
-	drop_held(request);
-	slab_put(&worker->requests, request);
-}
-
-static void hold(struct request *request, const char *bytes, size_t length)
-{
-	if (request->held == NULL)
-		request->held = alloc_zeroed(1, sizeof(*request->held));
-	buf_append(request->held, bytes, length);
-}
-
 /* What the head has held back so far becomes the client's. */
 static void release_held(struct client *client, struct request *head)
 {
@@ -86,7 +64,7 @@ static void release_held(struct client *client, struct request *head)
 		return;
 	delivery_settle(client->worker);
 	client_reply(client, buf_head(head->held), buf_length(head->held));
-	drop_held(head);
+	request_drop_held(head);
 }
 
 /* The head was answered: whoever follows and is ready may go out now. */
@@ -109,25 +87,30 @@ static void advance(struct client *client)
 		if (client->head == NULL)
 			client->tail = NULL;
 		client->in_flight--;
-		free_request(client->worker, head);
+		request_free(&client->worker->requests, head);
 	}
 	if (!client->closing)
 		client_check_stall(client);
 }
 
-static void leave_replica(struct request *request)
+/* For the order of effects a request is over with its reply, whenever the
+ * client gets to see that. */
+static void leave_lane(struct request *request)
 {
-	if (!(request->flags & REQUEST_ON_REPLICA))
-		return;
-	request->flags &= (uint16_t)~REQUEST_ON_REPLICA;
-	request->client->replica_in_flight--;
+	struct client *client = request->client;
+
+	if (request->flags & REQUEST_ON_REPLICA)
+		client->replica_in_flight--;
+	if ((request->flags & REQUEST_ON_LANE) && --client->lane_in_flight == 0)
+		client->lane = NULL;
+	request->flags &= (uint16_t)~(REQUEST_ON_REPLICA | REQUEST_ON_LANE);
 }
 
 static void answered(struct request *request)
 {
 	struct client *client = request->client;
 
-	leave_replica(request);
+	leave_lane(request);
 	request->flags |= REQUEST_ANSWERED;
 	if (client->head == request)
 		advance(client);
@@ -141,7 +124,7 @@ enum delivery_mode delivery_begin(const struct request *request, char type)
 {
 	if (request->client == NULL || (request->flags & REQUEST_MUTED))
 		return DELIVERY_DROP;
-	if (request->kind != REQUEST_CLIENT || type == '-')
+	if (request->kind != REQUEST_CLIENT || (request->flags & REQUEST_WHOLE) || type == '-' || type == '|') /* an error may stand behind an attribute */
 		return DELIVERY_HOLD;
 	return DELIVERY_PASS;
 }
@@ -153,37 +136,30 @@ void delivery_bytes(struct request *request, const char *bytes, size_t length)
 	if (client == NULL)
 		return;
 	if (client->head != request || (request->flags & REQUEST_WHOLE)) {
-		hold(request, bytes, length);
+		request_hold(request, bytes, length);
 		return;
 	}
 	request->flags |= REQUEST_STREAMING;
 	pass_on(client, bytes, length);
 }
 
-static bool says(struct slice reply, const char *word)
-{
-	size_t length = strlen(word);
-
-	return reply.length > length && memcmp(reply.bytes, word, length) == 0;
-}
-
 /* Errors that a replica gives instead of a read's answer, before executing
  * anything: the node cannot serve it now, another one can. */
 static bool is_node_error(struct slice reply)
 {
-	return says(reply, "-LOADING") || says(reply, "-MASTERDOWN") || says(reply, "-NOREPLICAS") ||
-	       says(reply, "-BUSY ") || says(reply, "-NOAUTH");
+	return slice_begins_with(reply, "-LOADING") || slice_begins_with(reply, "-MASTERDOWN") || slice_begins_with(reply, "-NOREPLICAS") ||
+	       slice_begins_with(reply, "-BUSY ") || slice_begins_with(reply, "-NOAUTH");
 }
 
 /* An error of the server. True when the client shall not see it, because the
  * request was sent again. */
 static bool judge_error(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
 {
-	struct slice reply = buf_slice(request->held);
+	struct slice reply = request_held(request);
 	struct buf copy = { 0 };
 
 	if (from->key.node == BACKEND_TO_MASTER) {
-		if (says(reply, "-READONLY") || says(reply, "-LOADING"))
+		if (slice_begins_with(reply, "-READONLY") || slice_begins_with(reply, "-LOADING"))
 			control_line_suspect(worker->shared->control, from->node_id);
 		return false;
 	}
@@ -191,7 +167,7 @@ static bool judge_error(struct worker *worker, struct request *request, struct b
 		return false;
 	control_line_suspect(worker->shared->control, from->node_id);
 	buf_append(&copy, bytes.bytes, bytes.length); /* the stream may move while it is sent again */
-	drop_held(request);
+	request_drop_held(request);
 	request->avoid = (uint8_t)(from->node_id + 1);
 	dispatch_again(worker, request, buf_slice(&copy));
 	buf_free(&copy);
@@ -199,7 +175,7 @@ static bool judge_error(struct worker *worker, struct request *request, struct b
 }
 
 /* What the reply proves about what this session has seen. */
-static void observe(struct worker *worker, struct request *request, const struct backend *from, int64_t now_ns)
+static void observe(struct worker *worker, const struct request *request, const struct backend *from, int64_t now_ns)
 {
 	struct session *session = &request->client->session;
 
@@ -211,6 +187,15 @@ static void observe(struct worker *worker, struct request *request, const struct
 	session->observed_ns = now_ns;
 	if (request->flags & REQUEST_WRITE)
 		worker_acknowledged(worker, now_ns);
+}
+
+/* EXEC has run a SELECT that was queued: the session is in that database. */
+static void take_queued_select(struct session *session, struct slice reply)
+{
+	if (session->queued_db == SESSION_NO_DB || reply.length == 0 || slice_begins_with(reply, "*-1"))
+		return;
+	session->db = (uint32_t)session->queued_db;
+	session->queued_db = SESSION_NO_DB;
 }
 
 /* Is the session done with its private backend? */
@@ -231,7 +216,7 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 	struct client *client = request->client;
 
 	if (client == NULL) {
-		free_request(worker, request);
+		request_free(&worker->requests, request);
 		return;
 	}
 	if (type == '-') {
@@ -242,8 +227,10 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 			return;
 	}
 	observe(worker, request, from, now_ns);
-	if (request->kind != REQUEST_CLIENT && !local_judge(client, request, buf_slice(request->held)))
-		drop_held(request);
+	if (type == '*' && (request->flags & REQUEST_STATEFUL))
+		take_queued_select(&client->session, request_held(request));
+	if (request->kind != REQUEST_CLIENT && !local_judge(client, request, request_held(request)))
+		request_drop_held(request);
 	if (client->closing) /* local_judge() may close it; the request is an orphan without a queue then */
 		return;
 	answered(request);
@@ -256,14 +243,14 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 void delivery_answer(struct worker *worker, struct request *request, struct slice reply)
 {
 	if (request->client == NULL) {
-		free_request(worker, request);
+		request_free(&worker->requests, request);
 		return;
 	}
-	drop_held(request);
-	hold(request, reply.bytes, reply.length);
+	request_drop_held(request);
+	request_hold(request, reply.bytes, reply.length);
 	if (request->kind != REQUEST_CLIENT && request->kind != REQUEST_LOCAL &&
-	    !local_judge(request->client, request, buf_slice(request->held)))
-		drop_held(request);
+	    !local_judge(request->client, request, request_held(request)))
+		request_drop_held(request);
 	if (!request->client->closing)
 		answered(request);
 }
@@ -294,10 +281,10 @@ void delivery_lost(struct worker *worker, struct request *request, struct backen
 
 	assert(client != NULL && request->backend == NULL);
 	if (request->flags & REQUEST_STREAMING) {
-		client_close(client, CLOSE_NODE_LOST_MID_REPLY);
+		client_close(client, CLOSE_node_lost_mid_reply);
 		return;
 	}
-	drop_held(request);
+	request_drop_held(request);
 	request->flags &= (uint16_t)~REQUEST_WHOLE;
 	if (request->flags & REQUEST_MUTED) { /* weir had an answer of its own, but the context is gone */
 		delivery_error(worker, request, "EXECABORT the transaction's connection was lost");
@@ -322,9 +309,9 @@ void delivery_private_lost(struct backend *backend)
 	struct client *client = backend->owner;
 
 	if (client->session.pin == PIN_STREAM)
-		client_finish(client, client->close_after_flush ? client->close_reason : CLOSE_PRIVATE_BACKEND_LOST);
+		client_finish(client, client->close_after_flush ? client->close_reason : CLOSE_private_backend_lost);
 	else if (client->session.pin == PIN_TRANSACTION)
-		client_close(client, CLOSE_PRIVATE_BACKEND_LOST);
+		client_close(client, CLOSE_private_backend_lost);
 }
 
 void delivery_private_expired(struct backend *backend)
@@ -332,18 +319,20 @@ void delivery_private_expired(struct backend *backend)
 	struct client *client = backend->owner;
 	struct buf reply = { 0 };
 
-	client->session.in_multi = client->session.watching = false;
-	if (client->session.pin != PIN_STREAM) {
+	if (client->session.pin == PIN_SINGLE) {
 		dispatch_unpin(client);
-		client_check_stall(client);
 		return;
 	}
-	stats_add(&client->worker->stats, STAT_no_master, 1);
-	encode_error(&reply, "NOMASTER the master does not answer; the command was not sent");
-	client_reply(client, buf_head(&reply), buf_length(&reply));
-	buf_free(&reply);
-	if (!client->closing)
-		client_finish(client, CLOSE_PRIVATE_BACKEND_LOST);
+	if (client->session.pin == PIN_STREAM) {
+		stats_add(&client->worker->stats, STAT_no_master, backend->key.node == BACKEND_TO_MASTER);
+		encode_error(&reply, backend->key.node == BACKEND_TO_MASTER
+					     ? "NOMASTER the master does not answer; the command was not sent"
+					     : "NOREPLICA the replica does not answer; the command was not sent");
+		client_reply(client, buf_head(&reply), buf_length(&reply));
+		buf_free(&reply);
+	}
+	/* What is still to come of a transaction must not run outside of it. */
+	client_finish(client, CLOSE_private_backend_lost);
 }
 
 void delivery_abandon(struct client *client)
@@ -355,14 +344,14 @@ void delivery_abandon(struct client *client)
 		worker->run.client = NULL;
 	while ((request = client->head) != NULL) {
 		client->head = request->next_of_client;
-		leave_replica(request);
+		leave_lane(request);
 		request->next_of_client = NULL;
 		request->client = NULL;
 		if (request->backend == NULL) {
-			free_request(worker, request);
+			request_free(&worker->requests, request);
 			continue;
 		}
-		drop_held(request);
+		request_drop_held(request);
 		stats_add(&worker->stats, STAT_orphans, 1);
 	}
 	client->tail = NULL;
@@ -379,13 +368,24 @@ void delivery_stream(struct backend *backend, const char *bytes, size_t length)
 		pass_on(client, bytes, length);
 }
 
-void delivery_stream_done(struct backend *backend, char type, uint64_t length)
+/* RESET was refused: the stream goes on. */
+static void resume_stream(struct client *client)
+{
+	client->session.resetting = false;
+	client_wake(client);
+}
+
+void delivery_stream_done(struct backend *backend, char type, uint64_t length, int64_t now_ns)
 {
 	struct client *client = backend->owner;
 
 	if (client == NULL || client->closing)
 		return;
-	client->session.observed_ns = backend->worker->now_ns;
+	client->session.observed_ns = now_ns;
+	if (client->session.stream_writes && type != '>')
+		worker_acknowledged(backend->worker, now_ns);
+	if (client->session.resetting && type == '-')
+		resume_stream(client);
 	if (!client->session.resetting || type != '+' || length != RESET_REPLY_LENGTH)
 		return;
 	delivery_settle(backend->worker);

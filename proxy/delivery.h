@@ -42,14 +42,16 @@ void delivery_settle(struct worker *worker);
 /* A private backend that holds a session's state was lost. */
 void delivery_private_lost(struct backend *backend);
 
-/* Nothing of a session's private backend reached a server in time: the session
- * goes on without it, or is closed when it could not know. */
+/* Nothing of a session's private backend reached a server, and every request
+ * in it was answered so: the session goes on without it, or is closed where
+ * what follows could be taken for something else. */
 void delivery_private_expired(struct backend *backend);
 
 /* Bytes of replies on a streaming private backend. */
 void delivery_stream(struct backend *backend, const char *bytes, size_t length);
-/* One of them is whole: its type and length. */
-void delivery_stream_done(struct backend *backend, char type, uint64_t length);
+/* One of them is whole: its type and length; `now_ns` was taken after it was
+ * read. */
+void delivery_stream_done(struct backend *backend, char type, uint64_t length, int64_t now_ns);
 
 /* The connection was lost under this request, which has left the queue.
  * `sent`: the server may have executed it. `bytes` is the request itself. */

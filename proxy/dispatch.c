@@ -17,9 +17,7 @@
 #include "dispatch.h"
 
 #include <stdio.h>
-#include <string.h>
 
-#include "../protocol/alloc.h"
 #include "../protocol/encode.h"
 #include "control_line.h"
 #include "delivery.h"
@@ -54,13 +52,10 @@ static enum verdict stall(struct client *client, enum client_stall why)
 
 struct request *dispatch_request(struct client *client, enum request_kind kind, unsigned flags)
 {
-	struct request *request = slab_get(&client->worker->requests);
+	struct worker *worker = client->worker;
+	struct request *request = request_create(&worker->requests, kind, flags, worker->now_ms);
 
-	memset(request, 0, sizeof(*request));
 	request->client = client;
-	request->kind = (uint8_t)kind;
-	request->flags = (uint16_t)flags;
-	request->enqueued_ms = client->worker->now_ms;
 	request->cost = COST_FAST;
 	if (client->head == NULL)
 		client->head = request;
@@ -88,31 +83,43 @@ void dispatch_error(struct client *client, const char *text)
 	buf_free(&reply);
 }
 
+void dispatch_on_lane(struct client *client, struct request *request, const struct backend *lane)
+{
+	request->flags |= REQUEST_ON_LANE;
+	client->lane = lane;
+	client->lane_in_flight++;
+}
+
 static void send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags)
 {
 	bool fast = parsed->command->flags & COMMAND_FLAG_FAST;
 	struct request *request = dispatch_request(client, REQUEST_CLIENT, flags | (fast ? REQUEST_FAST : 0));
 
+	if (flags & REQUEST_ON_REPLICA)
+		client->replica_in_flight++;
+	else
+		dispatch_on_lane(client, request, backend);
 	request->cost = fast ? COST_FAST : COST_SLOW;
 	backend_enqueue(backend, request, (struct slice){ parsed->bytes, parsed->length });
 }
 
 /* ---- lanes ---- */
 
-static uint32_t others_in_flight(const struct client *client)
+/* A backend that has more to do than it should gets nothing on top. */
+static enum verdict wait_for_room(struct client *client)
 {
-	return client->in_flight - client->replica_in_flight;
+	list_mark(&client->worker->lane_waiters, &client->resume);
+	return stall(client, STALL_LANE);
 }
 
 /* May a command take this way now without overtaking one before it? */
-static enum verdict enter_lane(struct client *client, const struct backend *lane)
+static enum verdict enter_lane(struct client *client, const struct backend *lane, bool is_read)
 {
-	if (client->replica_in_flight > 0)
+	if (client->replica_in_flight > 0 && !is_read)
 		return stall(client, STALL_REPLICAS);
-	if (others_in_flight(client) > 0 && client->lane != lane)
+	if (client->lane_in_flight > 0 && client->lane != lane)
 		return stall(client, STALL_ALL);
-	client->lane = lane;
-	return TAKEN;
+	return backend_is_full(lane) && lane->state == BACKEND_READY ? wait_for_room(client) : TAKEN;
 }
 
 static struct route_demand demand_of(const struct client *client)
@@ -131,6 +138,11 @@ static struct route_demand demand_of(const struct client *client)
 	};
 }
 
+static bool is_master(const struct snapshot *snapshot, const struct snapshot_node *node)
+{
+	return snapshot->master >= 0 && node == &snapshot->nodes[snapshot->master];
+}
+
 /* The replica endpoint gives each session one replica for what is no plain
  * read. BACKEND_TO_MASTER: none can, and the fallback is the master. */
 static int32_t home_node(struct client *client)
@@ -143,7 +155,7 @@ static int32_t home_node(struct client *client)
 	struct route route;
 
 	node = session->home >= 0 ? worker_node(worker, (uint32_t)session->home) : NULL;
-	if (node != NULL && node->readable)
+	if (node != NULL && node->readable && !is_master(worker->snapshot, node))
 		return session->home;
 	eventual.consistency = CONSISTENCY_EVENTUAL;
 	demand.session = &eventual;
@@ -186,7 +198,7 @@ static bool holds_too_much(const struct backend *lane, const struct parsed_comma
 static enum verdict send_on(struct client *client, struct backend *lane, const struct parsed_command *parsed,
 			    unsigned flags)
 {
-	if (enter_lane(client, lane) == STALLED)
+	if (enter_lane(client, lane, flags & REQUEST_READ) == STALLED)
 		return STALLED;
 	if (holds_too_much(lane, parsed)) {
 		stats_add(&client->worker->stats, STAT_no_master, 1);
@@ -221,31 +233,24 @@ static enum verdict read_on_master(struct client *client, const struct parsed_co
 {
 	const struct worker *worker = client->worker;
 	struct backend *lane;
+	enum verdict verdict;
 
 	if (worker->snapshot->master < 0 && worker->config->no_master_reads == NO_MASTER_READS_REFUSE) {
 		count(client, STAT_no_master);
 		dispatch_error(client, "NOMASTER there is no master, and no_master_reads = refuse");
 		return TAKEN;
 	}
-	/* Only reads are in flight on replicas: nothing that this one could overtake. */
 	lane = pool_shared(client->worker, &(struct backend_key){ .identity = client->session.identity,
 								  .node = BACKEND_TO_MASTER,
 								  .db = client->session.db,
 								  .kind = BACKEND_SHARED,
 								  .resp = client->session.resp });
-	if (others_in_flight(client) > 0 && client->lane != lane)
-		return stall(client, STALL_ALL);
-	client->lane = lane;
-	if (holds_too_much(lane, parsed)) {
-		count(client, STAT_no_master);
-		dispatch_error(client, "NOMASTER too much waits for the master already (write_hold_bytes); "
-				       "the command was not sent");
-		return TAKEN;
+	verdict = send_on(client, lane, parsed, REQUEST_READ);
+	if (verdict == TAKEN) {
+		count(client, STAT_reads_on_master);
+		count(client, why);
 	}
-	send_to(client, lane, parsed, REQUEST_READ);
-	count(client, STAT_reads_on_master);
-	count(client, why);
-	return TAKEN;
+	return verdict;
 }
 
 static enum verdict read_on_replica(struct client *client, const struct parsed_command *parsed, uint32_t index)
@@ -254,14 +259,17 @@ static enum verdict read_on_replica(struct client *client, const struct parsed_c
 	struct session *session = &client->session;
 	struct backend_key key = { .identity = session->identity, .node = (int32_t)node->id, .db = session->db,
 				   .kind = BACKEND_SHARED, .resp = session->resp };
+	struct backend *lane;
 
 	if (client->replica_in_flight > 0 && session->consistency != CONSISTENCY_EVENTUAL &&
 	    (session->read_node != (int32_t)node->id || session->read_incarnation != node->incarnation))
 		return stall(client, STALL_REPLICAS); /* two nodes at once could show time running backwards */
+	lane = pool_shared(client->worker, &key);
+	if (backend_is_full(lane))
+		return wait_for_room(client);
 	session->read_node = (int32_t)node->id;
 	session->read_incarnation = node->incarnation;
-	client->replica_in_flight++;
-	send_to(client, pool_shared(client->worker, &key), parsed, REQUEST_READ | REQUEST_ON_REPLICA);
+	send_to(client, lane, parsed, REQUEST_READ | REQUEST_ON_REPLICA);
 	count(client, STAT_reads_on_replicas);
 	return TAKEN;
 }
@@ -272,7 +280,7 @@ static enum verdict take_read(struct client *client, const struct parsed_command
 
 	if (session->endpoint == ENDPOINT_SPLIT && session->identity->state != IDENTITY_ACCEPTED)
 		return read_on_master(client, parsed, STAT_left_user);
-	if (chunk->has_write || others_in_flight(client) > 0)
+	if (chunk->has_write || client->lane_in_flight > 0)
 		return read_on_master(client, parsed, STAT_left_write_in_pipeline);
 	if (session->consistency == CONSISTENCY_STRONG)
 		return read_on_master(client, parsed, STAT_left_floor);
@@ -293,67 +301,117 @@ static enum verdict take_read(struct client *client, const struct parsed_command
 	return read_on_master(client, parsed, left_stat(chunk->route.reason));
 }
 
-/* The nodes' answers were no answers: the read goes elsewhere. */
+/* ---- reads that have to be sent again ---- */
+
+/* A query that stalls one node must not travel to the master. */
+static bool must_not_reach_master(const struct request *request)
+{
+	return (request->flags & REQUEST_TIMED_OUT) && !(request->flags & REQUEST_FAST);
+}
+
+/* Several lost reads of one session must not come back from several replicas,
+ * time could run backwards between them: they go to the master together. */
+static bool is_one_of_several(const struct client *client)
+{
+	return client->session.consistency != CONSISTENCY_EVENTUAL &&
+	       (client->lane_in_flight > 0 || client->replica_in_flight > 1);
+}
+
+static struct route route_again(struct worker *worker, const struct request *request)
+{
+	struct route_demand demand = demand_of(request->client);
+	bool has_master = worker->snapshot->master >= 0;
+
+	if (!(request->flags & REQUEST_ON_REPLICA))
+		return (struct route){ .target = ROUTE_MASTER };
+	demand.avoid = request->avoid;
+	if (is_one_of_several(request->client) && has_master && !demand.fallback_error && !must_not_reach_master(request))
+		return (struct route){ .target = ROUTE_MASTER };
+	return route_read(worker->snapshot, worker->loads, &demand);
+}
+
+/* Why a read cannot be sent again there; NULL when it can. */
+static const char *refuse_again(struct worker *worker, const struct request *request, const struct route *route)
+{
+	bool timed_out = request->flags & REQUEST_TIMED_OUT;
+
+	if (request->retries > RETRIES_MAX || (must_not_reach_master(request) && request->retries > 1))
+		return timed_out ? "TIMEOUT no node has answered within backend_timeout"
+				 : "NOREPLICA every node tried was lost before it answered";
+	if (route->target == ROUTE_NODE)
+		return NULL;
+	if (must_not_reach_master(request))
+		return "TIMEOUT the replica has not answered within backend_timeout";
+	if (route->target == ROUTE_NO_REPLICA)
+		return "NOREPLICA the replica was lost, no other may serve this read, and fallback = error";
+	if (worker->snapshot->master < 0 && worker->config->no_master_reads == NO_MASTER_READS_REFUSE)
+		return "NOMASTER there is no master, and no_master_reads = refuse";
+	return NULL;
+}
+
+static struct backend *lane_again(struct worker *worker, struct request *request, const struct route *route)
+{
+	struct client *client = request->client;
+	struct backend_key key = { .identity = client->session.identity, .node = BACKEND_TO_MASTER,
+				   .db = client->session.db, .kind = BACKEND_SHARED, .resp = client->session.resp };
+	const struct snapshot_node *node = &worker->snapshot->nodes[route->node];
+	struct backend *lane;
+
+	if (route->target == ROUTE_NODE) {
+		key.node = (int32_t)node->id;
+		client->session.read_node = key.node;
+		client->session.read_incarnation = node->incarnation;
+		return pool_shared(worker, &key);
+	}
+	lane = pool_shared(worker, &key);
+	if (request->flags & REQUEST_ON_REPLICA) {
+		request->flags &= (uint16_t)~REQUEST_ON_REPLICA;
+		client->replica_in_flight--;
+		dispatch_on_lane(client, request, lane);
+		stats_add(&worker->stats, STAT_left_retry, 1);
+	}
+	return lane;
+}
+
 void dispatch_again(struct worker *worker, struct request *request, struct slice bytes)
 {
 	struct client *client = request->client;
-	struct route_demand demand = demand_of(client);
-	struct backend_key key = { .identity = client->session.identity, .node = BACKEND_TO_MASTER,
-				   .db = client->session.db, .kind = BACKEND_SHARED, .resp = client->session.resp };
-	bool was_on_replica = request->flags & REQUEST_ON_REPLICA;
-	bool only_replicas = (request->flags & REQUEST_TIMED_OUT) && !(request->flags & REQUEST_FAST);
-	struct route route = { .target = ROUTE_MASTER };
+	struct route route = route_again(worker, request);
+	const char *refusal;
 
-	if (request->retries++ >= RETRIES_MAX || (only_replicas && request->retries > 1)) {
-		if (request->flags & REQUEST_TIMED_OUT)
-			stats_add(&worker->stats, STAT_timeouts, 1);
-		delivery_error(worker, request, request->flags & REQUEST_TIMED_OUT
-							? "TIMEOUT no node has answered within backend_timeout"
-							: "NOREPLICA every node tried was lost before it answered");
-		return;
-	}
-	if (was_on_replica) {
-		demand.avoid = request->avoid;
-		route = route_read(worker->snapshot, worker->loads, &demand);
-	}
-	if (route.target != ROUTE_NODE && only_replicas) {
-		stats_add(&worker->stats, STAT_timeouts, 1);
-		delivery_error(worker, request, "TIMEOUT the replica has not answered within backend_timeout");
+	request->retries++;
+	refusal = refuse_again(worker, request, &route);
+	if (refusal != NULL) {
+		stats_add(&worker->stats, STAT_timeouts, (request->flags & REQUEST_TIMED_OUT) != 0);
+		delivery_error(worker, request, refusal);
 		return;
 	}
 	stats_add(&worker->stats, STAT_retried_reads, 1);
-	if (route.target == ROUTE_NODE) {
-		key.node = (int32_t)worker->snapshot->nodes[route.node].id;
-		client->session.read_node = key.node;
-		client->session.read_incarnation = worker->snapshot->nodes[route.node].incarnation;
-	} else if (was_on_replica) {
-		request->flags &= (uint16_t)~REQUEST_ON_REPLICA;
-		client->replica_in_flight--;
-		stats_add(&worker->stats, STAT_left_retry, 1);
-	}
 	request->flags &= (uint16_t)~(REQUEST_TIMED_OUT | REQUEST_WHOLE);
 	request->enqueued_ms = worker->now_ms;
-	if (key.node == BACKEND_TO_MASTER)
-		client->lane = pool_shared(worker, &key);
-	backend_enqueue(pool_shared(worker, &key), request, bytes);
+	backend_enqueue(lane_again(worker, request, &route), request, bytes);
 	client_check_stall(client);
 }
 
 /* ---- the master's shared backends ---- */
 
-static bool is_flagged_write(const struct parsed_command *parsed)
+/* On the replica endpoint no write reaches any server, whatever that server
+ * has become. */
+static bool is_forbidden_write(const struct client *client, const struct parsed_command *parsed)
 {
-	return parsed->command->flags & COMMAND_FLAG_WRITE;
+	return client->session.endpoint == ENDPOINT_REPLICA && (parsed->command->flags & COMMAND_FLAG_WRITE);
 }
+
+static const char readonly_text[] = "READONLY You can't write against a read only replica.";
 
 /* On the replica endpoint: may this command go where the session's home is? */
 static bool refused_on_replica_endpoint(struct client *client, const struct parsed_command *parsed)
 {
 	if (client->session.endpoint != ENDPOINT_REPLICA)
 		return false;
-	if (is_flagged_write(parsed)) {
+	if (is_forbidden_write(client, parsed)) {
 		count(client, STAT_rejected_writes);
-		dispatch_error(client, "READONLY You can't write against a read only replica.");
+		dispatch_error(client, readonly_text);
 		return true;
 	}
 	if (home_node(client) != BACKEND_TO_MASTER || parsed->class == COMMAND_MASTER_READ)
@@ -397,7 +455,9 @@ static bool pin(struct client *client, enum session_pin why, bool fresh)
 	struct backend *backend = pool_take_private(client->worker, &key, fresh);
 
 	if (backend == NULL) {
+		/* What follows in the pipeline may rest on this command. */
 		dispatch_error(client, "ERR no connection to the server is free (max_private_backends)");
+		client_finish(client, CLOSE_private_limit);
 		return false;
 	}
 	backend->owner = client;
@@ -413,7 +473,6 @@ void dispatch_unpin(struct client *client)
 
 	client->session.pinned = NULL;
 	client->session.pin = PIN_NONE;
-	client->lane = NULL;
 	pool_return_private(backend);
 	client_check_stall(client);
 }
@@ -427,7 +486,6 @@ static enum verdict take_single(struct client *client, const struct parsed_comma
 		return stall(client, STALL_ALL);
 	if (!pin(client, PIN_SINGLE, parsed->class == COMMAND_PRIVATE))
 		return TAKEN;
-	client->lane = client->session.pinned;
 	count(client, STAT_private);
 	send_to(client, client->session.pinned, parsed, REQUEST_WRITE);
 	return TAKEN;
@@ -447,23 +505,27 @@ static bool leaves_no_state(const struct parsed_command *parsed)
 	}
 }
 
-static void send_pinned(struct client *client, const struct parsed_command *parsed)
+static enum verdict send_pinned(struct client *client, const struct parsed_command *parsed)
 {
 	unsigned flags = REQUEST_WRITE;
 
+	if (backend_is_full(client->session.pinned))
+		return wait_for_room(client);
 	if (parsed->class == COMMAND_TRANSACTION)
 		flags |= REQUEST_STATEFUL;
 	if (!leaves_no_state(parsed))
 		client->session.pinned->tainted = true;
-	client->lane = client->session.pinned;
 	count(client, STAT_private);
 	send_to(client, client->session.pinned, parsed, flags);
+	return TAKEN;
 }
 
 static void follow_transaction(struct session *session, enum command_special special)
 {
 	switch (special) {
 	case SPECIAL_MULTI:
+		if (!session->in_multi)
+			session->queued_db = SESSION_NO_DB;
 		session->in_multi = true;
 		break;
 	case SPECIAL_WATCH:
@@ -473,7 +535,10 @@ static void follow_transaction(struct session *session, enum command_special spe
 		if (!session->in_multi)
 			session->watching = false;
 		break;
-	default: /* EXEC, DISCARD */
+	case SPECIAL_DISCARD:
+		session->queued_db = SESSION_NO_DB;
+		/* fallthrough */
+	default: /* EXEC */
 		if (session->in_multi)
 			session->watching = false;
 		session->in_multi = false;
@@ -493,7 +558,10 @@ static enum verdict take_transaction(struct client *client, const struct parsed_
 		if (!pin(client, PIN_TRANSACTION, false))
 			return TAKEN;
 	}
-	send_pinned(client, parsed);
+	if (send_pinned(client, parsed) == STALLED)
+		return STALLED;
+	if (parsed->command->special == SPECIAL_EXEC && session->queued_db != SESSION_NO_DB)
+		client->tail->flags |= REQUEST_WHOLE; /* whether it ran decides which database comes next */
 	follow_transaction(session, (enum command_special)parsed->command->special);
 	return TAKEN;
 }
@@ -504,7 +572,8 @@ static void encode_refused(struct buf *out, const struct command *command)
 {
 	char name[160];
 
-	snprintf(name, sizeof(name), "%s (refused by weir: %s)", command->name, command->refusal);
+	snprintf(name, sizeof(name), "%s (refused by weir: %s)", command->name,
+		 command->refusal != NULL ? command->refusal : "no writes on the replica endpoint");
 	encode_request_words(out, name, NULL);
 }
 
@@ -521,29 +590,43 @@ static void refusal_text(char *text, size_t room, const struct command *command)
 	}
 }
 
+/* Inside MULTI: weir's answer, and a request in its place that spoils the
+ * transaction on the server. */
+static void refuse_queued(struct client *client, const struct command *command, const char *text)
+{
+	struct request *request = dispatch_request(client, REQUEST_CLIENT, REQUEST_MUTED | REQUEST_WHOLE);
+	struct backend *pinned = client->session.pinned;
+	struct buf error = { 0 }, bytes = { 0 };
+
+	encode_error(&error, text);
+	request_hold(request, buf_head(&error), buf_length(&error));
+	encode_refused(&bytes, command);
+	dispatch_on_lane(client, request, pinned);
+	backend_enqueue(pinned, request, buf_slice(&bytes));
+	buf_free(&error);
+	buf_free(&bytes);
+}
+
+/* A browser was made to send an HTTP request to this port. */
+static bool is_cross_protocol(const struct parsed_command *parsed)
+{
+	return parsed->command->special == SPECIAL_POST || parsed->command->special == SPECIAL_HOST;
+}
+
 static enum verdict take_refused(struct client *client, const struct parsed_command *parsed)
 {
-	struct session *session = &client->session;
 	char text[256];
 
-	if (parsed->command->special == SPECIAL_POST || parsed->command->special == SPECIAL_HOST) {
-		client_close(client, CLOSE_CROSS_PROTOCOL);
+	if (is_cross_protocol(parsed)) {
+		client_close(client, CLOSE_cross_protocol);
 		return TAKEN;
 	}
-	count(client, STAT_refused);
 	refusal_text(text, sizeof(text), parsed->command);
-	if (session->in_multi) {
-		struct buf bytes = { 0 };
-		struct request *request = dispatch_request(client, REQUEST_CLIENT, REQUEST_MUTED | REQUEST_WHOLE);
-
-		request->held = alloc_zeroed(1, sizeof(*request->held));
-		encode_error(request->held, text);
-		encode_refused(&bytes, parsed->command);
-		backend_enqueue(session->pinned, request, buf_slice(&bytes));
-		buf_free(&bytes);
-		return TAKEN;
-	}
-	dispatch_error(client, text);
+	count(client, STAT_refused);
+	if (client->session.in_multi)
+		refuse_queued(client, parsed->command, text);
+	else
+		dispatch_error(client, text);
 	return TAKEN;
 }
 
@@ -553,24 +636,28 @@ static enum verdict stream_on(struct client *client, const struct parsed_command
 {
 	struct session *session = &client->session;
 
-	if (parsed->class == COMMAND_REFUSED) {
+	if (backend_is_full(session->pinned))
+		return wait_for_room(client);
+	if (parsed->class == COMMAND_REFUSED || is_forbidden_write(client, parsed)) {
 		struct buf bytes = { 0 };
 
-		count(client, STAT_refused);
+		count(client, parsed->class == COMMAND_REFUSED ? STAT_refused : STAT_rejected_writes);
 		encode_refused(&bytes, parsed->command);
 		backend_forward(session->pinned, buf_slice(&bytes));
 		buf_free(&bytes);
 		return TAKEN;
 	}
 	count(client, STAT_private);
+	session->stream_writes = session->stream_writes || parsed->class == COMMAND_WRITE || parsed->class == COMMAND_SCRIPT ||
+				 parsed->class == COMMAND_TRANSACTION || parsed->class == COMMAND_BLOCKING;
 	backend_forward(session->pinned, (struct slice){ parsed->bytes, parsed->length });
 	if (parsed->command->special == SPECIAL_SYNC || parsed->command->special == SPECIAL_PSYNC) {
 		session->pinned->unframed = true;
-	} else if (parsed->command->special == SPECIAL_RESET) {
+	} else if (parsed->command->special == SPECIAL_RESET && parsed->argc == 1) {
 		session->resetting = true;
 		client->stall = STALL_EVENT;
 	} else if (parsed->command->special == SPECIAL_QUIT) {
-		client_finish(client, CLOSE_QUIT);
+		client_finish(client, CLOSE_quit);
 	}
 	return TAKEN;
 }
@@ -603,14 +690,18 @@ static enum verdict take_local(struct client *client, const struct parsed_comman
 	default:
 		if (client->session.pin == PIN_NONE)
 			return take_master_read(client, parsed);
-		send_pinned(client, parsed);
-		return TAKEN;
+		return send_pinned(client, parsed);
 	}
 }
 
 /* Inside MULTI the server queues everything, weir's own commands too. */
 static enum verdict take_queued(struct client *client, const struct parsed_command *parsed)
 {
+	if (is_forbidden_write(client, parsed)) {
+		count(client, STAT_rejected_writes);
+		refuse_queued(client, parsed->command, readonly_text);
+		return TAKEN;
+	}
 	switch ((enum command_class)parsed->class) {
 	case COMMAND_TRANSACTION:
 		return take_transaction(client, parsed);
@@ -621,12 +712,30 @@ static enum verdict take_queued(struct client *client, const struct parsed_comma
 	case COMMAND_LOCAL:
 		if (parsed->command->special == SPECIAL_QUIT || parsed->command->special == SPECIAL_RESET)
 			return take_local(client, parsed);
+		if (parsed->command->special == SPECIAL_SELECT)
+			local_note_queued_select(client, parsed);
 		break;
 	default:
 		break;
 	}
-	send_pinned(client, parsed);
-	return TAKEN;
+	return send_pinned(client, parsed);
+}
+
+/* Commands that get a connection of their own, or an answer of weir's: only for
+ * a session that a server has let in. */
+static enum verdict take_gated(struct client *client, const struct parsed_command *parsed)
+{
+	enum local_gate gate = is_cross_protocol(parsed) ? GATE_OPEN : local_pass_gate(client);
+
+	if (gate != GATE_OPEN)
+		return gate == GATE_STALLED ? STALLED : TAKEN;
+	if (parsed->class == COMMAND_REFUSED)
+		return take_refused(client, parsed);
+	if (refused_on_replica_endpoint(client, parsed))
+		return TAKEN;
+	if (parsed->class == COMMAND_TRANSACTION)
+		return take_transaction(client, parsed);
+	return parsed->class == COMMAND_STREAM ? take_stream(client, parsed) : take_single(client, parsed);
 }
 
 static enum verdict take_unpinned(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
@@ -634,24 +743,22 @@ static enum verdict take_unpinned(struct client *client, const struct parsed_com
 	switch ((enum command_class)parsed->class) {
 	case COMMAND_READ:
 		return take_read(client, parsed, chunk);
-	case COMMAND_MASTER_READ:
-		return refused_on_replica_endpoint(client, parsed) ? TAKEN : take_master_read(client, parsed);
-	case COMMAND_SCRIPT:
-		return refused_on_replica_endpoint(client, parsed) ? TAKEN : take_script(client, parsed);
-	case COMMAND_BLOCKING:
-	case COMMAND_PRIVATE:
-		return refused_on_replica_endpoint(client, parsed) ? TAKEN : take_single(client, parsed);
-	case COMMAND_TRANSACTION:
-		return refused_on_replica_endpoint(client, parsed) ? TAKEN : take_transaction(client, parsed);
-	case COMMAND_STREAM:
-		return refused_on_replica_endpoint(client, parsed) ? TAKEN : take_stream(client, parsed);
 	case COMMAND_LOCAL:
 		return take_local(client, parsed);
+	case COMMAND_BLOCKING:
+	case COMMAND_PRIVATE:
+	case COMMAND_TRANSACTION:
+	case COMMAND_STREAM:
 	case COMMAND_REFUSED:
-		return take_refused(client, parsed);
+		return take_gated(client, parsed);
 	default:
-		return refused_on_replica_endpoint(client, parsed) ? TAKEN : take_write(client, parsed);
+		break;
 	}
+	if (refused_on_replica_endpoint(client, parsed))
+		return TAKEN;
+	if (parsed->class == COMMAND_MASTER_READ)
+		return take_master_read(client, parsed);
+	return parsed->class == COMMAND_SCRIPT ? take_script(client, parsed) : take_write(client, parsed);
 }
 
 /* With keys watched, but no MULTI yet: everything that talks to the server
@@ -667,8 +774,7 @@ static enum verdict take_watching(struct client *client, const struct parsed_com
 	default:
 		if (refused_on_replica_endpoint(client, parsed))
 			return TAKEN;
-		send_pinned(client, parsed);
-		return TAKEN;
+		return send_pinned(client, parsed);
 	}
 }
 
@@ -684,7 +790,7 @@ static enum verdict take(struct client *client, const struct parsed_command *par
 	switch ((enum session_pin)session->pin) {
 	case PIN_STREAM:
 		return stream_on(client, parsed);
-	case PIN_SINGLE:
+	case PIN_SINGLE: /* its one request is always in flight */
 		return stall(client, STALL_ALL);
 	case PIN_TRANSACTION:
 		return session->in_multi ? take_queued(client, parsed) : take_watching(client, parsed, chunk);

@@ -27,6 +27,9 @@ void dispatch_unpin(struct client *client);
 
 /* A new request at the end of the client's queue. */
 struct request *dispatch_request(struct client *client, enum request_kind kind, unsigned flags);
+/* Counts a request of the client as under way on this backend, which is not a
+ * replica that it reads from: later commands wait for it or follow it there. */
+void dispatch_on_lane(struct client *client, struct request *request, const struct backend *lane);
 /* The backend for a session's commands that are no plain reads. */
 struct backend *dispatch_lane(struct client *client, enum backend_kind kind);
 /* Answers a command at its place in the client's order. */

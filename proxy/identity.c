@@ -55,6 +55,14 @@ void identities_fini(struct identities *identities)
 	assert(list_is_empty(&identities->all));
 }
 
+void identities_forgive(struct identities *identities)
+{
+	struct list_link *link, *following;
+
+	LIST_EACH(&identities->all, link, following)
+		CONTAINER_OF(link, struct identity, link)->refused_nodes = 0;
+}
+
 static bool matches(const struct identity *identity, struct slice user, struct slice password)
 {
 	if (!identity->has_credentials || identity->has_user != (user.bytes != NULL))

@@ -42,6 +42,8 @@ void identities_fini(struct identities *identities);
  * servers judge anew; those that were let in keep the old one, as they would
  * on a connection of their own. */
 void identities_renew_nobody(struct identities *identities);
+/* Forgets which replicas refused whom, so that they are asked again. */
+void identities_forgive(struct identities *identities);
 /* A reference to the identity with exactly these credentials. user.bytes NULL:
  * only a password was given. */
 struct identity *identity_get(struct identities *identities, struct slice user, struct slice password);

@@ -67,11 +67,6 @@ static enum local_result stall_until_answered(struct client *client)
 	return LOCAL_STALLED;
 }
 
-static bool says(struct slice reply, const char *word)
-{
-	return reply.length >= strlen(word) && memcmp(reply.bytes, word, strlen(word)) == 0;
-}
-
 static void replace_text(char **text, struct slice value)
 {
 	free(*text);
@@ -90,9 +85,18 @@ static bool is_authenticated(const struct client *client)
 	       (session->endpoint == ENDPOINT_SPLIT && session->identity->state == IDENTITY_ACCEPTED);
 }
 
+static void close_gate(struct client *client)
+{
+	if (client->gate_error != NULL)
+		buf_free(client->gate_error);
+	free(client->gate_error);
+	client->gate_error = NULL;
+}
+
 static void set_authenticated(struct client *client)
 {
 	client->session.authenticated = true;
+	close_gate(client);
 	if (client->session.endpoint == ENDPOINT_SPLIT)
 		client->session.identity->state = IDENTITY_ACCEPTED;
 }
@@ -102,7 +106,7 @@ static void ask(struct client *client, struct backend *backend, enum request_kin
 {
 	struct request *request = dispatch_request(client, kind, REQUEST_WHOLE);
 
-	client->lane = backend;
+	dispatch_on_lane(client, request, backend);
 	client->stall = STALL_ALL;
 	backend_enqueue(backend, request, bytes);
 }
@@ -114,29 +118,27 @@ static struct backend *way(struct client *client)
 
 static const char gate_question[] = "*1\r\n$4\r\nPING\r\n";
 
-/* Is the session authenticated? LOCAL_DONE: yes, go on. LOCAL_STALLED: it is
- * being found out. LOCAL_FORWARD: no, and the refusal has been given. */
-static enum local_result pass_gate(struct client *client)
+enum local_gate local_pass_gate(struct client *client)
 {
+	if (is_authenticated(client))
+		return GATE_OPEN;
 	if (client->gate_error != NULL) {
 		dispatch_answer(client, buf_slice(client->gate_error));
-		buf_free(client->gate_error);
-		free(client->gate_error);
-		client->gate_error = NULL;
-		return LOCAL_FORWARD;
+		close_gate(client);
+		return GATE_REFUSED;
 	}
-	if (is_authenticated(client))
-		return LOCAL_DONE;
-	if (client->in_flight > 0)
-		return stall_until_answered(client);
+	if (client->in_flight > 0) {
+		client->stall = STALL_ALL;
+		return GATE_STALLED;
+	}
 	ask(client, way(client), REQUEST_GATE, slice_of(gate_question));
-	return LOCAL_STALLED;
+	return GATE_STALLED;
 }
 
 static bool judge_gate(struct client *client, struct slice reply)
 {
-	if (!says(reply, "-NOAUTH") && !says(reply, "-NOMASTER") && !says(reply, "-UNKNOWNRESULT") &&
-	    !says(reply, "-NOREPLICA ")) {
+	if (!slice_begins_with(reply, "-NOAUTH") && !slice_begins_with(reply, "-NOMASTER") && !slice_begins_with(reply, "-UNKNOWNRESULT") &&
+	    !slice_begins_with(reply, "-NOREPLICA ")) {
 		set_authenticated(client);
 		return false;
 	}
@@ -178,7 +180,7 @@ static enum local_result handle_quit(struct client *client, const struct parsed_
 {
 	(void)parsed;
 	dispatch_answer(client, slice_of("+OK\r\n"));
-	client_finish(client, CLOSE_QUIT);
+	client_finish(client, CLOSE_quit);
 	return LOCAL_DONE;
 }
 
@@ -187,6 +189,9 @@ void local_reset(struct client *client)
 	struct session *session = &client->session;
 
 	session->resetting = session->in_multi = session->watching = session->authenticated = false;
+	session->stream_writes = false;
+	session->queued_db = SESSION_NO_DB;
+	close_gate(client);
 	if (session->pinned != NULL) {
 		session->pinned->tainted = true;
 		dispatch_unpin(client);
@@ -251,9 +256,18 @@ static enum local_result handle_select(struct client *client, const struct parse
 	return LOCAL_DONE;
 }
 
+void local_note_queued_select(struct client *client, const struct parsed_command *parsed)
+{
+	struct arguments arguments = arguments_of(parsed);
+	uint32_t db;
+
+	if (arguments.count == 2 && parse_number(arguments.at[1], INT32_MAX, &db))
+		client->session.queued_db = db;
+}
+
 static bool judge_select(struct client *client, struct slice reply)
 {
-	if (says(reply, "+OK"))
+	if (slice_begins_with(reply, "+OK"))
 		client->session.db = client->session.wanted_db;
 	return true;
 }
@@ -317,7 +331,7 @@ static enum local_result handle_auth(struct client *client, const struct parsed_
 
 static bool judge_auth(struct client *client, struct slice reply)
 {
-	if (says(reply, "+OK"))
+	if (slice_begins_with(reply, "+OK"))
 		take_identity(client);
 	identity_release(&client->session.wanted_identity);
 	return true;
@@ -341,12 +355,14 @@ static bool is_valid_name(struct slice name)
 static const char *parse_hello(const struct arguments *arguments, struct hello *hello)
 {
 	static _Thread_local char error[96];
-	size_t count = arguments->count < ARGS_MAX ? arguments->count : ARGS_MAX;
+	size_t count = arguments->count;
 	uint32_t version;
 
 	*hello = (struct hello){ 0 };
 	if (count == 1)
 		return NULL;
+	if (count > ARGS_MAX)
+		return "ERR Syntax error in HELLO: too many options";
 	if (!parse_number(arguments->at[1], UINT32_MAX, &version))
 		return "ERR Protocol version is not an integer or out of range";
 	if (version < 2 || version > 3)
@@ -468,8 +484,8 @@ static bool judge_hello(struct client *client, struct request *request, struct s
 	struct session *session = &client->session;
 	bool had_credentials = session->wanted_identity != NULL;
 
-	if (says(reply, "-") && (had_credentials || !says(reply, "-NOPERM"))) {
-		if (!had_credentials && says(reply, "-NOAUTH")) {
+	if (slice_begins_with(reply, "-") && (had_credentials || !slice_begins_with(reply, "-NOPERM"))) {
+		if (!had_credentials && slice_begins_with(reply, "-NOAUTH")) {
 			buf_consume(request->held, buf_length(request->held));
 			encode_error(request->held, hello_first);
 		}
@@ -486,7 +502,7 @@ static bool judge_hello(struct client *client, struct request *request, struct s
 
 static bool judge_hello_pinned(struct client *client, struct slice reply)
 {
-	if (!says(reply, "-"))
+	if (!slice_begins_with(reply, "-"))
 		settle_hello(client);
 	forget_hello(&client->session);
 	return true;
@@ -613,7 +629,7 @@ struct handler {
 static const struct handler handlers[SPECIAL_COUNT] = {
 	[SPECIAL_PING] = { handle_ping, false }, /* forwarded unless authenticated */
 	[SPECIAL_ECHO] = { handle_echo, false },
-	[SPECIAL_SELECT] = { handle_select, false }, /* judged by the server */
+	[SPECIAL_SELECT] = { handle_select, true },
 	[SPECIAL_AUTH] = { handle_auth, false },
 	[SPECIAL_HELLO] = { handle_hello, false },
 	[SPECIAL_RESET] = { handle_reset, false },
@@ -634,12 +650,10 @@ enum local_result local_handle(struct client *client, const struct parsed_comman
 	if (handler->handle == NULL)
 		return LOCAL_FORWARD;
 	if (handler->gated) {
-		enum local_result gate = pass_gate(client);
+		enum local_gate gate = local_pass_gate(client);
 
-		if (gate == LOCAL_STALLED)
-			return LOCAL_STALLED;
-		if (gate == LOCAL_FORWARD)
-			return LOCAL_DONE;
+		if (gate != GATE_OPEN)
+			return gate == GATE_STALLED ? LOCAL_STALLED : LOCAL_DONE;
 	}
 	return handler->handle(client, parsed);
 }

@@ -15,10 +15,23 @@ enum local_result {
 
 enum local_result local_handle(struct client *client, const struct parsed_command *parsed);
 
+enum local_gate {
+	GATE_OPEN,
+	GATE_STALLED, /* being found out; the command is not taken, client->stall is set */
+	GATE_REFUSED, /* the command has been answered with the server's refusal */
+};
+
+/* Is the session authenticated? In front of everything that weir does for a
+ * session before a server has judged it. */
+enum local_gate local_pass_gate(struct client *client);
+
 /* The whole reply to a request of a kind that local.c sent has come. Returns
  * true when the client shall have it (in request->held), false when weir has
  * answered in its place, or nothing is to be answered. */
 bool local_judge(struct client *client, struct request *request, struct slice reply);
+
+/* SELECT was queued inside MULTI: EXEC will move the session. */
+void local_note_queued_select(struct client *client, const struct parsed_command *parsed);
 
 /* RESET, as far as the session is concerned: back to what a new client has.
  * Nothing of it may be in flight. */

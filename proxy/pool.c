@@ -184,7 +184,7 @@ static void expire_held(struct backend *backend)
 		all = backend->owner != NULL;
 		expire(backend, backend->head);
 	}
-	if (all && backend->owner != NULL)
+	if (all && !backend->closing && backend->owner != NULL)
 		delivery_private_expired(backend);
 }
 
@@ -234,7 +234,8 @@ static void tick(struct backend *backend)
 		backend_destroy(backend);
 		return;
 	}
-	if (is_connecting(backend) && worker->now_ns - backend->connect_ns > connect_limit_ns)
+	backend_settle_failed_connect(backend);
+	if (!backend->closing && is_connecting(backend) && worker->now_ns - backend->connect_ns > connect_limit_ns)
 		backend_disconnect(backend, "not ready in time");
 	if (!backend->closing && is_silent(backend)) {
 		backend->head->flags |= REQUEST_TIMED_OUT;

@@ -5,10 +5,11 @@
 #include <stdint.h>
 
 #include "../protocol/buf.h"
+#include "../protocol/slice.h"
 
 struct backend;
 struct client;
-struct command;
+struct slab;
 
 /* One command in flight. It stands in two queues: in its client's, in the
  * order the client asked, and in its backend's, in the order the server will
@@ -45,6 +46,7 @@ enum request_flag {
 	REQUEST_STREAMING = 1 << 6,  /* a part of its reply is in the client's output already */
 	REQUEST_ON_REPLICA = 1 << 7, /* counted in the client's replica_in_flight */
 	REQUEST_MUTED = 1 << 8,      /* weir answers in its place; the server's reply is dropped */
+	REQUEST_ON_LANE = 1 << 10,   /* counted in the client's lane_in_flight */
 	REQUEST_TIMED_OUT = 1 << 9,  /* a node was silent about it for backend_timeout */
 };
 
@@ -64,5 +66,15 @@ struct request {
 	uint8_t avoid;            /* node id + 1 that failed it, 0 none */
 	uint8_t step;             /* REQUEST_HANDSHAKE: which part of it */
 };
+
+/* In no queue yet. Requests live in their worker's slab. */
+struct request *request_create(struct slab *slab, enum request_kind kind, unsigned flags, uint32_t now_ms);
+/* Appends to what is held back of its reply. */
+void request_hold(struct request *request, const char *bytes, size_t length);
+void request_drop_held(struct request *request);
+/* A view; empty when nothing is held. */
+struct slice request_held(const struct request *request);
+/* It must be in no queue. */
+void request_free(struct slab *slab, struct request *request);
 
 #endif

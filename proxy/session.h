@@ -26,7 +26,7 @@ enum session_pin {
 	PIN_STREAM,      /* replies are no longer paired with requests: pub/sub, MONITOR, tracking */
 };
 
-enum { SESSION_NO_NODE = -1 };
+enum { SESSION_NO_NODE = -1, SESSION_NO_DB = -1 };
 
 struct session {
 	uint64_t id;
@@ -48,6 +48,8 @@ struct session {
 	bool authenticated;          /* a server has accepted this session as it is */
 	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not */
 	bool watching;               /* WATCH was sent since the last EXEC, DISCARD or UNWATCH */
+	int64_t queued_db;           /* SELECT was queued in MULTI; SESSION_NO_DB */
+	bool stream_writes;          /* something that may change data was sent on the stream */
 	bool resetting;              /* RESET was sent on a stream; its +RESET ends it */
 	int32_t home;                /* replica endpoint: node that gets what is no plain read */
 	int32_t read_node;           /* replica that served the last read, SESSION_NO_NODE none */

@@ -21,6 +21,7 @@ enum {
 	FLUSH_ROUNDS = 8,       /* of work that flushing itself made, before the loop gets its turn */
 	TICKS_PER_SECOND = 1000 / WORKER_TICK_MS,
 	LINGER_MS = 10 * 1000,
+	REFUSED_SECONDS = 5,    /* until a replica that refused a user is tried again */
 	STACK_BYTES = 512 * 1024,
 };
 
@@ -42,6 +43,14 @@ static void resume_clients(struct worker *worker)
 
 	while ((link = list_take(&worker->resumed_clients)) != NULL)
 		client_resume(CONTAINER_OF(link, struct client, resume));
+}
+
+void worker_wake_lane_waiters(struct worker *worker)
+{
+	struct list_link *link;
+
+	while ((link = list_take(&worker->lane_waiters)) != NULL)
+		client_wake(CONTAINER_OF(link, struct client, resume));
 }
 
 static void flush_backends(struct worker *worker)
@@ -143,17 +152,23 @@ static void close_idle_clients(struct worker *worker)
 		if (lingers(client))
 			client_close(client, (enum close_reason)client->close_reason);
 		else if (is_idle(client))
-			client_close(client, CLOSE_IDLE);
+			client_close(client, CLOSE_idle);
 	}
 }
 
 static void every_second(struct worker *worker)
 {
+	unsigned seconds = worker->ticks / TICKS_PER_SECOND;
+
 	for (size_t i = 0; i < worker->load_count; i++)
 		worker->loads[i].served /= 2;
 	close_idle_clients(worker);
-	if (worker->snapshot != NULL && worker->snapshot->master >= 0)
+	if (worker->snapshot == NULL)
+		return;
+	if (worker->snapshot->master >= 0 && seconds % worker->shared->worker_count == worker->index)
 		pool_renew_checker(worker);
+	if (seconds % REFUSED_SECONDS == 0)
+		identities_forgive(&worker->identities);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -396,6 +411,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->dirty_clients);
 	list_init(&worker->dirty_backends);
 	list_init(&worker->resumed_clients);
+	list_init(&worker->lane_waiters);
 	list_init(&worker->dead_clients);
 	list_init(&worker->dead_backends);
 	slab_init(&worker->requests, sizeof(struct request), SPARE_REQUESTS);
@@ -420,7 +436,7 @@ static void close_everything(struct worker *worker)
 	worker->halted = true;
 	while (!list_is_empty(&worker->clients)) {
 		link = worker->clients.next;
-		client_close(CONTAINER_OF(link, struct client, of_worker), CLOSE_SHUTDOWN);
+		client_close(CONTAINER_OF(link, struct client, of_worker), CLOSE_shutdown);
 	}
 	pool_close(worker);
 	bury_the_dead(worker);
@@ -452,13 +468,21 @@ bool worker_start(struct worker *worker)
 	return error == 0;
 }
 
-void worker_join(struct worker **handle)
+void worker_join(struct worker *worker)
+{
+	pthread_join(worker->thread, NULL);
+}
+
+void worker_open_last_mails(struct worker *worker)
+{
+	mailbox_fini(&worker->mailbox);
+}
+
+void worker_free(struct worker **handle)
 {
 	struct worker *worker = *handle;
 
 	*handle = NULL;
-	pthread_join(worker->thread, NULL);
-	mailbox_fini(&worker->mailbox);
 	bury_the_dead(worker);
 	identities_fini(&worker->identities);
 	if (worker->snapshot != NULL)

@@ -84,6 +84,7 @@ struct worker {
 	struct list_link dirty_clients;
 	struct list_link dirty_backends;
 	struct list_link resumed_clients;
+	struct list_link lane_waiters;        /* clients in STALL_LANE */
 	struct list_link dead_clients;        /* freed at the end of the turn */
 	struct list_link dead_backends;
 
@@ -123,8 +124,12 @@ void worker_give_confirmation(struct worker *worker);
 void worker_drain(struct worker *worker);
 /* Any thread: stop at the end of this turn. */
 void worker_halt(struct worker *worker);
-/* Waits for the thread and frees *worker, sets it to NULL. */
-void worker_join(struct worker **worker);
+/* The end, in three steps that all workers take together, because a mail may
+ * travel from one to the next: waits for the thread; opens what is left in the
+ * mailbox; frees *worker and sets it to NULL. */
+void worker_join(struct worker *worker);
+void worker_open_last_mails(struct worker *worker);
+void worker_free(struct worker **worker);
 
 /* ---- for the modules of the data path, on the worker's thread ---- */
 
@@ -134,6 +139,9 @@ static inline int64_t worker_acknowledged_ns(const struct worker *worker)
 {
 	return atomic_load_explicit(&worker->shared->acknowledged_ns, memory_order_acquire);
 }
+
+/* A backend has room again: whoever waited for one tries anew. */
+void worker_wake_lane_waiters(struct worker *worker);
 
 /* The node behind an id in the present snapshot, or NULL. */
 const struct snapshot_node *worker_node(const struct worker *worker, uint32_t node_id);

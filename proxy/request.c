@@ -1,0 +1,45 @@
+#include "request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../protocol/alloc.h"
+#include "slab.h"
+
+struct request *request_create(struct slab *slab, enum request_kind kind, unsigned flags, uint32_t now_ms)
+{
+	struct request *request = slab_get(slab);
+
+	memset(request, 0, sizeof(*request));
+	request->kind = (uint8_t)kind;
+	request->flags = (uint16_t)flags;
+	request->enqueued_ms = now_ms;
+	return request;
+}
+
+void request_hold(struct request *request, const char *bytes, size_t length)
+{
+	if (request->held == NULL)
+		request->held = alloc_zeroed(1, sizeof(*request->held));
+	buf_append(request->held, bytes, length);
+}
+
+void request_drop_held(struct request *request)
+{
+	if (request->held == NULL)
+		return;
+	buf_free(request->held);
+	free(request->held);
+	request->held = NULL;
+}
+
+struct slice request_held(const struct request *request)
+{
+	return request->held != NULL ? buf_slice(request->held) : slice_of("");
+}
+
+void request_free(struct slab *slab, struct request *request)
+{
+	request_drop_held(request);
+	slab_put(slab, request);
+}
