@@ -56,8 +56,8 @@ struct topology_events {
 };
 
 /* Begins to observe. The config is copied. Never fails: what cannot be reached
- * is down, and publication starts with the first change (at once, with no
- * master). */
+ * is down. The first snapshot, without a master, is published from within this
+ * call. */
 struct topology *topology_start(struct ev_loop *loop, const struct topology_config *config,
 				const struct topology_events *events);
 /* Closes every control connection and frees *topology, sets it to NULL. */
