@@ -1,0 +1,303 @@
+/* A backend's way to READY: finding its node, connecting, proving who is at
+ * the other end, and the handshake.
+ *
+ *   IDLE -> CONNECTING -> PROVING -> HANDSHAKE -> READY
+ *     ^_________|____________|___________|_________|     backend_disconnect()
+ *
+ * Until READY nothing of a client is written. PROVING is there because a server
+ * that was restarted or swapped behind its address must not answer anything
+ * before the control thread has looked at it: the connection carries traffic
+ * only after a probe that was sent later than it was established, on a control
+ * connection opened earlier than it, has confirmed the run_id. */
+#include "backend_parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../protocol/encode.h"
+#include "clock.h"
+#include "control_line.h"
+#include "delivery.h"
+#include "log.h"
+#include "worker.h"
+
+enum {
+	RETRY_FIRST_MS = 20,
+	RETRY_LAST_MS = 1000,
+	LOGGED_NAME_BYTES = 64,
+	LOGGED_ERROR_BYTES = 200,
+};
+
+/* The parts of a handshake, in request.step. */
+enum { STEP_AUTHENTICATE, STEP_SELECT, STEP_NAME };
+
+/* ---- connecting ---- */
+
+static int64_t retry_delay_ns(struct backend *backend)
+{
+	struct worker *worker = backend->worker;
+	unsigned doublings = backend->failures < 6 ? backend->failures : 6;
+	int64_t ms = (int64_t)RETRY_FIRST_MS << doublings;
+
+	if (ms > RETRY_LAST_MS)
+		ms = RETRY_LAST_MS;
+	worker->random ^= worker->random << 13;
+	worker->random ^= worker->random >> 7;
+	worker->random ^= worker->random << 17;
+	return clock_ms_to_ns(ms) / 4 * (int64_t)(3 + worker->random % 3);
+}
+
+void backend_try_later(struct backend *backend)
+{
+	backend->retry_ns = backend->worker->now_ns + retry_delay_ns(backend);
+	backend->failures++;
+	stats_add(&backend->worker->stats, STAT_backend_connect_failures, 1);
+}
+
+static void connect_to(struct backend *backend, const struct snapshot_node *node)
+{
+	int fd;
+
+	stats_add(&backend->worker->stats, STAT_backend_connects, 1);
+	backend->connect_ns = clock_ns();
+	backend->generation = ++backend->worker->generations;
+	fd = conn_connect((const struct sockaddr *)&node->socket_address, node->socket_length);
+	backend->state = BACKEND_CONNECTING;
+	backend->connect_failed = fd < 0;
+	if (fd < 0) {
+		log_verbose("backend to %s: %s", node->address, strerror(errno));
+		return;
+	}
+	conn_init(&backend->conn, backend->worker->loop, fd, backend_on_io);
+	stats_add(&backend->worker->stats, backend_gauge(backend), 1);
+	conn_watch(&backend->conn, EV_WRITE);
+}
+
+void backend_settle_failed_connect(struct backend *backend)
+{
+	if (!backend->connect_failed)
+		return;
+	backend->connect_failed = false;
+	backend_disconnect(backend, "no connection could be begun");
+}
+
+void backend_on_connected(struct backend *backend)
+{
+	int error = conn_connect_result(&backend->conn);
+
+	if (error != 0) {
+		backend_disconnect(backend, strerror(error));
+		return;
+	}
+	backend->established_ns = clock_ns();
+	backend->state = BACKEND_PROVING;
+	conn_watch(&backend->conn, EV_READ);
+	control_line_confirm(backend->worker->shared->control, backend->node_id);
+}
+
+static const struct snapshot_node *present_target(const struct backend *backend)
+{
+	const struct snapshot_node *node = backend->has_target ? worker_node(backend->worker, backend->node_id) : NULL;
+
+	return node != NULL && node->incarnation == backend->incarnation ? node : NULL;
+}
+
+static const struct snapshot_node *wanted_target(const struct backend *backend, const struct snapshot *snapshot)
+{
+	const struct snapshot_node *node;
+
+	if (backend->key.node == BACKEND_TO_MASTER)
+		return snapshot->master >= 0 ? &snapshot->nodes[snapshot->master] : NULL;
+	/* A session that chose a replica must not find itself on the master. */
+	node = worker_node(backend->worker, (uint32_t)backend->key.node);
+	if (node == NULL || !node->up || (snapshot->master >= 0 && node == &snapshot->nodes[snapshot->master]))
+		return NULL;
+	return node;
+}
+
+static void set_target(struct backend *backend, const struct snapshot_node *node)
+{
+	struct node_load *load = backend_load(backend);
+
+	if (load != NULL)
+		load->outstanding -= backend->outstanding;
+	backend->has_target = node != NULL;
+	if (node == NULL)
+		return;
+	backend->node_id = node->id;
+	backend->incarnation = node->incarnation;
+	backend->failures = 0;
+	backend->retry_ns = 0;
+	load = backend_load(backend);
+	if (load != NULL)
+		load->outstanding += backend->outstanding;
+}
+
+void backend_retarget(struct backend *backend, const struct snapshot *snapshot)
+{
+	const struct snapshot_node *node = wanted_target(backend, snapshot);
+	bool same = node != NULL ? backend->has_target && backend->node_id == node->id &&
+					   backend->incarnation == node->incarnation
+				 : !backend->has_target;
+
+	if (!same) {
+		if (backend->state != BACKEND_IDLE)
+			backend_disconnect(backend, node ? "the node has changed" : "the node is not usable");
+		if (backend->closing)
+			return;
+		set_target(backend, node);
+	}
+	if (backend->state == BACKEND_IDLE && node == NULL && backend->key.node != BACKEND_TO_MASTER && !backend_has_nothing_to_do(backend)) {
+		backend_disconnect(backend, "the node is not usable");
+		return;
+	}
+	if (backend->state == BACKEND_IDLE && node != NULL && !backend_has_nothing_to_do(backend) &&
+	    backend->worker->now_ns >= backend->retry_ns)
+		connect_to(backend, node);
+}
+
+void backend_open(struct backend *backend)
+{
+	const struct snapshot_node *node;
+
+	backend_retarget(backend, backend->worker->snapshot);
+	node = present_target(backend);
+	if (backend->state == BACKEND_IDLE && node != NULL && backend->worker->now_ns >= backend->retry_ns)
+		connect_to(backend, node);
+}
+
+/* ---- handshake ---- */
+
+static void push_handshake(struct backend *backend, int step, const struct buf *bytes)
+{
+	struct worker *worker = backend->worker;
+	struct request *request = request_create(&worker->requests, REQUEST_HANDSHAKE, REQUEST_WHOLE, worker->now_ms);
+
+	request->step = (uint8_t)step;
+	backend_link_request(backend, request, buf_slice(bytes));
+	backend->handshake_left++;
+}
+
+static void encode_authentication(const struct backend *backend, struct buf *out)
+{
+	const struct identity *identity = backend->key.identity;
+	struct slice words[5];
+	size_t count = 0;
+
+	if (backend->key.resp == 3) {
+		words[count++] = slice_of("HELLO");
+		words[count++] = slice_of("3");
+	}
+	if (identity->has_credentials) {
+		words[count++] = slice_of("AUTH");
+		if (identity->has_user || backend->key.resp == 3)
+			words[count++] = identity->user;
+		words[count++] = identity->password;
+	}
+	if (count > 0)
+		encode_request(out, count, words);
+}
+
+static void start_handshake(struct backend *backend)
+{
+	struct backlog backlog = backlog_take(backend);
+	struct buf bytes = { 0 };
+	char db[16];
+
+	backend->state = BACKEND_HANDSHAKE;
+	backend->handshake_left = 0;
+	if (backend->key.kind != BACKEND_CHECKER)
+		encode_authentication(backend, &bytes);
+	if (buf_length(&bytes) > 0)
+		push_handshake(backend, STEP_AUTHENTICATE, &bytes);
+	if (backend->key.db != 0) {
+		buf_consume(&bytes, buf_length(&bytes));
+		snprintf(db, sizeof(db), "%u", backend->key.db);
+		encode_request_words(&bytes, "SELECT", db, NULL);
+		push_handshake(backend, STEP_SELECT, &bytes);
+	}
+	buf_consume(&bytes, buf_length(&bytes));
+	encode_request_words(&bytes, "CLIENT", "SETNAME", "weir-data", NULL);
+	push_handshake(backend, STEP_NAME, &bytes);
+	buf_free(&bytes);
+	backend->send_limit = backend->base + buf_length(&backend->stream);
+	backlog_requeue(backend, &backlog);
+	backend_mark_dirty(backend);
+}
+
+void backend_check_proof(struct backend *backend)
+{
+	const struct snapshot_node *node = present_target(backend);
+
+	if (backend->state == BACKEND_PROVING && node != NULL &&
+	    node_vitals_prove(node->vitals, backend->connect_ns, backend->established_ns))
+		start_handshake(backend);
+}
+
+/* The server does not let this backend be what it is for: it refuses the user,
+ * or the database. Nothing may run on the connection then, it would run as
+ * somebody else or somewhere else. The master's refusal is the clients' answer;
+ * a replica's reads go elsewhere, and it is asked again after a while. */
+static void on_refused(struct backend *backend, const struct request *handshake, struct slice error)
+{
+	const struct identity *identity = backend->key.identity;
+	int logged = identity->user.length < LOGGED_NAME_BYTES ? (int)identity->user.length : LOGGED_NAME_BYTES;
+	bool to_master = backend->key.node == BACKEND_TO_MASTER;
+
+	log_notice("node %u refuses user \"%.*s\", database %u: %.*s", backend->node_id, logged, identity->user.bytes,
+		   backend->key.db, error.length < LOGGED_ERROR_BYTES ? (int)error.length : LOGGED_ERROR_BYTES, error.bytes);
+	if (to_master && handshake->step == STEP_AUTHENTICATE)
+		backend->key.identity->state = IDENTITY_REFUSED;
+	if (to_master)
+		buf_append(&backend->refusal, error.bytes, error.length);
+	else if (backend->node_id < 64)
+		backend->key.identity->refused_nodes |= 1ULL << backend->node_id;
+	backend_disconnect(backend, "refused by the server");
+	buf_free(&backend->refusal);
+	if (backend->owner != NULL)
+		delivery_private_expired(backend);
+	else if (!backend->closing && backend->head == NULL)
+		backend_destroy(backend);
+}
+
+static void on_ready_for_traffic(struct backend *backend)
+{
+	backend->state = BACKEND_READY;
+	backend->failures = 0;
+	backend_mark_dirty(backend);
+}
+
+/* The master has let the backend's user in, or not. The checker's connection
+ * is made anew all the time, so it is the one that sees a password being set
+ * on a running server. */
+static void note_acceptance(struct backend *backend, bool accepted)
+{
+	struct identities *identities = &backend->worker->identities;
+	struct identity *identity = backend->key.identity;
+
+	if (backend->key.kind != BACKEND_CHECKER) {
+		identity->state = accepted ? IDENTITY_ACCEPTED : IDENTITY_REFUSED;
+	} else if (identity == identities->nobody && identity->state == IDENTITY_ACCEPTED && !accepted) {
+		log_notice("the master wants passwords now: new sessions have to authenticate");
+		identities_renew_nobody(identities);
+	} else if (identity->state == IDENTITY_REFUSED && accepted) {
+		identity->state = IDENTITY_ACCEPTED;
+	}
+}
+
+void backend_on_handshake_reply(struct backend *backend, const struct request *request, struct slice reply)
+{
+	bool failed = reply.length > 0 && reply.bytes[0] == '-';
+	bool wants_authentication = slice_begins_with(reply, "-NOAUTH");
+
+	if (failed && (request->step == STEP_AUTHENTICATE || request->step == STEP_SELECT ||
+		       (wants_authentication && backend->key.node != BACKEND_TO_MASTER))) {
+		on_refused(backend, request, reply);
+		return;
+	}
+	if (request->step == STEP_NAME && backend->key.node == BACKEND_TO_MASTER)
+		note_acceptance(backend, !wants_authentication);
+	if (--backend->handshake_left == 0)
+		on_ready_for_traffic(backend);
+}

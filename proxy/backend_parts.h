@@ -1,0 +1,58 @@
+#ifndef WEIR_PROXY_BACKEND_PARTS_H
+#define WEIR_PROXY_BACKEND_PARTS_H
+
+#include "../protocol/slice.h"
+#include "backend.h"
+#include "request.h"
+#include "stats.h"
+
+/* What the three files of a backend share with each other and with nobody
+ * else: backend_queue.c (requests and their bytes), backend_connect.c (the way
+ * to READY), backend.c (replies, writing, and the end of a connection). */
+
+struct node_load;
+
+/* ---- backend_queue.c ---- */
+
+/* What was queued, taken aside while the stream is laid anew. */
+struct backlog {
+	struct request *first;
+	struct buf stream;
+	uint64_t base;
+	uint64_t sent;
+};
+
+
+/* At the end of the queue; copies the bytes into the stream. */
+void backend_link_request(struct backend *backend, struct request *request, struct slice bytes);
+/* Takes the head out; its bytes stay in the stream. */
+struct request *backend_unlink_head(struct backend *backend);
+void backend_mark_dirty(struct backend *backend);
+bool backend_has_nothing_to_do(const struct backend *backend);
+/* Of the node it goes to; NULL when there is none. */
+struct node_load *backend_load(const struct backend *backend);
+
+/* Empties queue and stream into the returned backlog. */
+struct backlog backlog_take(struct backend *backend);
+/* The next request of it, with a view of its bytes; NULL at the end. */
+struct request *backlog_next(struct backlog *backlog, struct slice *bytes);
+/* Puts it behind what the stream holds now and frees it. Orphans stay behind:
+ * no server has seen them. */
+void backlog_requeue(struct backend *backend, struct backlog *backlog);
+
+/* ---- backend_connect.c ---- */
+
+/* A try has failed: the next one comes later, the later the more have. */
+void backend_try_later(struct backend *backend);
+/* The socket of a CONNECTING backend became writable. */
+void backend_on_connected(struct backend *backend);
+/* The reply to one of the handshake's requests. */
+void backend_on_handshake_reply(struct backend *backend, const struct request *request, struct slice reply);
+
+/* ---- backend.c ---- */
+
+void backend_on_io(struct conn *conn, int events);
+/* Which gauge counts its connection. */
+enum stat_id backend_gauge(const struct backend *backend);
+
+#endif

@@ -1,0 +1,149 @@
+/* A backend's queue of requests, and the stream that holds their bytes
+ * (backend.h has the picture). Requests stand in the queue in the order in
+ * which the server will answer; their bytes leave the stream when it has. */
+#include "backend_parts.h"
+
+#include <assert.h>
+
+#include "worker.h"
+
+bool backend_has_nothing_to_do(const struct backend *backend)
+{
+	return backend->head == NULL && buf_length(&backend->stream) == 0;
+}
+
+/* ---- queue and stream ---- */
+
+struct slice backend_request_bytes(const struct backend *backend, const struct request *request)
+{
+	return (struct slice){ buf_head(&backend->stream) + (request->at - backend->base), request->length };
+}
+
+struct node_load *backend_load(const struct backend *backend)
+{
+	if (!backend->has_target || backend->node_id >= backend->worker->load_count)
+		return NULL;
+	return &backend->worker->loads[backend->node_id];
+}
+
+static void count_outstanding(struct backend *backend, const struct request *request, int sign)
+{
+	struct node_load *load = backend_load(backend);
+
+	backend->outstanding += (uint32_t)(sign * request->cost);
+	if (load == NULL)
+		return;
+	load->outstanding += (uint32_t)(sign * request->cost);
+	if (sign > 0)
+		load->served++;
+}
+
+void backend_link_request(struct backend *backend, struct request *request, struct slice bytes)
+{
+	request->backend = backend;
+	request->next_of_backend = NULL;
+	request->at = backend->base + buf_length(&backend->stream);
+	request->length = (uint32_t)bytes.length;
+	buf_append(&backend->stream, bytes.bytes, bytes.length);
+	if (backend->head == NULL)
+		backend->head = request;
+	else
+		backend->tail->next_of_backend = request;
+	backend->tail = request;
+	count_outstanding(backend, request, +1);
+}
+
+struct request *backend_unlink_head(struct backend *backend)
+{
+	struct request *request = backend->head;
+
+	backend->head = request->next_of_backend;
+	if (backend->head == NULL)
+		backend->tail = NULL;
+	request->backend = NULL;
+	count_outstanding(backend, request, -1);
+	return request;
+}
+
+void backend_mark_dirty(struct backend *backend)
+{
+	list_mark(&backend->worker->dirty_backends, &backend->dirty);
+}
+
+static void wake_up(struct backend *backend)
+{
+	if (backend->state == BACKEND_IDLE)
+		backend_retarget(backend, backend->worker->snapshot);
+	backend_mark_dirty(backend);
+}
+
+void backend_enqueue(struct backend *backend, struct request *request, struct slice bytes)
+{
+	backend_link_request(backend, request, bytes);
+	wake_up(backend);
+}
+
+void backend_forward(struct backend *backend, struct slice bytes)
+{
+	buf_append(&backend->stream, bytes.bytes, bytes.length);
+	wake_up(backend);
+}
+
+void backend_withdraw(struct backend *backend, struct request *request)
+{
+	struct request **link = &backend->head, *previous = NULL;
+
+	assert(backend->state < BACKEND_HANDSHAKE);
+	while (*link != request) {
+		previous = *link;
+		link = &previous->next_of_backend;
+	}
+	*link = request->next_of_backend;
+	if (backend->tail == request)
+		backend->tail = previous;
+	request->backend = NULL;
+	count_outstanding(backend, request, -1);
+}
+
+struct backlog backlog_take(struct backend *backend)
+{
+	struct backlog backlog = { backend->head, backend->stream, backend->base, backend->sent };
+
+	for (struct request *request = backend->head; request != NULL; request = request->next_of_backend)
+		count_outstanding(backend, request, -1);
+	backend->head = backend->tail = NULL;
+	backend->stream = (struct buf){ 0 };
+	backend->base = backend->sent = 0;
+	return backlog;
+}
+
+struct request *backlog_next(struct backlog *backlog, struct slice *bytes)
+{
+	struct request *request = backlog->first;
+
+	if (request == NULL)
+		return NULL;
+	backlog->first = request->next_of_backend;
+	request->next_of_backend = NULL;
+	request->backend = NULL;
+	*bytes = (struct slice){ buf_head(&backlog->stream) + (request->at - backlog->base), request->length };
+	return request;
+}
+
+/* Puts the backlog behind what the stream holds now; orphans stay behind, no
+ * server has seen them. */
+void backlog_requeue(struct backend *backend, struct backlog *backlog)
+{
+	struct request *request;
+	struct slice bytes;
+
+	if (backend->streaming && backlog->first == NULL)
+		buf_append(&backend->stream, buf_slice(&backlog->stream).bytes, buf_length(&backlog->stream));
+	while ((request = backlog_next(backlog, &bytes)) != NULL) {
+		if (request->client == NULL)
+			request_free(&backend->worker->requests, request);
+		else
+			backend_link_request(backend, request, bytes);
+	}
+	buf_free(&backlog->stream);
+}
