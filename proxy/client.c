@@ -455,7 +455,7 @@ static void end_of_input(struct client *client)
 {
 	const struct session *session = &client->session;
 	const struct request *last = client->tail;
-	bool held = last != NULL && last->backend != NULL && last->backend->state != BACKEND_READY;
+	bool held = last != NULL && last->backend != NULL && last->backend->state == BACKEND_IDLE;
 
 	if (session->pin == PIN_STREAM || session->pin == PIN_SINGLE || session->in_multi || held) {
 		client_close(client, CLOSE_peer);

@@ -1,0 +1,191 @@
+/* Which way a command takes to a server, and whether it may take it now. */
+#include "dispatch_parts.h"
+
+#include "../protocol/encode.h"
+#include "delivery.h"
+#include "pool.h"
+
+enum {
+	COST_FAST = 1, /* outstanding work that a command counts as */
+	COST_SLOW = 4,
+};
+
+enum verdict dispatch_stall(struct client *client, enum client_stall why)
+{
+	client->stall = why;
+	return STALLED;
+}
+
+/* ---- putting a request into both queues ---- */
+
+struct request *dispatch_request(struct client *client, enum request_kind kind, unsigned flags)
+{
+	struct worker *worker = client->worker;
+	struct request *request = request_create(&worker->requests, kind, flags, worker->now_ms);
+
+	request->client = client;
+	request->cost = COST_FAST;
+	if (client->head == NULL)
+		client->head = request;
+	else
+		client->tail->next_of_client = request;
+	client->tail = request;
+	client->in_flight++;
+	return request;
+}
+
+void dispatch_answer(struct client *client, struct slice reply)
+{
+	if (client->head == NULL)
+		client_reply(client, reply.bytes, reply.length);
+	else
+		delivery_answer(client->worker, dispatch_request(client, REQUEST_LOCAL, 0), reply);
+}
+
+void dispatch_error(struct client *client, const char *text)
+{
+	struct buf reply = { 0 };
+
+	encode_error(&reply, text);
+	dispatch_answer(client, buf_slice(&reply));
+	buf_free(&reply);
+}
+
+void dispatch_on_lane(struct client *client, struct request *request, const struct backend *lane)
+{
+	request->flags |= REQUEST_ON_LANE;
+	client->lane = lane;
+	client->lane_in_flight++;
+}
+
+void dispatch_send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags)
+{
+	bool fast = parsed->command->flags & COMMAND_FLAG_FAST;
+	struct request *request = dispatch_request(client, REQUEST_CLIENT, flags | (fast ? REQUEST_FAST : 0));
+
+	if (flags & REQUEST_ON_REPLICA)
+		client->replica_in_flight++;
+	else
+		dispatch_on_lane(client, request, backend);
+	request->cost = fast ? COST_FAST : COST_SLOW;
+	backend_enqueue(backend, request, (struct slice){ parsed->bytes, parsed->length });
+}
+
+/* ---- lanes ---- */
+
+/* A backend that has more to do than it should gets nothing on top. */
+enum verdict dispatch_wait_for_room(struct client *client)
+{
+	list_mark(&client->worker->lane_waiters, &client->resume);
+	return dispatch_stall(client, STALL_LANE);
+}
+
+/* May a command take this way now without overtaking one before it? */
+static enum verdict enter_lane(struct client *client, const struct backend *lane, bool is_read)
+{
+	if (client->replica_in_flight > 0 && !is_read)
+		return dispatch_stall(client, STALL_REPLICAS);
+	if (client->lane_in_flight > 0 && client->lane != lane)
+		return dispatch_stall(client, STALL_ALL);
+	return backend_is_full(lane) && lane->state == BACKEND_READY ? dispatch_wait_for_room(client) : TAKEN;
+}
+
+struct route_demand dispatch_demand(const struct client *client)
+{
+	const struct worker *worker = client->worker;
+	const struct config *config = worker->config;
+
+	return (struct route_demand){
+		.session = &client->session,
+		.floor_ns = session_floor(&client->session, config->session_scope, worker_acknowledged_ns(worker)),
+		.max_lag_ns = config->topology.max_lag_ms * 1000000,
+		.now_ns = worker->now_ns,
+		.refused_nodes = client->session.identity->refused_nodes,
+		.fallback_error = config->fallback == FALLBACK_ERROR,
+		.serve_without_master = config->no_master_reads == NO_MASTER_READS_SERVE,
+	};
+}
+
+static bool is_master(const struct snapshot *snapshot, const struct snapshot_node *node)
+{
+	return snapshot->master >= 0 && node == &snapshot->nodes[snapshot->master];
+}
+
+/* The replica endpoint gives each session one replica for what is no plain
+ * read. BACKEND_TO_MASTER: none can, and the fallback is the master. */
+int32_t dispatch_home(struct client *client)
+{
+	struct session *session = &client->session;
+	const struct worker *worker = client->worker;
+	struct route_demand demand = dispatch_demand(client);
+	const struct snapshot_node *node;
+	struct session eventual = *session;
+	struct route route;
+
+	node = session->home >= 0 ? worker_node(worker, (uint32_t)session->home) : NULL;
+	if (node != NULL && node->readable && !is_master(worker->snapshot, node))
+		return session->home;
+	eventual.consistency = CONSISTENCY_EVENTUAL;
+	demand.session = &eventual;
+	route = route_read(worker->snapshot, worker->loads, &demand);
+	session->home = route.target == ROUTE_NODE ? (int32_t)worker->snapshot->nodes[route.node].id : BACKEND_TO_MASTER;
+	return session->home;
+}
+
+struct backend_key dispatch_lane_key(struct client *client, enum backend_kind kind)
+{
+	const struct session *session = &client->session;
+
+	return (struct backend_key){
+		.identity = session->identity,
+		.node = session->endpoint == ENDPOINT_REPLICA ? dispatch_home(client) : BACKEND_TO_MASTER,
+		.db = kind == BACKEND_CHECKER ? 0 : session->db,
+		.kind = (uint8_t)kind,
+		.resp = kind == BACKEND_CHECKER ? 2 : session->resp,
+	};
+}
+
+struct backend *dispatch_lane(struct client *client, enum backend_kind kind)
+{
+	struct backend_key key = dispatch_lane_key(client, kind);
+
+	if (kind == BACKEND_CHECKER)
+		key.identity = client->worker->identities.nobody;
+	return pool_shared(client->worker, &key);
+}
+
+/* Requests for a connection that is not there are held, but not without bound. */
+static bool holds_too_much(const struct backend *lane, const struct parsed_command *parsed)
+{
+	const struct worker *worker = lane->worker;
+	size_t limit = (size_t)worker->config->write_hold_bytes / worker->shared->worker_count;
+
+	return lane->state != BACKEND_READY && pool_held_bytes(worker) + parsed->length > limit;
+}
+
+enum verdict dispatch_send_on(struct client *client, struct backend *lane, const struct parsed_command *parsed,
+			    unsigned flags)
+{
+	if (enter_lane(client, lane, flags & REQUEST_READ) == STALLED)
+		return STALLED;
+	if (holds_too_much(lane, parsed)) {
+		stats_add(&client->worker->stats, STAT_no_master, 1);
+		dispatch_error(client, "NOMASTER too much waits for the master already (write_hold_bytes); "
+				       "the command was not sent");
+		return TAKEN;
+	}
+	dispatch_send_to(client, lane, parsed, flags);
+	return TAKEN;
+}
+
+void dispatch_count(struct client *client, enum stat_id id)
+{
+	stats_add(&client->worker->stats, id, 1);
+}
+
+/* On the replica endpoint no write reaches any server, whatever that server
+ * has become. */
+bool dispatch_is_forbidden_write(const struct client *client, const struct parsed_command *parsed)
+{
+	return client->session.endpoint == ENDPOINT_REPLICA && (parsed->command->flags & COMMAND_FLAG_WRITE);
+}

@@ -1,0 +1,64 @@
+#ifndef WEIR_PROXY_DISPATCH_PARTS_H
+#define WEIR_PROXY_DISPATCH_PARTS_H
+
+#include "dispatch.h"
+#include "route.h"
+
+/* What the files of dispatch share with each other and with nobody else:
+ * dispatch_lanes.c (which way, and may it be taken now), dispatch_reads.c,
+ * dispatch_private.c (connections of a session's own), dispatch.c (one command
+ * after the other). */
+
+enum verdict { TAKEN, STALLED };
+
+/* What the commands of one chunk share. */
+struct chunk {
+	bool has_write;
+	bool routed;        /* `route` is valid */
+	struct route route;
+};
+
+#define DISPATCH_READONLY_TEXT "READONLY You can't write against a read only replica."
+
+/* ---- dispatch_lanes.c ---- */
+
+/* The command is not taken now, for this reason. */
+enum verdict dispatch_stall(struct client *client, enum client_stall why);
+/* Its way has more to do than it should; it is looked at again when that is over. */
+enum verdict dispatch_wait_for_room(struct client *client);
+/* Puts the command into both queues, without asking whether it may. */
+void dispatch_send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags);
+/* The same, if it overtakes nothing and does not hold too much. */
+enum verdict dispatch_send_on(struct client *client, struct backend *lane, const struct parsed_command *parsed,
+			      unsigned flags);
+/* What the session's next read demands of a node. */
+struct route_demand dispatch_demand(const struct client *client);
+/* The node that gets what is no plain read of a session on the replica
+ * endpoint; BACKEND_TO_MASTER: none can, and the fallback is the master. */
+int32_t dispatch_home(struct client *client);
+struct backend_key dispatch_lane_key(struct client *client, enum backend_kind kind);
+void dispatch_count(struct client *client, enum stat_id id);
+/* On the replica endpoint no write reaches any server. */
+bool dispatch_is_forbidden_write(const struct client *client, const struct parsed_command *parsed);
+
+/* ---- dispatch_reads.c ---- */
+
+enum verdict dispatch_read(struct client *client, const struct parsed_command *parsed, struct chunk *chunk);
+
+/* ---- dispatch_private.c ---- */
+
+/* One request on a private backend. */
+enum verdict dispatch_single(struct client *client, const struct parsed_command *parsed);
+/* On the private backend that the session has. */
+enum verdict dispatch_send_pinned(struct client *client, const struct parsed_command *parsed);
+/* MULTI or WATCH, or any other of their kin once one of them was sent. */
+enum verdict dispatch_transaction(struct client *client, const struct parsed_command *parsed);
+/* The session's replies are paired with nothing from here on; and its next word. */
+enum verdict dispatch_stream(struct client *client, const struct parsed_command *parsed);
+enum verdict dispatch_stream_on(struct client *client, const struct parsed_command *parsed);
+/* A command that weir refuses, inside MULTI or outside. */
+enum verdict dispatch_refused(struct client *client, const struct parsed_command *parsed);
+void dispatch_refuse_queued(struct client *client, const struct command *command, const char *text);
+bool dispatch_is_cross_protocol(const struct parsed_command *parsed);
+
+#endif

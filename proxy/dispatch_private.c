@@ -1,0 +1,235 @@
+/* Private backends: blocking commands, transactions, streams, and what weir
+ * refuses in the middle of them. */
+#include "dispatch_parts.h"
+
+#include <stdio.h>
+
+#include "../protocol/encode.h"
+#include "local.h"
+#include "pool.h"
+
+/* ---- private backends ---- */
+
+static bool pin(struct client *client, enum session_pin why, bool fresh)
+{
+	struct backend_key key = dispatch_lane_key(client, BACKEND_PRIVATE);
+	struct backend *backend = pool_take_private(client->worker, &key, fresh);
+
+	if (backend == NULL) {
+		/* What follows in the pipeline may rest on this command. */
+		dispatch_error(client, "ERR no connection to the server is free (max_private_backends)");
+		client_finish(client, CLOSE_private_limit);
+		return false;
+	}
+	backend->owner = client;
+	backend->taken_ns = client->worker->now_ns;
+	client->session.pinned = backend;
+	client->session.pin = (uint8_t)why;
+	return true;
+}
+
+void dispatch_unpin(struct client *client)
+{
+	struct backend *backend = client->session.pinned;
+
+	client->session.pinned = NULL;
+	client->session.pin = PIN_NONE;
+	pool_return_private(backend);
+	client_check_stall(client);
+}
+
+/* One request that needs a connection of its own; class PRIVATE even a new
+ * one: up to Redis 7.0 WAIT counts from the last command of its connection,
+ * which is then the handshake, later than every write it shall cover. */
+enum verdict dispatch_single(struct client *client, const struct parsed_command *parsed)
+{
+	if (client->in_flight > 0)
+		return dispatch_stall(client, STALL_ALL);
+	if (!pin(client, PIN_SINGLE, parsed->class == COMMAND_PRIVATE))
+		return TAKEN;
+	dispatch_count(client, STAT_private);
+	dispatch_send_to(client, client->session.pinned, parsed, REQUEST_WRITE);
+	return TAKEN;
+}
+
+/* Leaves nothing on a connection that the next session could notice. */
+static bool leaves_no_state(const struct parsed_command *parsed)
+{
+	switch ((enum command_class)parsed->class) {
+	case COMMAND_READ:
+	case COMMAND_SCRIPT:
+	case COMMAND_TRANSACTION:
+	case COMMAND_BLOCKING:
+		return true;
+	default:
+		return parsed->command->flags & (COMMAND_FLAG_WRITE | COMMAND_FLAG_READONLY);
+	}
+}
+
+enum verdict dispatch_send_pinned(struct client *client, const struct parsed_command *parsed)
+{
+	unsigned flags = REQUEST_WRITE;
+
+	if (backend_is_full(client->session.pinned))
+		return dispatch_wait_for_room(client);
+	if (parsed->class == COMMAND_TRANSACTION)
+		flags |= REQUEST_STATEFUL;
+	if (!leaves_no_state(parsed))
+		client->session.pinned->tainted = true;
+	dispatch_count(client, STAT_private);
+	dispatch_send_to(client, client->session.pinned, parsed, flags);
+	return TAKEN;
+}
+
+static void follow_transaction(struct session *session, enum command_special special)
+{
+	switch (special) {
+	case SPECIAL_MULTI:
+		if (!session->in_multi)
+			session->queued_db = SESSION_NO_DB;
+		session->in_multi = true;
+		break;
+	case SPECIAL_WATCH:
+		session->watching = session->watching || !session->in_multi;
+		break;
+	case SPECIAL_UNWATCH:
+		if (!session->in_multi)
+			session->watching = false;
+		break;
+	case SPECIAL_DISCARD:
+		session->queued_db = SESSION_NO_DB;
+		/* fallthrough */
+	default: /* EXEC */
+		if (session->in_multi)
+			session->watching = false;
+		session->in_multi = false;
+	}
+}
+
+enum verdict dispatch_transaction(struct client *client, const struct parsed_command *parsed)
+{
+	struct session *session = &client->session;
+
+	if (session->pin == PIN_NONE) {
+		if (client->in_flight > 0)
+			return dispatch_stall(client, STALL_ALL);
+		if (!pin(client, PIN_TRANSACTION, false))
+			return TAKEN;
+	}
+	if (dispatch_send_pinned(client, parsed) == STALLED)
+		return STALLED;
+	if (parsed->command->special == SPECIAL_EXEC && session->queued_db != SESSION_NO_DB)
+		client->tail->flags |= REQUEST_WHOLE; /* whether it ran decides which database comes next */
+	follow_transaction(session, (enum command_special)parsed->command->special);
+	return TAKEN;
+}
+
+/* A request that no server knows, in place of one that is refused: it keeps
+ * its place in the server's order, and spoils a transaction as it should. */
+static void encode_refused(struct buf *out, const struct command *command)
+{
+	char name[160];
+
+	snprintf(name, sizeof(name), "%s (refused by weir: %s)", command->name,
+		 command->refusal != NULL ? command->refusal : "no writes on the replica endpoint");
+	encode_request_words(out, name, NULL);
+}
+
+static void refusal_text(char *text, size_t room, const struct command *command)
+{
+	size_t i;
+
+	snprintf(text, room, "ERR %s is refused by weir: %s", command->name, command->refusal);
+	for (i = 4; text[i] != '\0' && text[i] != ' '; i++) {
+		if (text[i] == '|')
+			text[i] = ' ';
+		else if (text[i] >= 'a' && text[i] <= 'z')
+			text[i] = (char)(text[i] - 'a' + 'A');
+	}
+}
+
+/* Inside MULTI: weir's answer, and a request in its place that spoils the
+ * transaction on the server. */
+void dispatch_refuse_queued(struct client *client, const struct command *command, const char *text)
+{
+	struct request *request = dispatch_request(client, REQUEST_CLIENT, REQUEST_MUTED | REQUEST_WHOLE);
+	struct backend *pinned = client->session.pinned;
+	struct buf error = { 0 }, bytes = { 0 };
+
+	encode_error(&error, text);
+	request_hold(request, buf_head(&error), buf_length(&error));
+	encode_refused(&bytes, command);
+	dispatch_on_lane(client, request, pinned);
+	backend_enqueue(pinned, request, buf_slice(&bytes));
+	buf_free(&error);
+	buf_free(&bytes);
+}
+
+/* A browser was made to send an HTTP request to this port. */
+bool dispatch_is_cross_protocol(const struct parsed_command *parsed)
+{
+	return parsed->command->special == SPECIAL_POST || parsed->command->special == SPECIAL_HOST;
+}
+
+enum verdict dispatch_refused(struct client *client, const struct parsed_command *parsed)
+{
+	char text[256];
+
+	if (dispatch_is_cross_protocol(parsed)) {
+		client_close(client, CLOSE_cross_protocol);
+		return TAKEN;
+	}
+	refusal_text(text, sizeof(text), parsed->command);
+	dispatch_count(client, STAT_refused);
+	if (client->session.in_multi)
+		dispatch_refuse_queued(client, parsed->command, text);
+	else
+		dispatch_error(client, text);
+	return TAKEN;
+}
+
+/* ---- streams ---- */
+
+enum verdict dispatch_stream_on(struct client *client, const struct parsed_command *parsed)
+{
+	struct session *session = &client->session;
+
+	if (backend_is_full(session->pinned))
+		return dispatch_wait_for_room(client);
+	if (parsed->class == COMMAND_REFUSED || dispatch_is_forbidden_write(client, parsed)) {
+		struct buf bytes = { 0 };
+
+		dispatch_count(client, parsed->class == COMMAND_REFUSED ? STAT_refused : STAT_rejected_writes);
+		encode_refused(&bytes, parsed->command);
+		backend_forward(session->pinned, buf_slice(&bytes));
+		buf_free(&bytes);
+		return TAKEN;
+	}
+	dispatch_count(client, STAT_private);
+	session->stream_writes = session->stream_writes || parsed->class == COMMAND_WRITE || parsed->class == COMMAND_SCRIPT ||
+				 parsed->class == COMMAND_TRANSACTION || parsed->class == COMMAND_BLOCKING;
+	backend_forward(session->pinned, (struct slice){ parsed->bytes, parsed->length });
+	if (parsed->command->special == SPECIAL_SYNC || parsed->command->special == SPECIAL_PSYNC) {
+		session->pinned->unframed = true;
+	} else if (parsed->command->special == SPECIAL_RESET && parsed->argc == 1) {
+		session->resetting = true;
+		client->stall = STALL_EVENT;
+	} else if (parsed->command->special == SPECIAL_QUIT) {
+		client_finish(client, CLOSE_quit);
+	}
+	return TAKEN;
+}
+
+enum verdict dispatch_stream(struct client *client, const struct parsed_command *parsed)
+{
+	struct session *session = &client->session;
+
+	if (client->in_flight > 0)
+		return dispatch_stall(client, STALL_ALL);
+	if (session->pin == PIN_NONE && !pin(client, PIN_STREAM, false))
+		return TAKEN;
+	session->pin = PIN_STREAM;
+	session->pinned->streaming = true;
+	session->pinned->tainted = true;
+	return dispatch_stream_on(client, parsed);
+}
