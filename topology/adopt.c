@@ -199,5 +199,6 @@ void adopt_master(struct topology *topology)
 		take_master(topology);
 	else
 		lose_master(topology);
-	log_refusals(topology);
+	if (topology->master_usable) /* else nothing was considered, and nothing is news */
+		log_refusals(topology);
 }

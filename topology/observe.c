@@ -108,22 +108,28 @@ static void forget_lag(struct topology *topology, struct node *node)
 	set_vitals(node, node->info.applied_offset > 0 ? node->info.applied_offset : 0, 0);
 }
 
+/* Without a master the links are down, and ROLE shows no offset. What INFO kept
+ * is still true: of the same history, applied and visible. */
+static void observe_replica(struct topology *topology, struct node *node)
+{
+	bool counts = is_of_epoch(topology, node) && follows_present_master(topology, node);
+
+	if (counts && is_connected_as_known(node))
+		observe_lag(topology, node, node->role.offset, node->role_answered_ns);
+	else if (counts && !topology->master_usable && node->known && node->info.applied_offset > 0)
+		observe_lag(topology, node, node->info.applied_offset, clock_now_ns());
+	else
+		forget_lag(topology, node);
+}
+
 void observe_position(struct topology *topology, struct node *node)
 {
 	if (topology->epoch.number == 0)
 		return;
-	if ((int)node->id == topology->epoch.master) {
+	if ((int)node->id == topology->epoch.master)
 		observe_master(topology, node);
-		return;
-	}
-	if (!is_of_epoch(topology, node) || !follows_present_master(topology, node))
-		forget_lag(topology, node);
-	else if (is_connected_as_known(node))
-		observe_lag(topology, node, node->role.offset, node->role_answered_ns);
-	else if (!topology->master_usable && node->known && node->info.applied_offset > 0)
-		observe_lag(topology, node, node->info.applied_offset, clock_now_ns());
 	else
-		forget_lag(topology, node);
+		observe_replica(topology, node);
 }
 
 /* ---- readability ---- */

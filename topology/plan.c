@@ -450,8 +450,6 @@ static void find_reason_to_observe(const struct plan_group *group, struct plan *
 	const struct plan_node *master = &group->nodes[plan->master];
 	char text[PLAN_TEXT_SIZE];
 
-	if (group->interference != NULL)
-		say(plan->observe, "%s", group->interference);
 	for (size_t i = 0; i < group->node_count && plan->observe[0] == '\0'; i++) {
 		const struct plan_node *node = &group->nodes[i];
 
@@ -472,6 +470,8 @@ void plan_make(const struct plan_group *group, struct plan *plan)
 	plan->observe[0] = '\0';
 	memset(plan->steps, 0, group->node_count * sizeof(*plan->steps));
 	choose_master(group, plan);
+	if (group->enforce && group->interference != NULL)
+		say(plan->observe, "%s", group->interference);
 	if (plan->master == PLAN_NOBODY)
 		return;
 	if (group->enforce)
