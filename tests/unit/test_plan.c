@@ -434,6 +434,25 @@ static void nobody_vouches_for_a_stray_master(void **state)
 	world.nodes[2] = replica_of(holding(world.nodes[2], HISTORY_C, 9, 5), PLAN_STRANGER, true);
 	plan(&world);
 	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	/* One voice for it does not outweigh one of another history. */
+	world.nodes[0] = replica_of(holding(server("a", RUN("a")), HISTORY_B, 9, 5), 1, true);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_says(world.plan.reason, "c neither follows it");
+}
+
+/* Their data says nothing about our master, which is new and empty. */
+static void another_groups_replica_is_no_witness(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[0] = holding(world.nodes[0], HISTORY_A, 0, 0);
+	world.nodes[1] = replica_of(holding(world.nodes[1], HISTORY_B, 50, 7), PLAN_STRANGER, true);
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	assert_int_equal(world.steps[1].action, PLAN_NONE);
 }
 
 static void two_masters_of_one_history(void **state)
@@ -531,6 +550,9 @@ static void master_came_back_older(void **state)
 	plan(&world);
 	assert_int_equal(world.plan.master, PLAN_NOBODY);
 	assert_says(world.plan.reason, "older data");
+	world.nodes[0] = holding(server("a", RUN("d")), HISTORY_A, 60, 4);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
 	/* With everything that weir had seen, it is welcome. */
 	world.nodes[0] = promoted_from(holding(server("a", RUN("d")), HISTORY_B, 100, 4), HISTORY_A, 101);
 	plan(&world);
@@ -833,6 +855,7 @@ int main(void)
 		cmocka_unit_test(swapped_lines),
 		cmocka_unit_test(swapped_lines_before_any_wiring),
 		cmocka_unit_test(nobody_vouches_for_a_stray_master),
+		cmocka_unit_test(another_groups_replica_is_no_witness),
 		cmocka_unit_test(two_masters_of_one_history),
 		cmocka_unit_test(the_one_with_the_followers),
 		cmocka_unit_test(master_is_down_or_loading),
