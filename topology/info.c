@@ -351,3 +351,8 @@ bool role_parse(struct role *role, const struct redisReply *reply)
 		return false;
 	return role->role == SERVER_ROLE_MASTER ? role_parse_master(role, reply) : role_parse_slave(role, reply);
 }
+
+bool reply_is_busy(const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ERROR && strncmp(reply->str, "BUSY ", 5) == 0;
+}

@@ -95,4 +95,7 @@ struct role {
 /* False: not the reply of a master or a slave (a Sentinel's, for one). */
 bool role_parse(struct role *role, const struct redisReply *reply);
 
+/* The server runs a script and answers nothing else meanwhile (-BUSY). */
+bool reply_is_busy(const struct redisReply *reply);
+
 #endif

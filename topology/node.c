@@ -32,6 +32,7 @@ static void confirm(struct node *node, int64_t sent_ns)
 {
 	atomic_store_explicit(&node->vitals->control_since_ns, link_since_ns(node->link), memory_order_release);
 	atomic_store_explicit(&node->vitals->confirmed_ns, sent_ns, memory_order_release);
+	node->events.on_confirmed(node->events.arg, node, sent_ns);
 }
 
 static void withdraw(struct node *node)
@@ -150,6 +151,15 @@ static void note_role_change(struct node *node, enum server_role before)
 		   server_role_name(node->info.role));
 }
 
+/* A server that is busy with a script tells nothing, but lives, and refuses its
+ * clients itself. And it is the process that has told its run_id on this very
+ * connection before. */
+static void on_busy(struct node *node, int64_t sent_ns)
+{
+	if (node->known)
+		confirm(node, sent_ns);
+}
+
 static void on_info(void *arg, const struct redisReply *reply, int64_t sent_ns)
 {
 	struct node *node = arg;
@@ -158,6 +168,10 @@ static void on_info(void *arg, const struct redisReply *reply, int64_t sent_ns)
 	struct info info;
 
 	node->infos_outstanding--;
+	if (reply_is_busy(reply)) {
+		on_busy(node, sent_ns);
+		return;
+	}
 	if (reply->type != REDIS_REPLY_STRING) {
 		on_bad_answer(node, reply, "INFO", "not a text");
 		return;
@@ -183,6 +197,8 @@ static void on_role(void *arg, const struct redisReply *reply, int64_t sent_ns)
 	struct node *node = arg;
 
 	node->roles_outstanding--;
+	if (reply_is_busy(reply))
+		return;
 	if (!role_parse(&node->role, reply)) {
 		node->positioned = false;
 		on_bad_answer(node, reply, "ROLE", "neither a master nor a replica");

@@ -21,6 +21,7 @@ struct node;
 struct node_events {
 	void (*on_role)(void *arg, struct node *node); /* role and role_sent_ns are new */
 	void (*on_info)(void *arg, struct node *node); /* info and info_sent_ns are new */
+	void (*on_confirmed)(void *arg, struct node *node, int64_t sent_ns); /* vitals' confirmed_ns is new */
 	void (*on_change)(void *arg, struct node *node); /* health or link changed */
 	void *arg;
 };

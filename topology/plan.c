@@ -50,11 +50,22 @@ static int duplicate_of(const struct plan_group *group, size_t index)
 	return PLAN_NOBODY;
 }
 
+/* Loading its data after a start. The run that is the master already may well
+ * reload in place (DEBUG RELOAD): it answers LOADING by itself meanwhile, and
+ * nothing is gained by cutting its connections. */
+static bool is_starting_up(const struct plan_group *group, size_t index)
+{
+	const struct plan_memory *memory = &group->memory;
+
+	return group->nodes[index].loading &&
+	       !(memory->master == (int)index && same(group->nodes[index].run_id, memory->run_id));
+}
+
 static bool is_candidate(const struct plan_group *group, size_t index)
 {
 	const struct plan_node *node = &group->nodes[index];
 
-	return is_up(node) && node->supported && node->role == SERVER_ROLE_MASTER && !node->loading &&
+	return is_up(node) && node->supported && node->role == SERVER_ROLE_MASTER && !is_starting_up(group, index) &&
 	       duplicate_of(group, index) == PLAN_NOBODY;
 }
 

@@ -121,6 +121,9 @@ static void on_clients(void *arg, const struct redisReply *reply, int64_t sent_n
 	struct rivals *rivals = arg;
 	char name[sizeof(control_prefix) + CONTROL_ID_DIGITS];
 
+	rivals->asked_ns = 0;
+	if (reply_is_busy(reply))
+		return; /* what was known last still stands */
 	rivals->weir[0] = '\0';
 	if (reply->type != REDIS_REPLY_STRING)
 		snprintf(rivals->weir, sizeof(rivals->weir), "CLIENT LIST cannot be had from the master: %.100s",
@@ -128,7 +131,6 @@ static void on_clients(void *arg, const struct redisReply *reply, int64_t sent_n
 	else if (rivals_find_weir(reply->str, (size_t)reply->len, rivals->topology->link_name, is_new(rivals), name,
 				  sizeof(name)))
 		snprintf(rivals->weir, sizeof(rivals->weir), "another weir (%s) controls the master", name);
-	rivals->asked_ns = 0;
 	rivals->looked_ns = sent_ns;
 	group_touch(rivals->topology);
 }
@@ -156,6 +158,8 @@ static void on_masters_subscribers(void *arg, const struct redisReply *reply, in
 {
 	struct rivals *rivals = arg;
 
+	if (reply_is_busy(reply))
+		return;
 	rivals->blind[0] = '\0';
 	if (!is_count(reply))
 		snprintf(rivals->blind, sizeof(rivals->blind), "PUBSUB cannot be had from the master: %.100s",

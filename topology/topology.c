@@ -149,9 +149,15 @@ static void on_info(void *arg, struct node *node)
 	if ((int)node->id != topology->epoch.master || !topology->master_usable)
 		observe_position(topology, node);
 	group_touch(topology);
+}
+
+static void on_confirmed(void *arg, struct node *node, int64_t sent_ns)
+{
+	struct topology *topology = arg;
+
 	if (!topology->confirm_wanted[node->id])
 		return;
-	topology->confirm_wanted[node->id] = node->info_sent_ns < topology->confirm_since_ns[node->id];
+	topology->confirm_wanted[node->id] = sent_ns < topology->confirm_since_ns[node->id];
 	topology->events.on_confirmed(topology->events.arg, node->id);
 }
 
@@ -333,7 +339,7 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 				const struct topology_events *events)
 {
 	struct topology *topology = memory_zeroed(1, sizeof(*topology));
-	struct node_events node_events = {on_role, on_info, on_change, topology};
+	struct node_events node_events = {on_role, on_info, on_confirmed, on_change, topology};
 
 	topology->loop = loop;
 	topology->events = *events;

@@ -497,6 +497,10 @@ static void master_is_down_or_loading(void **state)
 	world.nodes[0].reach = PLAN_UP;
 	world.nodes[0].loading = true;
 	plan(&world);
+	assert_int_equal(world.plan.master, 0); /* the run weir knows reloads in place */
+	world.group.memory = remembering(RUN("z"), HISTORY_A, 100, 5);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
 	assert_string_equal(world.plan.reason, "master a is loading its data");
 }
 
