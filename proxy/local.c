@@ -476,7 +476,7 @@ static enum local_result handle_hello(struct client *client, const struct parsed
 }
 
 static const char hello_first[] =
-	"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
+	"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "
 	"<pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
 
 static bool judge_hello(struct client *client, struct request *request, struct slice reply)
