@@ -1,0 +1,166 @@
+"""The reads-only endpoint when it is leant on: no write passes it, whatever
+shape it comes in and whatever its servers have become, and a session there
+ends rather than go on in part."""
+import pytest
+
+from harness import HOST, Lab, ServerError, encode, wait_for
+
+READONLY = ServerError("READONLY You can't write against a read only replica.")
+EXECABORT = ServerError("EXECABORT Transaction discarded because of previous errors.")
+
+
+def starts_with(answer, word):
+    return isinstance(answer, ServerError) and str(answer).startswith(word + " ")
+
+
+def writes_seen(group):
+    """The write commands that any server was sent, whether it ran them or not."""
+    return [(server.name, name) for server in group.servers for name in server.calls() if name in ("set", "incr", "del")]
+
+
+# ---- no write passes
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory):
+    with Lab(tmp_path_factory.mktemp("readers")) as lab:
+        yield lab.group(1, replica_endpoint=True)
+
+
+@pytest.fixture
+def untouched(group):
+    """The group; behind the test no server has been sent a write, not even one
+    that it has refused itself."""
+    group.reset_calls()
+    yield group
+    assert writes_seen(group) == []
+
+
+def test_no_write_alone(untouched):
+    with untouched.weir.raw(replica=True) as raw:
+        assert raw.commands([("SET", "x", "1"), ("INCR", "x"), ("GET", "x")]) == [READONLY, READONLY, None]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "step by step"])
+def test_no_write_in_a_transaction(untouched, at_once):
+    block = [("MULTI",), ("SET", "x", "1"), ("GET", "x"), ("EXEC",)]
+    with untouched.weir.raw(replica=True) as raw:
+        for _ in range(3):
+            replies = raw.commands(block) if at_once else [raw.command(*words) for words in block]
+            assert replies == ["OK", READONLY, "QUEUED", EXECABORT]
+        assert raw.commands([("MULTI",), ("GET", "x"), ("EXEC",)]) == ["OK", "QUEUED", [None]]
+
+
+def test_no_write_with_a_watched_key(untouched):
+    with untouched.weir.raw(replica=True) as raw:
+        assert raw.commands([("WATCH", "x"), ("SET", "x", "1"), ("MULTI",), ("INCR", "x"), ("EXEC",)]) == [
+            "OK", READONLY, "OK", READONLY, EXECABORT]
+
+
+@pytest.mark.parametrize("stream", [("SUBSCRIBE", "c"), ("CLIENT", "TRACKING", "ON")], ids=["subscriber", "tracking"])
+def test_no_write_in_a_stream(untouched, stream):
+    """In RESP3 such a session may send anything, and its replies are not
+    paired with what it sends."""
+    with untouched.weir.raw(replica=True) as raw:
+        assert raw.command("HELLO", 3)[b"proto"] == 3
+        assert not isinstance(raw.command(*stream), ServerError)
+        assert isinstance(raw.command("SET", "x", "1"), ServerError)
+        assert raw.commands([("MULTI",), ("SET", "x", "1"), ("EXEC",)])[1:] != ["QUEUED", ["OK"]]
+        assert raw.command("GET", "x") is None
+
+
+# ---- a replica that has become the master
+
+def promote(group):
+    """Behind weir's back, which follows."""
+    replica = group.replicas[0]
+    replica.cli("REPLICAOF", "NO", "ONE")
+    group.master.cli("REPLICAOF", HOST, replica.port)
+    wait_for(lambda: group.weir.status()["master"]["address"] == replica.address, 20, "weir follows the promotion")
+    wait_for(lambda: group.master.follows(replica))
+    wait_for(lambda: group.weir.readable(group.master), 20, "the old master is read from")
+
+
+def test_sessions_of_a_promoted_replica(lab):
+    """What was a replica is the master now: nothing that was begun there may
+    become a write, and nothing private stays there."""
+    group = lab.group(1, {"replication": {"wiring": "observe"}}, replica_endpoint=True)
+    with group.weir.raw(replica=True) as multi, group.weir.raw(replica=True) as plain, \
+            group.weir.raw(replica=True) as watching:
+        assert multi.commands([("GET", "x"), ("MULTI",)]) == [None, "OK"]
+        assert watching.command("WATCH", "x") == "OK"
+        assert plain.command("EVAL", "return 1", 0) == 1
+        promote(group)
+        multi.send(encode("SET", "x", "1") + encode("EXEC"))
+        assert b"+QUEUED" not in multi.read_all(), "and it is closed"
+        watching.send(encode("MULTI") + encode("SET", "x", "1") + encode("EXEC"))
+        assert b"+QUEUED" not in watching.read_all()
+        assert starts_with(plain.command("EVAL", "return redis.call('set', KEYS[1], '1')", 1, "x"), "READONLY")
+        assert plain.commands([("SET", "x", "1"), ("GET", "x")]) == [READONLY, None]
+        assert plain.command("ROLE")[0] == b"slave"
+    assert [server.cli("EXISTS", "x") for server in group.servers] == [0, 0]
+
+
+# ---- a replica that is lost
+
+def test_multi_when_the_replica_is_gone_already(lab):
+    """weir does not know it yet. The client gets an error for the block, and
+    none of it runs, whatever weir refuses or answers itself within it."""
+    group = lab.group(1, replica_endpoint=True)
+    with group.weir.raw(replica=True, timeout=5) as raw, group.weir.raw(replica=True, timeout=5) as known:
+        assert raw.command("PING") == "PONG"
+        assert known.commands([("MULTI",), ("EXEC",)]) == ["OK", []]
+        group.replicas[0].kill()
+        for client in (raw, known):
+            client.send(b"".join(encode(*words) for words in [
+                ("MULTI",), ("CLIENT", "INFO"), ("SHUTDOWN",), ("GET", "x"), ("EXEC",), ("QUIT",)]))
+            answer = client.read_all()
+            assert b"+QUEUED" not in answer and b"\r\n*" not in answer, answer
+            assert answer.startswith(b"-NOREPLICA ") or answer == b"", answer
+    assert group.weir.running()
+    with group.weir.raw() as raw:
+        assert raw.command("SET", "a", "1") == "OK"
+
+
+def test_an_open_multi_whose_replica_dies(lab):
+    group = lab.group(1, replica_endpoint=True)
+    with group.weir.raw(replica=True) as raw:
+        assert raw.commands([("MULTI",), ("GET", "x")]) == ["OK", "QUEUED"]
+        group.replicas[0].kill()
+        assert raw.read_all() == b"", "its state is gone with the server"
+
+
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+@pytest.mark.parametrize("endpoint", ["main", "replica"])
+def test_no_fallback_means_none(lab, fault, endpoint):
+    """fallback = error: reads of a lost replica do not travel to the master,
+    neither the new ones nor those that were on their way."""
+    group = lab.group(1, {"routing": {"fallback": "error", "backend_timeout": "200ms"}}, replica_endpoint=True)
+    group.settle()
+    group.reset_calls()
+    with group.weir.raw(replica=endpoint == "replica", timeout=5) as raw:
+        assert raw.command("GET", "x") is None
+        getattr(group.replicas[0], fault)()
+        for _ in range(5):
+            answers = raw.commands([("GET", "x"), ("HGETALL", "x"), ("GET", "x")])
+            assert all(starts_with(answer, "NOREPLICA") or starts_with(answer, "TIMEOUT") for answer in answers), answers
+        wait_for(lambda: not group.weir.readable(group.replicas[0]))
+        assert starts_with(raw.command("GET", "x"), "NOREPLICA")
+    assert not {"get", "hgetall"} & set(group.master.calls())
+
+
+def test_fallback_to_the_master_is_for_reads_alone(lab):
+    group = lab.group(1, replica_endpoint=True)
+    assert group.master.cli("SET", "a", "1")
+    group.caught_up()
+    with group.weir.raw(replica=True) as raw:
+        assert raw.command("GET", "a") == b"1"
+        group.replicas[0].kill()
+        for _ in range(20):
+            assert raw.commands([("GET", "a"), ("SET", "a", "2"), ("GET", "a")]) == [b"1", READONLY, b"1"]
+        wait_for(lambda: not group.weir.readable(group.replicas[0]))
+        assert isinstance(raw.command("EVAL", "return redis.call('set', KEYS[1], '2')", 1, "a"), ServerError)
+        with group.weir.raw(replica=True) as fresh:
+            assert fresh.commands([("GET", "a"), ("SET", "a", "2")]) == [b"1", READONLY]
+            fresh.send(encode("MULTI") + encode("SET", "a", "2") + encode("EXEC"))
+            assert isinstance(fresh.reply(), ServerError)
+    assert group.master.cli("GET", "a") == "1"
