@@ -31,6 +31,39 @@ def test_a_write_waits_for_the_reads_before_it(shared_group):
             assert replies[0] == (b"old" if turn == 0 else b"new%d" % (turn - 1))
 
 
+def test_a_write_waits_for_reads_on_their_way(lab):
+    """Reads are with a replica that does not answer; a write that comes later,
+    on its own, must not be done before them."""
+    group = lab.group(1, config={"routing": {"backend_timeout": "20s"}, "health": {"timeout": "20s"}})
+    replica = group.replicas[0]
+    with group.weir.raw(timeout=30) as raw:
+        raw.command("SET", "before", "old")
+        group.settle()
+        served = group.weir.status()["commands"]["reads_on_replicas"]
+        replica.freeze()
+        raw.send(encode("GET", "before") * 3)
+        wait_for(lambda: group.weir.status()["commands"]["reads_on_replicas"] == served + 3, what="they are sent")
+        raw.send(encode("SET", "before", "new"))
+        assert raw.silent(0.3)
+        assert group.master.cli("GET", "before") == "old", "the write has overtaken the reads"
+        replica.thaw()
+        assert [raw.reply() for _ in range(4)] == [b"old", b"old", b"old", "OK"]
+        assert raw.command("GET", "before") == b"new"
+
+
+def test_commands_on_different_ways_to_the_master(shared_group):
+    """Scripts and databases have connections of their own; a session's
+    commands on them happen in its order all the same."""
+    get, put = "return redis.call('get', KEYS[1])", "return redis.call('set', KEYS[1], ARGV[1])"
+    commands, expected = [("SELECT", 0), ("DEL", "way"), ("SELECT", 5), ("DEL", "way"), ("SELECT", 0)], []
+    for n in range(200):
+        commands += [("SET", "way", n), ("EVAL", get, 1, "way"), ("EVAL", put, 1, "way", -n), ("GET", "way"),
+                     ("MOVE", "way", 5), ("SELECT", 5), ("GET", "way"), ("DEL", "way"), ("SELECT", 0)]
+        expected += ["OK", b"%d" % n, "OK", b"%d" % -n, 1, "OK", b"%d" % -n, 1, "OK"]
+    with shared_group.weir.raw() as raw:
+        assert raw.commands(commands)[5:] == expected
+
+
 def test_read_your_writes_across_connections(shared_group):
     """A write acknowledged to one client is seen by every other client of the
     same weir, at once."""

@@ -68,6 +68,27 @@ def test_a_transaction_left_open_touches_nobody(shared_group):
             assert other.command("EXISTS", "abandoned") == 0
 
 
+def test_a_watch_left_open_touches_nobody(shared_group):
+    """The next transaction may take the same connection to the server."""
+    for n in range(10):
+        raw = shared_group.weir.raw()
+        raw.commands([("WATCH", "w")])
+        raw.close()
+        with shared_group.weir.raw() as other, shared_group.weir.raw() as next_one:
+            assert other.command("SET", "w", n) == "OK"
+            assert next_one.commands([("MULTI",), ("SET", "t", n), ("EXEC",)]) == ["OK", "QUEUED", ["OK"]]
+
+
+def test_state_changed_inside_multi_touches_nobody(shared_group):
+    """Another database, chosen inside a transaction, is not where the next
+    client's transaction happens."""
+    for n in range(10):
+        with shared_group.weir.raw() as raw, shared_group.weir.raw() as next_one:
+            raw.commands([("MULTI",), ("SELECT", "3"), ("SET", "inside", n), ("EXEC",)])
+            next_one.commands([("MULTI",), ("SET", f"after:{n}", n), ("EXEC",)])
+        assert shared_group.master.cli("EXISTS", f"after:{n}") == 1
+
+
 def test_refused_inside_multi(shared_group):
     """A command that weir refuses makes EXEC fail, as a bad command does."""
     with shared_group.weir.raw() as raw:
