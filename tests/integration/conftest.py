@@ -24,7 +24,12 @@ def pytest_configure(config):
     harness.unlimited_files()
     # `timeout` and CI end a run with SIGTERM: leave by the same door as Ctrl-C,
     # through the fixtures that end the servers.
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    signal.signal(signal.SIGTERM, interrupted)
+
+
+def interrupted(*_):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)   # timeout sends it twice
+    raise KeyboardInterrupt
 
 
 def pytest_collection_modifyitems(items):
