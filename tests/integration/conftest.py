@@ -25,10 +25,12 @@ def pytest_configure(config):
     # `timeout` and CI end a run with SIGTERM: leave by the same door as Ctrl-C,
     # through the fixtures that end the servers.
     signal.signal(signal.SIGTERM, interrupted)
+    signal.signal(signal.SIGINT, interrupted)
 
 
 def interrupted(*_):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)   # timeout sends it twice
+    for number in (signal.SIGTERM, signal.SIGINT):  # once is enough: the rest is the fixtures' time
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
