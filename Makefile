@@ -130,7 +130,7 @@ uninstall: ## remove what install put there; the configuration stays
 	rm -rf $(DESTDIR)$(PREFIX)/bin/weir $(DESTDIR)$(PREFIX)/share/doc/weir
 
 clean: ## remove everything that was built
-	rm -rf build $(BUILD) weir
+	rm -rf $(sort build $(BUILD)) weir
 
 # ---- test
 
