@@ -98,11 +98,11 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(PACKAGE_LIBS)
 
 asan: ## build build/asan/weir: address and undefined-behaviour sanitizers
-	@$(ASAN) build/asan/weir
+	+@$(ASAN) build/asan/weir
 tsan: ## build build/tsan/weir: thread sanitizer
-	@$(TSAN) build/tsan/weir
+	+@$(TSAN) build/tsan/weir
 clang: ## build build/clang/weir: does clang accept it too
-	@$(CLANG) build/clang/weir
+	+@$(CLANG) build/clang/weir
 
 ASAN := $(MAKE) --no-print-directory BUILD=build/asan SANITIZE=address,undefined
 TSAN := $(MAKE) --no-print-directory BUILD=build/tsan SANITIZE=thread
