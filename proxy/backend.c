@@ -71,17 +71,31 @@ static void settle(struct backend *backend, struct request *request, struct slic
 		delivery_lost(worker, request, backend, sent, bytes);
 }
 
+/* A stream's first words are paired with no request: they stand behind those
+ * of the handshake, and are the only ones worth keeping. */
+static void keep_unpaired(struct backend *backend, struct backlog *backlog)
+{
+	const char *unpaired = buf_slice(&backlog->stream).bytes;
+	const char *end = unpaired + buf_length(&backlog->stream);
+	struct request *request;
+	struct slice bytes;
+
+	while ((request = backlog_next(backlog, &bytes)) != NULL) {
+		unpaired = bytes.bytes + bytes.length;
+		request_free(&backend->worker->requests, request);
+	}
+	buf_append(&backend->stream, unpaired, (size_t)(end - unpaired));
+}
+
 static void settle_backlog(struct backend *backend, struct backlog *backlog, bool was_ready)
 {
 	struct request *request;
 	struct slice bytes;
 
-	if (backend->streaming && !was_ready && waits_for_next_connection(backend)) {
-		buf_append(&backend->stream, buf_slice(&backlog->stream).bytes, buf_length(&backlog->stream));
-	} else {
-		while ((request = backlog_next(backlog, &bytes)) != NULL)
-			settle(backend, request, bytes, request->at + request->length <= backlog->sent);
-	}
+	if (backend->streaming && !was_ready && waits_for_next_connection(backend))
+		keep_unpaired(backend, backlog);
+	while ((request = backlog_next(backlog, &bytes)) != NULL)
+		settle(backend, request, bytes, request->at + request->length <= backlog->sent);
 	buf_free(&backlog->stream);
 }
 
