@@ -64,7 +64,6 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 	client->session.endpoint = (uint8_t)endpoint;
 	client->session.consistency = (uint8_t)worker->config->consistency;
 	client->session.home = client->session.read_node = SESSION_NO_NODE;
-	client->session.queued_db = SESSION_NO_DB;
 	client->connected_ns = client->active_ns = worker->now_ns;
 	stats_add(&worker->stats, STAT_clients_connected, 1);
 	stats_add(&worker->stats, STAT_clients_total, 1);
@@ -121,6 +120,7 @@ void client_free(struct client *client)
 	free(client->gate_error);
 	identity_release(&session->identity);
 	identity_release(&session->wanted_identity);
+	session_forget_selects(session);
 	free(session->wanted_name);
 	free(session->name);
 	free(session->library_name);
@@ -334,6 +334,8 @@ static void describe(struct client *client, struct parsed_command *parsed, const
 	if (parsed->command->container && request->argc > 1)
 		parsed->command = command_find_sub(table, parsed->command, second_argument(bytes));
 	parsed->class = (uint8_t)command_class_of(parsed->command, bytes);
+	if (!parsed->command->known && !client->worker->has_learned)
+		parsed->class = COMMAND_BLOCKING; /* it might: nobody else shall wait behind it */
 	if (client->worker->config->allow_sync && is_replication(parsed->command))
 		parsed->class = COMMAND_STREAM;
 }

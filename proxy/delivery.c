@@ -189,15 +189,6 @@ static void observe(struct worker *worker, const struct request *request, const 
 		worker_acknowledged(worker, now_ns);
 }
 
-/* EXEC has run a SELECT that was queued: the session is in that database. */
-static void take_queued_select(struct session *session, struct slice reply)
-{
-	if (session->queued_db == SESSION_NO_DB || reply.length == 0 || slice_begins_with(reply, "*-1"))
-		return;
-	session->db = (uint32_t)session->queued_db;
-	session->queued_db = SESSION_NO_DB;
-}
-
 /* Is the session done with its private backend? */
 static void perhaps_unpin(struct client *client, const struct backend *from)
 {
@@ -227,8 +218,8 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 			return;
 	}
 	observe(worker, request, from, now_ns);
-	if (type == '*' && (request->flags & REQUEST_STATEFUL))
-		take_queued_select(&client->session, request_held(request));
+	if (request->flags & REQUEST_MOVES)
+		session_take_selects(&client->session, request_held(request));
 	if (request->kind != REQUEST_CLIENT && !local_judge(client, request, request_held(request)))
 		request_drop_held(request);
 	if (client->closing) /* local_judge() may close it; the request is an orphan without a queue then */

@@ -104,13 +104,14 @@ static enum verdict take_queued(struct client *client, const struct parsed_comma
 	case COMMAND_LOCAL:
 		if (parsed->command->special == SPECIAL_QUIT || parsed->command->special == SPECIAL_RESET)
 			return take_local(client, parsed);
-		if (parsed->command->special == SPECIAL_SELECT)
-			local_note_queued_select(client, parsed);
 		break;
 	default:
 		break;
 	}
-	return dispatch_send_pinned(client, parsed);
+	if (dispatch_send_pinned(client, parsed) == STALLED)
+		return STALLED;
+	session_queue(&client->session, local_selected_db(parsed));
+	return TAKEN;
 }
 
 static bool begins_transaction(const struct parsed_command *parsed)

@@ -86,7 +86,7 @@ static void follow_transaction(struct session *session, enum command_special spe
 	switch (special) {
 	case SPECIAL_MULTI:
 		if (!session->in_multi)
-			session->queued_db = SESSION_NO_DB;
+			session_begin_transaction(session);
 		session->in_multi = true;
 		break;
 	case SPECIAL_WATCH:
@@ -96,10 +96,9 @@ static void follow_transaction(struct session *session, enum command_special spe
 		if (!session->in_multi)
 			session->watching = false;
 		break;
-	case SPECIAL_DISCARD:
-		session->queued_db = SESSION_NO_DB;
-		/* fallthrough */
-	default: /* EXEC */
+	default: /* EXEC, DISCARD */
+		if (special == SPECIAL_DISCARD)
+			session_forget_selects(session);
 		if (session->in_multi)
 			session->watching = false;
 		session->in_multi = false;
@@ -118,8 +117,8 @@ enum verdict dispatch_transaction(struct client *client, const struct parsed_com
 	}
 	if (dispatch_send_pinned(client, parsed) == STALLED)
 		return STALLED;
-	if (parsed->command->special == SPECIAL_EXEC && session->queued_db != SESSION_NO_DB)
-		client->tail->flags |= REQUEST_WHOLE; /* whether it ran decides which database comes next */
+	if (parsed->command->special == SPECIAL_EXEC && session->queued_selects != NULL)
+		client->tail->flags |= REQUEST_WHOLE | REQUEST_MOVES; /* its reply tells which database comes next */
 	follow_transaction(session, (enum command_special)parsed->command->special);
 	return TAKEN;
 }

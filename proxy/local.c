@@ -190,7 +190,7 @@ void local_reset(struct client *client)
 
 	session->resetting = session->in_multi = session->watching = session->authenticated = false;
 	session->stream_writes = false;
-	session->queued_db = SESSION_NO_DB;
+	session_forget_selects(session);
 	close_gate(client);
 	if (session->pinned != NULL) {
 		session->pinned->tainted = true;
@@ -256,13 +256,15 @@ static enum local_result handle_select(struct client *client, const struct parse
 	return LOCAL_DONE;
 }
 
-void local_note_queued_select(struct client *client, const struct parsed_command *parsed)
+int64_t local_selected_db(const struct parsed_command *parsed)
 {
-	struct arguments arguments = arguments_of(parsed);
+	struct arguments arguments;
 	uint32_t db;
 
-	if (arguments.count == 2 && parse_number(arguments.at[1], INT32_MAX, &db))
-		client->session.queued_db = db;
+	if (parsed->command->special != SPECIAL_SELECT)
+		return SESSION_NO_SELECT;
+	arguments = arguments_of(parsed);
+	return arguments.count == 2 && parse_number(arguments.at[1], INT32_MAX, &db) ? (int64_t)db : SESSION_NO_SELECT;
 }
 
 static bool judge_select(struct client *client, struct slice reply)

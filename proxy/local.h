@@ -30,8 +30,8 @@ enum local_gate local_pass_gate(struct client *client);
  * answered in its place, or nothing is to be answered. */
 bool local_judge(struct client *client, struct request *request, struct slice reply);
 
-/* SELECT was queued inside MULTI: EXEC will move the session. */
-void local_note_queued_select(struct client *client, const struct parsed_command *parsed);
+/* The database that a SELECT asks for; SESSION_NO_SELECT for anything else. */
+int64_t local_selected_db(const struct parsed_command *parsed);
 
 /* RESET, as far as the session is concerned: back to what a new client has.
  * Nothing of it may be in flight. */

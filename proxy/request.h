@@ -46,6 +46,7 @@ enum request_flag {
 	REQUEST_STREAMING = 1 << 6,  /* a part of its reply is in the client's output already */
 	REQUEST_ON_REPLICA = 1 << 7, /* counted in the client's replica_in_flight */
 	REQUEST_MUTED = 1 << 8,      /* weir answers in its place; the server's reply is dropped */
+	REQUEST_MOVES = 1 << 11,     /* EXEC of a transaction that holds a SELECT */
 	REQUEST_ON_LANE = 1 << 10,   /* counted in the client's lane_in_flight */
 	REQUEST_TIMED_OUT = 1 << 9,  /* a node was silent about it for backend_timeout */
 };

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../protocol/buf.h"
 #include "config.h"
 
 struct backend;
@@ -26,7 +27,7 @@ enum session_pin {
 	PIN_STREAM,      /* replies are no longer paired with requests: pub/sub, MONITOR, tracking */
 };
 
-enum { SESSION_NO_NODE = -1, SESSION_NO_DB = -1 };
+enum { SESSION_NO_NODE = -1 };
 
 struct session {
 	uint64_t id;
@@ -48,7 +49,8 @@ struct session {
 	bool authenticated;          /* a server has accepted this session as it is */
 	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not */
 	bool watching;               /* WATCH was sent since the last EXEC, DISCARD or UNWATCH */
-	int64_t queued_db;           /* SELECT was queued in MULTI; SESSION_NO_DB */
+	uint32_t queued;             /* commands sent since MULTI */
+	struct buf *queued_selects;  /* those of them that are SELECTs; owned, NULL none */
 	bool stream_writes;          /* something that may change data was sent on the stream */
 	bool resetting;              /* RESET was sent on a stream; its +RESET ends it */
 	int32_t home;                /* replica endpoint: node that gets what is no plain read */
@@ -62,5 +64,15 @@ struct session {
  * before this moment has to be visible. 0: no demand. `acknowledged_ns` is
  * when weir last acknowledged a write to anyone. */
 int64_t session_floor(const struct session *session, enum config_session_scope scope, int64_t acknowledged_ns);
+
+/* MULTI was sent, then one command after the other; `db` is what a SELECT among
+ * them asks for, or SESSION_NO_SELECT. */
+enum { SESSION_NO_SELECT = -1 };
+void session_begin_transaction(struct session *session);
+void session_queue(struct session *session, int64_t db);
+/* EXEC's whole reply: the session is in the database of the last queued SELECT
+ * that the server has answered with OK. */
+void session_take_selects(struct session *session, struct slice exec_reply);
+void session_forget_selects(struct session *session);
 
 #endif

@@ -321,6 +321,7 @@ static void open_commands_mail(void *receiver, struct mail *mail)
 	/* Parsed commands point into the table, but never beyond a callback. */
 	command_table_release(&worker->commands);
 	worker->commands = letter->table;
+	worker->has_learned = true;
 	LIST_EACH(&worker->clients, link, following)
 		CONTAINER_OF(link, struct client, of_worker)->last_command = 0;
 	free(letter);

@@ -75,6 +75,7 @@ struct worker {
 	uint32_t now_ms;                      /* the same in milliseconds, wraps */
 	struct snapshot *snapshot;            /* one reference; never NULL while the loop runs */
 	struct command_table *commands;       /* one reference */
+	bool has_learned;                     /* it is a server's, not only the built-in one */
 	struct node_load *loads;              /* by node id */
 	size_t load_count;
 	struct identities identities;

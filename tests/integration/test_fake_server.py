@@ -281,8 +281,6 @@ def test_a_subscribers_handshake_that_breaks_off(lab):
             assert raw.commands([("PING",), ("UNSUBSCRIBE",)]) == [[b"pong", b""], [b"unsubscribe", b"c", 0]]
 
 
-@pytest.mark.xfail(strict=True, reason="weir is ready before it has learned the commands, and takes what blocks "
-                                       "for an ordinary write until then")
 def test_blocking_before_the_commands_are_learned(lab):
     """A master that answers everything but COMMAND: a client that blocks must
     not block the others."""
