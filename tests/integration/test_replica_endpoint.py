@@ -75,7 +75,8 @@ def promote(group):
     replica = group.replicas[0]
     replica.cli("REPLICAOF", "NO", "ONE")
     group.master.cli("REPLICAOF", HOST, replica.port)
-    wait_for(lambda: group.weir.status()["master"]["address"] == replica.address, 20, "weir follows the promotion")
+    wait_for(lambda: (group.weir.status()["master"] or {}).get("address") == replica.address, 20,
+             "weir follows the promotion")
     wait_for(lambda: group.master.follows(replica))
     wait_for(lambda: group.weir.readable(group.master), 20, "the old master is read from")
 
