@@ -28,6 +28,7 @@ enum client_stall {
 	STALL_WINDOW,   /* until fewer of its requests are in flight */
 	STALL_OUTPUT,   /* until it has read some of its replies */
 	STALL_LANE,     /* until its backend has answered some of what it was sent */
+	STALL_COMMANDS, /* until the command table is learned, or that takes too long */
 	STALL_EVENT,    /* until client_wake() */
 };
 

@@ -178,6 +178,13 @@ static enum verdict take_watching(struct client *client, const struct parsed_com
 	}
 }
 
+/* Just started: the table is on its way, and what it says of this command
+ * decides whether it may reach a server at all. */
+static bool waits_for_the_table(const struct worker *worker, const struct parsed_command *parsed)
+{
+	return !parsed->command->known && !worker->has_learned && worker->now_ns < worker->learn_deadline_ns;
+}
+
 static enum verdict take(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
 	const struct session *session = &client->session;
@@ -186,6 +193,8 @@ static enum verdict take(struct client *client, const struct parsed_command *par
 		return dispatch_stall(client, STALL_WINDOW);
 	if (buf_length(&client->out) > OUTPUT_HIGH_WATER)
 		return dispatch_stall(client, STALL_OUTPUT);
+	if (waits_for_the_table(client->worker, parsed))
+		return dispatch_stall(client, STALL_COMMANDS);
 	client->last_command = parsed->command->index;
 	switch ((enum session_pin)session->pin) {
 	case PIN_STREAM:

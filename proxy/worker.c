@@ -21,6 +21,7 @@ enum {
 	FLUSH_ROUNDS = 8,       /* of work that flushing itself made, before the loop gets its turn */
 	TICKS_PER_SECOND = 1000 / WORKER_TICK_MS,
 	LINGER_MS = 10 * 1000,
+	LEARN_MS = 2 * 1000,    /* that commands wait for the table once there is a master */
 	REFUSED_SECONDS = 5,    /* until a replica that refused a user is tried again */
 	STACK_BYTES = 512 * 1024,
 };
@@ -156,6 +157,18 @@ static void close_idle_clients(struct worker *worker)
 	}
 }
 
+static void wake_who_waits_for_commands(struct worker *worker)
+{
+	struct list_link *link, *following;
+
+	LIST_EACH(&worker->clients, link, following) {
+		struct client *client = CONTAINER_OF(link, struct client, of_worker);
+
+		if (client->stall == STALL_COMMANDS)
+			client_wake(client);
+	}
+}
+
 static void every_second(struct worker *worker)
 {
 	unsigned seconds = worker->ticks / TICKS_PER_SECOND;
@@ -165,6 +178,8 @@ static void every_second(struct worker *worker)
 	close_idle_clients(worker);
 	if (worker->snapshot == NULL)
 		return;
+	if (!worker->has_learned && worker->now_ns > worker->learn_deadline_ns)
+		wake_who_waits_for_commands(worker);
 	if (worker->snapshot->master >= 0 && seconds % worker->shared->worker_count == worker->index)
 		pool_renew_checker(worker);
 	if (seconds % REFUSED_SECONDS == 0)
@@ -291,6 +306,8 @@ static void open_snapshot_mail(void *receiver, struct mail *mail)
 	}
 	adopt_loads(worker, letter->snapshot, old);
 	worker->snapshot = letter->snapshot;
+	if (worker->snapshot->master >= 0 && worker->learn_deadline_ns == 0)
+		worker->learn_deadline_ns = worker->now_ns + clock_ms_to_ns(LEARN_MS);
 	pool_retarget(worker);
 	warm_up(worker);
 	if (old != NULL)
@@ -322,6 +339,7 @@ static void open_commands_mail(void *receiver, struct mail *mail)
 	command_table_release(&worker->commands);
 	worker->commands = letter->table;
 	worker->has_learned = true;
+	wake_who_waits_for_commands(worker);
 	LIST_EACH(&worker->clients, link, following)
 		CONTAINER_OF(link, struct client, of_worker)->last_command = 0;
 	free(letter);

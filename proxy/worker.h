@@ -76,6 +76,7 @@ struct worker {
 	struct snapshot *snapshot;            /* one reference; never NULL while the loop runs */
 	struct command_table *commands;       /* one reference */
 	bool has_learned;                     /* it is a server's, not only the built-in one */
+	int64_t learn_deadline_ns;            /* commands it does not know wait for it until then; 0: no master yet */
 	struct node_load *loads;              /* by node id */
 	size_t load_count;
 	struct identities identities;
