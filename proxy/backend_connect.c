@@ -281,6 +281,7 @@ static void note_acceptance(struct backend *backend, bool accepted)
 	} else if (identity == identities->nobody && identity->state == IDENTITY_ACCEPTED && !accepted) {
 		log_notice("the master wants passwords now: new sessions have to authenticate");
 		identities_renew_nobody(identities);
+		worker_alert_others(backend->worker);
 	} else if (identity->state == IDENTITY_REFUSED && accepted) {
 		identity->state = IDENTITY_ACCEPTED;
 	}

@@ -460,6 +460,7 @@ static void end_of_input(struct client *client)
 	bool held = last != NULL && last->backend != NULL && last->backend->state == BACKEND_IDLE;
 
 	if (session->pin == PIN_STREAM || session->pin == PIN_SINGLE || session->in_multi || held) {
+		client_flush(client); /* it may have closed only its own direction */
 		client_close(client, CLOSE_peer);
 		return;
 	}

@@ -371,6 +371,30 @@ void worker_give_confirmation(struct worker *worker)
 	mailbox_post(&worker->mailbox, mail);
 }
 
+static void open_alert_mail(void *receiver, struct mail *mail)
+{
+	struct worker *worker = receiver;
+
+	free(mail);
+	if (!worker->halted && worker->snapshot != NULL && worker->snapshot->master >= 0)
+		pool_renew_checker(worker);
+}
+
+void worker_alert_others(struct worker *worker)
+{
+	const struct worker_shared *shared = worker->shared;
+
+	for (size_t i = 0; i < shared->worker_count; i++) {
+		struct mail *mail;
+
+		if (shared->workers[i] == worker)
+			continue;
+		mail = alloc_zeroed(1, sizeof(*mail));
+		mail->open = open_alert_mail;
+		mailbox_post(&shared->workers[i]->mailbox, mail);
+	}
+}
+
 static void open_drain_mail(void *receiver, struct mail *mail)
 {
 	struct worker *worker = receiver;

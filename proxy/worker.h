@@ -142,6 +142,8 @@ static inline int64_t worker_acknowledged_ns(const struct worker *worker)
 	return atomic_load_explicit(&worker->shared->acknowledged_ns, memory_order_acquire);
 }
 
+/* The master wants passwords: the other workers shall ask it at once. */
+void worker_alert_others(struct worker *worker);
 /* A backend has room again: whoever waited for one tries anew. */
 void worker_wake_lane_waiters(struct worker *worker);
 

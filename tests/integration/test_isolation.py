@@ -137,19 +137,23 @@ def test_unauthenticated_sessions_open_no_lanes(locked):
         assert connections() <= before + 4
 
 
-def test_a_password_set_on_a_running_master(lab):
-    """New sessions have to know it within two seconds; old ones go on, as on a
-    connection of their own."""
-    group = lab.group(0, {"proxy": {"workers": 1}})
+@pytest.mark.parametrize("workers", [1, 4])
+def test_a_password_set_on_a_running_master(lab, workers):
+    """New sessions have to know it within two seconds, whatever worker they
+    come to; old ones go on, as on a connection of their own."""
+    group = lab.group(0, {"proxy": {"workers": workers}})
     with group.weir.raw() as old:
         assert old.command("SET", "a", "1") == "OK"
         group.master.cli("CONFIG", "SET", "requirepass", PASSWORD)
         group.master.password = PASSWORD
         asked_for_it = time.monotonic() + 2 * PATIENCE
 
-        def new_ones_are_asked():
+        def is_asked():
             with group.weir.raw() as new:
                 return new.commands([("SET", "a", "2"), ("GET", "a")]) == [NOAUTH] * 2
+
+        def new_ones_are_asked():
+            return all([is_asked() for _ in range(workers)])
         wait_for(new_ones_are_asked, 5, "new sessions are asked for it")
         assert time.monotonic() < asked_for_it
         assert old.commands([("SET", "a", "3"), ("GET", "a")]) == ["OK", b"3"]
