@@ -144,11 +144,22 @@ void delivery_bytes(struct request *request, const char *bytes, size_t length)
 }
 
 /* Errors that a replica gives instead of a read's answer, before executing
- * anything: the node cannot serve it now, another one can. */
-static bool is_node_error(struct slice reply)
+ * anything, where another node can answer. */
+static const struct node_error {
+	const char *prefix;
+	bool only_master; /* the others may say the same: it is older than its master, or behind */
+} node_errors[] = {
+	{ "-LOADING", false },     { "-MASTERDOWN", false },         { "-NOREPLICAS", false },
+	{ "-BUSY ", false },       { "-NOAUTH", false },             { "-NOSCRIPT", true },
+	{ "-ERR unknown command", true }, { "-ERR unknown subcommand", true }, { "-ERR Unknown subcommand", true },
+};
+
+static const struct node_error *find_node_error(struct slice reply)
 {
-	return slice_begins_with(reply, "-LOADING") || slice_begins_with(reply, "-MASTERDOWN") || slice_begins_with(reply, "-NOREPLICAS") ||
-	       slice_begins_with(reply, "-BUSY ") || slice_begins_with(reply, "-NOAUTH");
+	for (size_t i = 0; i < sizeof(node_errors) / sizeof(node_errors[0]); i++)
+		if (slice_begins_with(reply, node_errors[i].prefix))
+			return &node_errors[i];
+	return NULL;
 }
 
 /* An error of the server. True when the client shall not see it, because the
@@ -156,6 +167,7 @@ static bool is_node_error(struct slice reply)
 static bool judge_error(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
 {
 	struct slice reply = request_held(request);
+	const struct node_error *error;
 	struct buf copy = { 0 };
 
 	if (from->key.node == BACKEND_TO_MASTER) {
@@ -163,9 +175,13 @@ static bool judge_error(struct worker *worker, struct request *request, struct b
 			control_line_suspect(worker->shared->control, from->node_id);
 		return false;
 	}
-	if (!(request->flags & REQUEST_READ) || !is_node_error(reply))
+	error = request->flags & REQUEST_READ ? find_node_error(reply) : NULL;
+	if (error == NULL || (error->only_master && worker->config->fallback == FALLBACK_ERROR))
 		return false;
-	control_line_suspect(worker->shared->control, from->node_id);
+	if (error->only_master)
+		request->flags |= REQUEST_TO_MASTER;
+	else
+		control_line_suspect(worker->shared->control, from->node_id);
 	buf_append(&copy, bytes.bytes, bytes.length); /* the stream may move while it is sent again */
 	request_drop_held(request);
 	request->avoid = (uint8_t)(from->node_id + 1);
@@ -217,6 +233,8 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 		    judge_error(worker, request, from, bytes))
 			return;
 	}
+	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
+		return;
 	observe(worker, request, from, now_ns);
 	if (request->flags & REQUEST_MOVES)
 		session_take_selects(&client->session, request_held(request));

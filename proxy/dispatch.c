@@ -135,6 +135,8 @@ static enum verdict take_gated(struct client *client, const struct parsed_comman
 		return take_write(client, parsed); /* the server says what is wrong with it */
 	if (parsed->class == COMMAND_TRANSACTION)
 		return dispatch_transaction(client, parsed);
+	if (parsed->command->special == SPECIAL_SCRIPT_KILL || parsed->command->special == SPECIAL_FUNCTION_KILL)
+		return dispatch_kill_script(client, parsed);
 	return parsed->class == COMMAND_STREAM ? dispatch_stream(client, parsed) : dispatch_single(client, parsed);
 }
 

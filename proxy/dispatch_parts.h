@@ -49,6 +49,8 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 
 /* One request on a private backend. */
 enum verdict dispatch_single(struct client *client, const struct parsed_command *parsed);
+/* SCRIPT KILL or FUNCTION KILL, on a connection that nothing stands in front of. */
+enum verdict dispatch_kill_script(struct client *client, const struct parsed_command *parsed);
 /* On the private backend that the session has. */
 enum verdict dispatch_send_pinned(struct client *client, const struct parsed_command *parsed);
 /* MULTI or WATCH, or any other of their kin once one of them was sent. */

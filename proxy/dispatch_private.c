@@ -10,10 +10,17 @@
 
 /* ---- private backends ---- */
 
-static bool pin(struct client *client, enum session_pin why, bool fresh)
+static void own(struct client *client, struct backend *backend, enum session_pin why)
 {
-	struct backend_key key = dispatch_lane_key(client, BACKEND_PRIVATE);
-	struct backend *backend = pool_take_private(client->worker, &key, fresh);
+	backend->owner = client;
+	backend->taken_ns = client->worker->now_ns;
+	client->session.pinned = backend;
+	client->session.pin = (uint8_t)why;
+}
+
+static bool pin_with_key(struct client *client, enum session_pin why, const struct backend_key *key, bool fresh)
+{
+	struct backend *backend = pool_take_private(client->worker, key, fresh);
 
 	if (backend == NULL) {
 		/* What follows in the pipeline may rest on this command. */
@@ -21,11 +28,15 @@ static bool pin(struct client *client, enum session_pin why, bool fresh)
 		client_finish(client, CLOSE_private_limit);
 		return false;
 	}
-	backend->owner = client;
-	backend->taken_ns = client->worker->now_ns;
-	client->session.pinned = backend;
-	client->session.pin = (uint8_t)why;
+	own(client, backend, why);
 	return true;
+}
+
+static bool pin(struct client *client, enum session_pin why, bool fresh)
+{
+	struct backend_key key = dispatch_lane_key(client, BACKEND_PRIVATE);
+
+	return pin_with_key(client, why, &key, fresh);
 }
 
 void dispatch_unpin(struct client *client)
@@ -50,6 +61,71 @@ enum verdict dispatch_single(struct client *client, const struct parsed_command 
 	dispatch_count(client, STAT_private);
 	dispatch_send_to(client, client->session.pinned, parsed, REQUEST_WRITE);
 	return TAKEN;
+}
+
+/* ---- SCRIPT KILL and FUNCTION KILL ---- */
+
+/* A busy server answers these, and little else: no SELECT, for example. So the
+ * connection is one that needs none. */
+static struct backend_key kill_key(struct client *client, int32_t node)
+{
+	struct backend_key key = dispatch_lane_key(client, BACKEND_PRIVATE);
+
+	key.node = node;
+	key.db = 0;
+	return key;
+}
+
+/* The master is asked first; whoever is not busy passes the word on, because a
+ * read-only script may run on any replica. */
+enum verdict dispatch_kill_script(struct client *client, const struct parsed_command *parsed)
+{
+	struct backend_key key = kill_key(client, dispatch_lane_key(client, BACKEND_PRIVATE).node);
+	struct request *request;
+
+	if (client->in_flight > 0)
+		return dispatch_stall(client, STALL_ALL);
+	if (!pin_with_key(client, PIN_SINGLE, &key, false))
+		return TAKEN;
+	dispatch_count(client, STAT_private);
+	request = dispatch_request(client, REQUEST_SCRIPT_KILL, REQUEST_WHOLE);
+	dispatch_on_lane(client, request, client->session.pinned);
+	backend_enqueue(client->session.pinned, request, (struct slice){ parsed->bytes, parsed->length });
+	return TAKEN;
+}
+
+/* The next replica to ask, as an index of the snapshot from `first` on. */
+static size_t next_replica(const struct snapshot *snapshot, size_t first)
+{
+	while (first < snapshot->node_count && (!snapshot->nodes[first].up || (int)first == snapshot->master))
+		first++;
+	return first;
+}
+
+bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
+{
+	struct client *client = request->client;
+	size_t next = next_replica(worker->snapshot, request->step);
+	struct backend_key key;
+	struct backend *backend;
+	struct buf copy = { 0 };
+
+	if (!slice_begins_with(request_held(request), "-NOTBUSY") || next >= worker->snapshot->node_count ||
+	    client->session.endpoint != ENDPOINT_SPLIT)
+		return false;
+	key = kill_key(client, (int32_t)worker->snapshot->nodes[next].id);
+	backend = pool_take_private(worker, &key, false);
+	if (backend == NULL)
+		return false;
+	buf_append(&copy, bytes.bytes, bytes.length);
+	pool_return_private(from);
+	own(client, backend, PIN_SINGLE);
+	request_drop_held(request);
+	request->step = (uint8_t)(next + 1);
+	client->lane = backend;
+	backend_enqueue(backend, request, buf_slice(&copy));
+	buf_free(&copy);
+	return true;
 }
 
 /* Leaves nothing on a connection that the next session could notice. */

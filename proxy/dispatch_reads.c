@@ -22,6 +22,27 @@ static enum stat_id left_stat(enum route_reason reason)
 	}
 }
 
+/* Scripts can upset the reply stream of old servers, read-only ones too. */
+static bool is_script(const struct command *command)
+{
+	return command->special == SPECIAL_EVAL_RO || command->special == SPECIAL_EVALSHA_RO ||
+	       command->special == SPECIAL_FCALL_RO;
+}
+
+static unsigned read_flags(const struct command *command)
+{
+	return REQUEST_READ | (is_script(command) ? REQUEST_SCRIPT : 0);
+}
+
+static struct backend *read_lane(struct client *client, int32_t node, bool script)
+{
+	const struct session *session = &client->session;
+	struct backend_key key = { .identity = session->identity, .node = node, .db = session->db,
+				   .kind = script ? BACKEND_SCRIPT : BACKEND_SHARED, .resp = session->resp };
+
+	return pool_shared(client->worker, &key);
+}
+
 static enum verdict read_on_master(struct client *client, const struct parsed_command *parsed, enum stat_id why)
 {
 	const struct worker *worker = client->worker;
@@ -33,12 +54,8 @@ static enum verdict read_on_master(struct client *client, const struct parsed_co
 		dispatch_error(client, "NOMASTER there is no master, and no_master_reads = refuse");
 		return TAKEN;
 	}
-	lane = pool_shared(client->worker, &(struct backend_key){ .identity = client->session.identity,
-								  .node = BACKEND_TO_MASTER,
-								  .db = client->session.db,
-								  .kind = BACKEND_SHARED,
-								  .resp = client->session.resp });
-	verdict = dispatch_send_on(client, lane, parsed, REQUEST_READ);
+	lane = read_lane(client, BACKEND_TO_MASTER, is_script(parsed->command));
+	verdict = dispatch_send_on(client, lane, parsed, read_flags(parsed->command));
 	if (verdict == TAKEN) {
 		dispatch_count(client, STAT_reads_on_master);
 		dispatch_count(client, why);
@@ -50,19 +67,17 @@ static enum verdict read_on_replica(struct client *client, const struct parsed_c
 {
 	const struct snapshot_node *node = &client->worker->snapshot->nodes[index];
 	struct session *session = &client->session;
-	struct backend_key key = { .identity = session->identity, .node = (int32_t)node->id, .db = session->db,
-				   .kind = BACKEND_SHARED, .resp = session->resp };
 	struct backend *lane;
 
 	if (client->replica_in_flight > 0 && session->consistency != CONSISTENCY_EVENTUAL &&
 	    (session->read_node != (int32_t)node->id || session->read_incarnation != node->incarnation))
 		return dispatch_stall(client, STALL_REPLICAS); /* two nodes at once could show time running backwards */
-	lane = pool_shared(client->worker, &key);
+	lane = read_lane(client, (int32_t)node->id, is_script(parsed->command));
 	if (backend_is_full(lane))
 		return dispatch_wait_for_room(client);
 	session->read_node = (int32_t)node->id;
 	session->read_incarnation = node->incarnation;
-	dispatch_send_to(client, lane, parsed, REQUEST_READ | REQUEST_ON_REPLICA);
+	dispatch_send_to(client, lane, parsed, read_flags(parsed->command) | REQUEST_ON_REPLICA);
 	dispatch_count(client, STAT_reads_on_replicas);
 	return TAKEN;
 }
@@ -115,7 +130,7 @@ static struct route route_again(struct worker *worker, const struct request *req
 	struct route_demand demand = dispatch_demand(request->client);
 	bool has_master = worker->snapshot->master >= 0;
 
-	if (!(request->flags & REQUEST_ON_REPLICA))
+	if (!(request->flags & REQUEST_ON_REPLICA) || (request->flags & REQUEST_TO_MASTER))
 		return (struct route){ .target = ROUTE_MASTER };
 	demand.avoid = request->avoid;
 	if (is_one_of_several(request->client) && has_master && !demand.fallback_error && !must_not_reach_master(request))
@@ -145,18 +160,16 @@ static const char *refuse_again(struct worker *worker, const struct request *req
 static struct backend *lane_again(struct worker *worker, struct request *request, const struct route *route)
 {
 	struct client *client = request->client;
-	struct backend_key key = { .identity = client->session.identity, .node = BACKEND_TO_MASTER,
-				   .db = client->session.db, .kind = BACKEND_SHARED, .resp = client->session.resp };
 	const struct snapshot_node *node = &worker->snapshot->nodes[route->node];
+	bool script = request->flags & REQUEST_SCRIPT;
 	struct backend *lane;
 
 	if (route->target == ROUTE_NODE) {
-		key.node = (int32_t)node->id;
-		client->session.read_node = key.node;
+		client->session.read_node = (int32_t)node->id;
 		client->session.read_incarnation = node->incarnation;
-		return pool_shared(worker, &key);
+		return read_lane(client, (int32_t)node->id, script);
 	}
-	lane = pool_shared(worker, &key);
+	lane = read_lane(client, BACKEND_TO_MASTER, script);
 	if (request->flags & REQUEST_ON_REPLICA) {
 		request->flags &= (uint16_t)~REQUEST_ON_REPLICA;
 		client->replica_in_flight--;

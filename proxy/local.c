@@ -149,12 +149,21 @@ static bool judge_gate(struct client *client, struct slice reply)
 
 /* ---- plain ones ---- */
 
+/* PING and ECHO ask whether the server is well, so it answers them itself (it
+ * may be busy, or refuse); only while there is no master weir says that it is
+ * there, for the reads that go on. */
+static bool answers_for_the_server(struct client *client)
+{
+	return client->session.pin == PIN_NONE && client->session.endpoint == ENDPOINT_SPLIT &&
+	       client->worker->snapshot->master < 0 && is_authenticated(client);
+}
+
 static enum local_result handle_ping(struct client *client, const struct parsed_command *parsed)
 {
 	struct arguments arguments = arguments_of(parsed);
 	struct buf reply = { 0 };
 
-	if (!is_authenticated(client) || client->session.pin != PIN_NONE || arguments.count > 2)
+	if (!answers_for_the_server(client) || arguments.count > 2)
 		return LOCAL_FORWARD;
 	if (arguments.count == 2)
 		encode_bulk(&reply, arguments.at[1]);
@@ -169,7 +178,7 @@ static enum local_result handle_echo(struct client *client, const struct parsed_
 	struct arguments arguments = arguments_of(parsed);
 	struct buf reply = { 0 };
 
-	if (!is_authenticated(client) || client->session.pin != PIN_NONE || arguments.count != 2)
+	if (!answers_for_the_server(client) || arguments.count != 2)
 		return LOCAL_FORWARD;
 	encode_bulk(&reply, arguments.at[1]);
 	answer(client, &reply);

@@ -33,6 +33,7 @@ enum request_kind {
 	REQUEST_HELLO_PINNED,
 	REQUEST_SELECT,
 	REQUEST_GATE,       /* is this session authenticated? */
+	REQUEST_SCRIPT_KILL, /* asked of one node after the other */
 	REQUEST_LOCAL,      /* weir's own reply, stands in the client's FIFO only */
 };
 
@@ -46,9 +47,12 @@ enum request_flag {
 	REQUEST_STREAMING = 1 << 6,  /* a part of its reply is in the client's output already */
 	REQUEST_ON_REPLICA = 1 << 7, /* counted in the client's replica_in_flight */
 	REQUEST_MUTED = 1 << 8,      /* weir answers in its place; the server's reply is dropped */
-	REQUEST_MOVES = 1 << 11,     /* EXEC of a transaction that holds a SELECT */
-	REQUEST_ON_LANE = 1 << 10,   /* counted in the client's lane_in_flight */
 	REQUEST_TIMED_OUT = 1 << 9,  /* a node was silent about it for backend_timeout */
+	REQUEST_ON_LANE = 1 << 10,   /* counted in the client's lane_in_flight */
+	REQUEST_MOVES = 1 << 11,     /* EXEC of a transaction that holds a SELECT */
+	REQUEST_SCRIPT = 1 << 12,    /* a read that takes the way of scripts */
+	REQUEST_TO_MASTER = 1 << 13, /* a read that no replica can serve: one has said so */
+	REQUEST_BLOCK = 1 << 14,     /* in a transaction that travels whole on a shared backend */
 };
 
 struct request {
@@ -65,7 +69,7 @@ struct request {
 	uint8_t retries;
 	uint8_t cost;             /* in the backend's outstanding work */
 	uint8_t avoid;            /* node id + 1 that failed it, 0 none */
-	uint8_t step;             /* REQUEST_HANDSHAKE: which part of it */
+	uint8_t step;             /* HANDSHAKE: which part of it; SCRIPT_KILL: which node comes next */
 };
 
 /* In no queue yet. Requests live in their worker's slab. */
