@@ -57,7 +57,19 @@ static bool waits_for_next_connection(const struct backend *backend)
 	return backend->key.node == BACKEND_TO_MASTER && !backend->closing;
 }
 
-static void settle(struct backend *backend, struct request *request, struct slice bytes, bool sent)
+/* Of a transaction on a shared backend either everything is kept for the next
+ * connection, or nothing: what is left of one that was begun elsewhere must not
+ * run outside of it. `torn` goes along the queue from one request to the next. */
+static bool is_torn(const struct request *request, const struct backlog *backlog, bool *torn)
+{
+	if (!(request->flags & REQUEST_BLOCK))
+		return false;
+	if (request->step == BLOCK_BEGINS)
+		*torn = request->at < backlog->sent;
+	return *torn;
+}
+
+static void settle(struct backend *backend, struct request *request, struct slice bytes, bool sent, bool torn)
 {
 	struct worker *worker = backend->worker;
 
@@ -65,7 +77,7 @@ static void settle(struct backend *backend, struct request *request, struct slic
 		request_free(&worker->requests, request);
 	else if (buf_length(&backend->refusal) > 0)
 		delivery_answer(worker, request, buf_slice(&backend->refusal));
-	else if (!sent && waits_for_next_connection(backend))
+	else if (!sent && !torn && waits_for_next_connection(backend))
 		backend_link_request(backend, request, bytes);
 	else
 		delivery_lost(worker, request, backend, sent, bytes);
@@ -91,11 +103,13 @@ static void settle_backlog(struct backend *backend, struct backlog *backlog, boo
 {
 	struct request *request;
 	struct slice bytes;
+	bool torn = true; /* the head may be in the middle of a transaction */
 
 	if (backend->streaming && !was_ready && waits_for_next_connection(backend))
 		keep_unpaired(backend, backlog);
 	while ((request = backlog_next(backlog, &bytes)) != NULL)
-		settle(backend, request, bytes, request->at + request->length <= backlog->sent);
+		settle(backend, request, bytes, request->at + request->length <= backlog->sent,
+		       is_torn(request, backlog, &torn));
 	buf_free(&backlog->stream);
 }
 

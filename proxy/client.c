@@ -432,7 +432,7 @@ static size_t take_input(struct client *client, const char *bytes, size_t length
 		if (taken < harvest.commands) {
 			client->framer = (struct resp_request_framer){ 0 };
 			done = (size_t)(worker->parsed[taken].bytes - bytes);
-			break;
+			continue;
 		}
 		done += harvest.length;
 		if (!takes_commands(client)) {

@@ -187,14 +187,27 @@ static bool waits_for_the_table(const struct worker *worker, const struct parsed
 	return !parsed->command->known && !worker->has_learned && worker->now_ns < worker->learn_deadline_ns;
 }
 
-static enum verdict take(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
+/* Has the client had its share for now? */
+static enum verdict check_window(struct client *client)
 {
-	const struct session *session = &client->session;
-
 	if (client->in_flight >= WINDOW_REQUESTS)
 		return dispatch_stall(client, STALL_WINDOW);
 	if (buf_length(&client->out) > OUTPUT_HIGH_WATER)
 		return dispatch_stall(client, STALL_OUTPUT);
+	return TAKEN;
+}
+
+static enum verdict take_block(struct client *client, const struct parsed_command *parsed, size_t count)
+{
+	return check_window(client) == STALLED ? STALLED : dispatch_block(client, parsed, count);
+}
+
+static enum verdict take(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
+{
+	const struct session *session = &client->session;
+
+	if (check_window(client) == STALLED)
+		return STALLED;
 	if (waits_for_the_table(client->worker, parsed))
 		return dispatch_stall(client, STALL_COMMANDS);
 	client->last_command = parsed->command->index;
@@ -223,17 +236,35 @@ static bool may_change_data(const struct parsed_command *parsed)
 	}
 }
 
+/* Takes the next command, or the next few that belong together. Returns how
+ * many; 0: not now. */
+static size_t take_next(struct client *client, const struct parsed_command *parsed, size_t left, struct chunk *chunk)
+{
+	size_t length;
+
+	switch (dispatch_find_block(client, parsed, left, &length)) {
+	case BLOCK_WHOLE:
+		return take_block(client, parsed, length) == TAKEN ? length : 0;
+	case BLOCK_CUT:
+		if (chunk->goes_on && left < chunk->commands)
+			return 0; /* the rest of it may stand behind this chunk: looked at again from here */
+		break;
+	default:
+		break;
+	}
+	return take(client, parsed, chunk) == TAKEN;
+}
+
 size_t dispatch(struct client *client, const struct parsed_command *parsed, size_t commands)
 {
-	struct chunk chunk = { .has_write = false };
-	size_t taken = 0;
+	struct chunk chunk = { .commands = commands, .goes_on = commands == WORKER_PARSED_MAX };
+	size_t taken = 0, more = 1;
 
 	for (size_t i = 0; i < commands && commands > 1; i++)
 		chunk.has_write = chunk.has_write || may_change_data(&parsed[i]);
-	while (taken < commands && client->stall == STALL_NONE && !client->closing && !client->close_after_flush) {
-		if (take(client, &parsed[taken], &chunk) == STALLED)
-			break;
-		taken++;
+	while (taken < commands && more > 0 && client->stall == STALL_NONE && !client->closing && !client->close_after_flush) {
+		more = take_next(client, &parsed[taken], commands - taken, &chunk);
+		taken += more;
 	}
 	return taken;
 }

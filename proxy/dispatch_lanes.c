@@ -80,8 +80,7 @@ enum verdict dispatch_wait_for_room(struct client *client)
 	return dispatch_stall(client, STALL_LANE);
 }
 
-/* May a command take this way now without overtaking one before it? */
-static enum verdict enter_lane(struct client *client, const struct backend *lane, bool is_read)
+enum verdict dispatch_enter_lane(struct client *client, const struct backend *lane, bool is_read)
 {
 	if (client->replica_in_flight > 0 && !is_read)
 		return dispatch_stall(client, STALL_REPLICAS);
@@ -155,23 +154,28 @@ struct backend *dispatch_lane(struct client *client, enum backend_kind kind)
 }
 
 /* Requests for a connection that is not there are held, but not without bound. */
-static bool holds_too_much(const struct backend *lane, const struct parsed_command *parsed)
+bool dispatch_holds_too_much(const struct backend *lane, size_t bytes)
 {
 	const struct worker *worker = lane->worker;
 	size_t limit = (size_t)worker->config->write_hold_bytes / worker->shared->worker_count;
 
-	return lane->state != BACKEND_READY && pool_held_bytes(worker) + parsed->length > limit;
+	return lane->state != BACKEND_READY && pool_held_bytes(worker) + bytes > limit;
+}
+
+void dispatch_hold_error(struct client *client)
+{
+	dispatch_count(client, STAT_no_master);
+	dispatch_error(client, "NOMASTER too much waits for the master already (write_hold_bytes); "
+			       "the command was not sent");
 }
 
 enum verdict dispatch_send_on(struct client *client, struct backend *lane, const struct parsed_command *parsed,
 			    unsigned flags)
 {
-	if (enter_lane(client, lane, flags & REQUEST_READ) == STALLED)
+	if (dispatch_enter_lane(client, lane, flags & REQUEST_READ) == STALLED)
 		return STALLED;
-	if (holds_too_much(lane, parsed)) {
-		stats_add(&client->worker->stats, STAT_no_master, 1);
-		dispatch_error(client, "NOMASTER too much waits for the master already (write_hold_bytes); "
-				       "the command was not sent");
+	if (dispatch_holds_too_much(lane, parsed->length)) {
+		dispatch_hold_error(client);
 		return TAKEN;
 	}
 	dispatch_send_to(client, lane, parsed, flags);

@@ -6,6 +6,7 @@
 
 /* What the files of dispatch share with each other and with nobody else:
  * dispatch_lanes.c (which way, and may it be taken now), dispatch_reads.c,
+ * dispatch_block.c (transactions that have arrived whole),
  * dispatch_private.c (connections of a session's own), dispatch.c (one command
  * after the other). */
 
@@ -13,6 +14,8 @@ enum verdict { TAKEN, STALLED };
 
 /* What the commands of one chunk share. */
 struct chunk {
+	size_t commands;
+	bool goes_on;       /* it was cut where the worker's array ends */
 	bool has_write;
 	bool routed;        /* `route` is valid */
 	struct route route;
@@ -31,6 +34,12 @@ void dispatch_send_to(struct client *client, struct backend *backend, const stru
 /* The same, if it overtakes nothing and does not hold too much. */
 enum verdict dispatch_send_on(struct client *client, struct backend *lane, const struct parsed_command *parsed,
 			      unsigned flags);
+/* The two halves of dispatch_send_on(): may a command take this way now without
+ * overtaking one before it; and does its backend hold so much for a connection
+ * that is not there that `bytes` more are refused (with that error)? */
+enum verdict dispatch_enter_lane(struct client *client, const struct backend *lane, bool is_read);
+bool dispatch_holds_too_much(const struct backend *lane, size_t bytes);
+void dispatch_hold_error(struct client *client);
 /* What the session's next read demands of a node. */
 struct route_demand dispatch_demand(const struct client *client);
 /* The node that gets what is no plain read of a session on the replica
@@ -44,6 +53,21 @@ bool dispatch_is_forbidden_write(const struct client *client, const struct parse
 /* ---- dispatch_reads.c ---- */
 
 enum verdict dispatch_read(struct client *client, const struct parsed_command *parsed, struct chunk *chunk);
+
+/* ---- dispatch_block.c ---- */
+
+enum block_extent {
+	BLOCK_NONE,  /* no block, or one that has to take a private backend */
+	BLOCK_WHOLE, /* MULTI to EXEC, for a shared backend */
+	BLOCK_CUT,   /* the commands end before it does */
+};
+
+/* Does a transaction begin at parsed[0] that may travel whole? BLOCK_WHOLE:
+ * it has *length commands. */
+enum block_extent dispatch_find_block(const struct client *client, const struct parsed_command *parsed, size_t count,
+				      size_t *length);
+/* Takes all of them, or none. */
+enum verdict dispatch_block(struct client *client, const struct parsed_command *parsed, size_t count);
 
 /* ---- dispatch_private.c ---- */
 

@@ -55,6 +55,8 @@ enum request_flag {
 	REQUEST_BLOCK = 1 << 14,     /* in a transaction that travels whole on a shared backend */
 };
 
+enum { BLOCK_BEGINS = 1 };
+
 struct request {
 	struct request *next_of_client;
 	struct request *next_of_backend;
@@ -69,7 +71,8 @@ struct request {
 	uint8_t retries;
 	uint8_t cost;             /* in the backend's outstanding work */
 	uint8_t avoid;            /* node id + 1 that failed it, 0 none */
-	uint8_t step;             /* HANDSHAKE: which part of it; SCRIPT_KILL: which node comes next */
+	uint8_t step;             /* HANDSHAKE: which part of it; SCRIPT_KILL: which node comes next; with
+				   * REQUEST_BLOCK: BLOCK_BEGINS for its MULTI */
 };
 
 /* In no queue yet. Requests live in their worker's slab. */

@@ -148,7 +148,7 @@ def test_counters_count(shared_group):
         reads = 11
         for _ in range(reads):
             raw.command("GET", "counted")
-        raw.command("PING")
+        raw.command("CLIENT", "ID")
         wait_for(lambda: weir.status()["clients"]["connected"] == before["clients"]["connected"] + 1)
     wait_for(lambda: weir.status()["clients"]["connected"] == before["clients"]["connected"])
     after = weir.status()

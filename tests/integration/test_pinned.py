@@ -42,7 +42,7 @@ def test_max_private_backends(lab):
     """The block is not executed in part, outside of any transaction: one error,
     and the client is closed. Others go on, and so does it when it comes again."""
     group = group_that_knows(lab, 0, {"proxy": {"max_private_backends": 1, "workers": 1}})
-    block = encode_all(("MULTI",), ("SET", "x", "1"), ("INCR", "y"), ("EXEC",))
+    block = encode_all(("MULTI",), ("SET", "x", "1"), ("ECHO", "private"), ("INCR", "y"), ("EXEC",))
     with group.weir.raw() as waiting, group.weir.raw() as late, group.weir.raw() as other:
         waiting.send(encode("BLPOP", "queue", 0))
         wait_for(lambda: blocked(group) == 1)
@@ -53,7 +53,7 @@ def test_max_private_backends(lab):
         assert waiting.reply() == [b"queue", b"1"]
         with group.weir.raw() as again:
             again.send(block)
-            assert [again.reply() for _ in range(4)] == ["OK", "QUEUED", "QUEUED", ["OK", 1]]
+            assert [again.reply() for _ in range(5)] == ["OK", "QUEUED", "QUEUED", "QUEUED", ["OK", b"private", 1]]
     assert group.weir.metrics()['weir_client_closed_total{reason="private_limit"}'] == 1
 
 
