@@ -217,9 +217,18 @@ static void begin(struct builder *builder)
 
 /* ---- classification ---- */
 
+/* The read-only forms of scripts are reads where the server says that they
+ * are; one that does not list them shall say so itself. */
+static enum command_class special_class(const struct command *command, const struct special *special)
+{
+	bool is_read = command->flags & COMMAND_FLAG_READONLY && !(command->flags & COMMAND_FLAG_WRITE);
+
+	return special->class == COMMAND_READ && !is_read ? COMMAND_SCRIPT : special->class;
+}
+
 static void make_special(struct command *command, const struct special *special)
 {
-	command->class = (uint8_t)special->class;
+	command->class = (uint8_t)special_class(command, special);
 	command->special = (uint8_t)special->id;
 	command->refusal = special->class == COMMAND_REFUSED ? special->refusal : NULL;
 }
