@@ -82,6 +82,7 @@ struct backend {
 	struct request *tail;
 	uint32_t outstanding;         /* cost of all of them */
 	uint32_t handshake_left;      /* replies still due before READY */
+	bool has_entered;             /* in the handshake: the database was selected before AUTH */
 	struct buf refusal;           /* while a refused queue is settled: the server's words; else empty */
 	struct buf stream;
 	uint64_t base;                /* absolute offset of the stream's first byte */

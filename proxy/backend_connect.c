@@ -30,7 +30,7 @@ enum {
 };
 
 /* The parts of a handshake, in request.step. */
-enum { STEP_AUTHENTICATE, STEP_SELECT, STEP_NAME };
+enum { STEP_ENTER, STEP_AUTHENTICATE, STEP_SELECT, STEP_NAME };
 
 /* ---- connecting ---- */
 
@@ -199,28 +199,46 @@ static void encode_authentication(const struct backend *backend, struct buf *out
 		encode_request(out, count, words);
 }
 
-static void start_handshake(struct backend *backend)
+static void push_select(struct backend *backend, int step)
 {
-	struct backlog backlog = backlog_take(backend);
 	struct buf bytes = { 0 };
 	char db[16];
 
-	backend->state = BACKEND_HANDSHAKE;
-	backend->handshake_left = 0;
+	snprintf(db, sizeof(db), "%u", backend->key.db);
+	encode_request_words(&bytes, "SELECT", db, NULL);
+	push_handshake(backend, step, &bytes);
+	buf_free(&bytes);
+}
+
+/* A user who may not SELECT can be in a database all the same: as whoever a
+ * connection is at first, he went there before he said AUTH. So does weir,
+ * where that is allowed; else it has to be the user himself. */
+static void push_handshakes(struct backend *backend)
+{
+	struct buf bytes = { 0 };
+
 	if (backend->key.kind != BACKEND_CHECKER)
 		encode_authentication(backend, &bytes);
+	if (buf_length(&bytes) > 0 && backend->key.db != 0)
+		push_select(backend, STEP_ENTER);
 	if (buf_length(&bytes) > 0)
 		push_handshake(backend, STEP_AUTHENTICATE, &bytes);
-	if (backend->key.db != 0) {
-		buf_consume(&bytes, buf_length(&bytes));
-		snprintf(db, sizeof(db), "%u", backend->key.db);
-		encode_request_words(&bytes, "SELECT", db, NULL);
-		push_handshake(backend, STEP_SELECT, &bytes);
-	}
+	if (backend->key.db != 0)
+		push_select(backend, STEP_SELECT);
 	buf_consume(&bytes, buf_length(&bytes));
 	encode_request_words(&bytes, "CLIENT", "SETNAME", "weir-data", NULL);
 	push_handshake(backend, STEP_NAME, &bytes);
 	buf_free(&bytes);
+}
+
+static void start_handshake(struct backend *backend)
+{
+	struct backlog backlog = backlog_take(backend);
+
+	backend->state = BACKEND_HANDSHAKE;
+	backend->handshake_left = 0;
+	backend->has_entered = false;
+	push_handshakes(backend);
 	backend->send_limit = backend->base + buf_length(&backend->stream);
 	backlog_requeue(backend, &backlog);
 	backend_mark_dirty(backend);
@@ -287,16 +305,31 @@ static void note_acceptance(struct backend *backend, bool accepted)
 	}
 }
 
+/* A step that must not fail. */
+static bool is_essential(const struct backend *backend, const struct request *request, bool wants_authentication)
+{
+	switch (request->step) {
+	case STEP_ENTER:
+		return false;
+	case STEP_AUTHENTICATE:
+		return true;
+	case STEP_SELECT:
+		return !backend->has_entered;
+	default:
+		return wants_authentication && backend->key.node != BACKEND_TO_MASTER;
+	}
+}
+
 void backend_on_handshake_reply(struct backend *backend, const struct request *request, struct slice reply)
 {
 	bool failed = reply.length > 0 && reply.bytes[0] == '-';
 	bool wants_authentication = slice_begins_with(reply, "-NOAUTH");
 
-	if (failed && (request->step == STEP_AUTHENTICATE || request->step == STEP_SELECT ||
-		       (wants_authentication && backend->key.node != BACKEND_TO_MASTER))) {
+	if (failed && is_essential(backend, request, wants_authentication)) {
 		on_refused(backend, request, reply);
 		return;
 	}
+	backend->has_entered = backend->has_entered || (request->step == STEP_ENTER && !failed);
 	if (request->step == STEP_NAME && backend->key.node == BACKEND_TO_MASTER)
 		note_acceptance(backend, !wants_authentication);
 	if (--backend->handshake_left == 0)

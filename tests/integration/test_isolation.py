@@ -16,6 +16,12 @@ def add_app(*servers):
         server.cli("ACL", "SETUSER", "app", "on", ">apppass", "~*", "&*", "+@all")
 
 
+def set_select(server, rule):
+    """For the user and for whoever a connection is before it says AUTH."""
+    for user in ("app", "default"):
+        server.cli("ACL", "SETUSER", user, rule)
+
+
 def is_error(answer, word):
     return isinstance(answer, ServerError) and str(answer).startswith(word + " ")
 
@@ -35,7 +41,7 @@ def test_a_replica_that_refuses_select_mixes_no_replies(lab):
     sessions = [group.weir.raw() for _ in keys]
     for raw in sessions:
         assert raw.commands([("AUTH", "app", "apppass"), ("SELECT", 3)]) == ["OK", "OK"]
-    group.replicas[0].cli("ACL", "SETUSER", "app", "-select")
+    set_select(group.replicas[0], "-select")
     for _ in range(50):
         for n, raw in zip(keys, sessions):
             raw.send(encode("GET", f"k:{n}") + encode("GET", f"k:{n}") + encode("GET", "none"))
@@ -52,18 +58,35 @@ def test_a_master_that_refuses_select_gets_no_write_in_database_0(lab):
     add_app(group.master)
     with group.weir.raw() as raw:
         assert raw.commands([("AUTH", "app", "apppass"), ("SELECT", 3), ("SET", "before", "1")]) == ["OK"] * 3
-        group.master.cli("ACL", "SETUSER", "app", "-select")
+        set_select(group.master, "-select")
         group.master.cli("CLIENT", "KILL", "USER", "app")
         wait_for(lambda: is_error(raw.command("SET", "after", "1"), "NOPERM"), what="the server's refusal")
         for _ in range(10):
             for words in [("SET", "after", "1"), ("INCR", "after"), ("EVAL", "return redis.call('incr', 'after')", 0)]:
                 assert is_error(raw.command(*words), "NOPERM"), words
+        group.master.cli("ACL", "SETUSER", "default", "+select")
         with group.master.client(db=3) as three:
             assert group.master.cli("EXISTS", "after", "before") == 0
             assert (three.get("before"), three.exists("after")) == ("1", 0)
             group.master.cli("ACL", "SETUSER", "app", "+select")
             wait_for(lambda: raw.command("SET", "after", "2") == "OK", what="the session goes on")
             assert three.get("after") == "2" and group.master.cli("EXISTS", "after") == 0
+
+
+def test_a_user_who_may_not_select_stays_where_he_came_from(lab):
+    """SELECT before AUTH: a server lets the user go on in that database."""
+    group = lab.group(1)
+    for server in group.servers:
+        server.cli("ACL", "SETUSER", "app", "on", ">apppass", "~*", "&*", "+@all", "-select")
+    group.settle()
+    with group.weir.raw() as raw:
+        assert raw.commands([("SELECT", 3), ("AUTH", "app", "apppass"), ("SET", "a", "1")]) == ["OK"] * 3
+        assert raw.commands([("GET", "a"), ("EVAL", "return redis.call('get', 'a')", 0)]) == [b"1"] * 2
+        assert raw.commands([("MULTI",), ("OBJECT", "ENCODING", "a"), ("EXEC",)])[2] == [b"int"]
+        assert is_error(raw.command("SELECT", 3), "NOPERM")
+        assert raw.command("GET", "a") == b"1"
+    with group.master.client(db=3) as three:
+        assert three.get("a") == "1"
 
 
 def test_a_replicas_user_is_tried_again_when_its_rules_are_mended(lab):

@@ -209,6 +209,7 @@ static const struct {
 	{ "pfcount", "", COMMAND_MASTER_READ },    { "info", "", COMMAND_MASTER_READ },
 	{ "config", "get", COMMAND_MASTER_READ },  { "scan", "", COMMAND_MASTER_READ },
 	{ "touch", "", COMMAND_MASTER_READ },      { "dbsize", "", COMMAND_MASTER_READ },
+	{ "randomkey", "", COMMAND_MASTER_READ },
 	{ "eval", "", COMMAND_SCRIPT },        { "fcall_ro", "", COMMAND_READ },
 	{ "script", "load", COMMAND_SCRIPT },  { "function", "load", COMMAND_SCRIPT },
 	{ "script", "kill", COMMAND_PRIVATE }, { "function", "kill", COMMAND_PRIVATE },
