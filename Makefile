@@ -144,6 +144,7 @@ test: deps ## everything below, stage by stage: about ten minutes on two cores
 	@$(STAGE) "build with sanitizers"    600 $(MAKE) --no-print-directory -j$(JOBS) asan tsan
 	@$(STAGE) "unit tests"               180 $(MAKE) --no-print-directory -j$(JOBS) unit
 	@$(STAGE) "unit tests, ASan+UBSan"   300 $(ASAN) -j$(JOBS) unit
+	@$(STAGE) "the judge of compat"       60 $(MAKE) --no-print-directory compat-judge
 	@$(STAGE) "fuzz smoke"               300 $(MAKE) --no-print-directory fuzz-smoke
 	@$(STAGE) "integration, ASan+UBSan"  420 $(MAKE) --no-print-directory integration-asan
 	@$(STAGE) "integration, TSan"        420 $(MAKE) --no-print-directory integration-tsan
@@ -173,6 +174,14 @@ fuzz-smoke: ## replay the fuzzing corpora, and a few seconds more
 	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=3
 fuzzers: $(FUZZERS)
 
+# The suite itself is fetched once and kept: where caches are, or with what is built.
+SUITE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/weir,build/compat)
+compat: weir ## Redis' own test suite, bare and through weir; UNITS="unit/scan" chooses
+	@tests/compat/fetch.sh $(SUITE)
+	@$(PYTHON) tests/compat/compat.py $(SUITE)/suite build/compat $(if $(UNITS),--units $(UNITS))
+compat-judge:
+	@$(PYTHON) -m pytest -q -c tests/integration/pytest.ini tests/compat
+
 bench: weir $(MICRO) ## compare with a direct connection: throughput, latency, CPU per operation
 	@$(if $(MICRO),$(MICRO))
 	@$(PYTHON) tests/bench/bench.py $(BENCH)
@@ -181,6 +190,6 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 always:
-.PHONY: always asan bench clang clean demo deps fuzz fuzzers fuzz-smoke help install integration \
+.PHONY: always asan bench clang clean compat compat-judge demo deps fuzz fuzzers fuzz-smoke help install integration \
 	integration-asan integration-tsan layers test tsan uninstall unit
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d)

@@ -34,6 +34,7 @@ curl               command curl            the demo's second example
 libcmocka-dev      library cmocka          unit tests
 clang              command clang           second compiler, fuzzing
 libclang-rt-dev    runtime fuzzer          libFuzzer and sanitizers for clang
+tcl                command tclsh8.6        Redis' own test suite
 python3            command /usr/bin/python3 integration tests, bench
 python3-pytest     module  pytest          their runner
 python3-redis      module  redis           a client library
