@@ -153,12 +153,16 @@ test: deps ## everything below, stage by stage: about ten minutes on two cores
 unit: $(UNITS) ## unit tests (cmocka)
 	@tests/unit/run.sh $(UNITS)
 
+# An expression of several words needs no quotes of its own: TESTS="-k split or session".
+EXPRESSION := $(wordlist 2,$(words $(TESTS)),$(TESTS))
+CHOSEN = $(if $(filter -%,$(EXPRESSION))$(filter-out -k,$(firstword $(TESTS))),$(TESTS),$(if $(EXPRESSION),-k "$(subst ',,$(EXPRESSION))"))
+
 integration: weir ## tests against real servers (pytest); TESTS="-k word" chooses
-	@$(PYTEST) $(TESTS)
+	@$(PYTEST) $(CHOSEN)
 integration-asan: asan
-	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not plain" $(TESTS)
+	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not plain" $(CHOSEN)
 integration-tsan: tsan
-	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not plain" $(TESTS)
+	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not plain" $(CHOSEN)
 
 layers: $(OBJECTS) ## includes go one way, and nothing keeps global state
 	@tests/layers.sh --prove
