@@ -67,6 +67,21 @@ enum resp_result resp_request_next(struct resp_request_framer *framer, const str
 				   const char *data, size_t length, struct resp_request *request,
 				   const char **error);
 
+/* For a multibulk request that is passed on before it is whole, which
+ * resp_request_next() has answered with AGAIN: */
+
+/* How many of its arguments have come whole; resp_args_next() may be asked for
+ * so many. */
+int32_t resp_request_whole_args(const struct resp_request_framer *framer);
+/* The caller has let go of its first `count` bytes, at most framer->position:
+ * the data of the next call begins behind them. What RESP_OK tells in the end
+ * is the length of the rest, and no name. */
+void resp_request_forget(struct resp_request_framer *framer, size_t count);
+/* Bytes of the present argument that may be anything: with all that has come
+ * forgotten, so many of the next ones need not be looked at but only told. */
+size_t resp_request_payload_left(const struct resp_request_framer *framer);
+void resp_request_skip_payload(struct resp_request_framer *framer, size_t count);
+
 /* Appends the canonical multibulk form of an inline request (the `length`
  * bytes that resp_request_next() framed) to *out. Returns the number of
  * arguments, 0 for a blank line, -1 for unbalanced quotes, which is to be

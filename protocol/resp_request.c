@@ -1,5 +1,6 @@
 #include "resp.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -274,12 +275,39 @@ enum resp_result resp_request_next(struct resp_request_framer *framer, const str
 {
 	if (length == 0)
 		return RESP_AGAIN;
-	if (data[0] == '*')
+	if (data[0] == '*' || framer->state == IN_MULTIBULK)
 		return multibulk_next(framer, limits, data, length, request, error);
 	if (begins_inline(data[0]))
 		return inline_next(framer, limits, data, length, request, error);
 	return bad_byte(error, '*', data[0]);
 }
+
+/* ---- passed on before it is whole ---- */
+
+int32_t resp_request_whole_args(const struct resp_request_framer *framer)
+{
+	return framer->argc - (int32_t)framer->args_left - (framer->bulk_left > 0);
+}
+
+void resp_request_forget(struct resp_request_framer *framer, size_t count)
+{
+	assert(framer->state == IN_MULTIBULK && count <= framer->position);
+	framer->position -= count;
+	framer->name_at = framer->name_length = 0;
+}
+
+size_t resp_request_payload_left(const struct resp_request_framer *framer)
+{
+	return framer->bulk_left > 2 ? (size_t)framer->bulk_left - 2 : 0;
+}
+
+void resp_request_skip_payload(struct resp_request_framer *framer, size_t count)
+{
+	assert(framer->position == 0 && count <= resp_request_payload_left(framer));
+	framer->bulk_left -= (int64_t)count;
+}
+
+/* ---- arguments ---- */
 
 void resp_args_begin(struct resp_args *args, const char *request)
 {

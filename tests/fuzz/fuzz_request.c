@@ -4,13 +4,15 @@
 #include "../../protocol/encode.h"
 #include "../../protocol/resp.h"
 
-/* A stream of requests, whole and in pieces: the same requests, the same error
- * at the same place. What was framed is canonical: encoding its arguments
+/* A stream of requests, whole, in pieces, and passed on before they are whole:
+ * the same requests, the same error at the same place. What was framed is canonical: encoding its arguments
  * again gives the very bytes. */
 
 struct outcome {
 	enum resp_result result;
 	size_t at;     /* where the last, unfinished request begins */
+	size_t passed; /* bytes of it that the framer has forgotten */
+	bool passing;
 	size_t count;
 	uint64_t hash; /* of everything that was told about the requests */
 	char error[64];
@@ -41,30 +43,41 @@ static void check_canonical(const char *bytes, const struct resp_request *reques
 	buf_free(&again);
 }
 
+/* Lets go of what was understood of an unfinished request. */
+static void pass(struct outcome *outcome, struct resp_request_framer *framer)
+{
+	if (!outcome->passing || (outcome->passed == 0 && resp_request_whole_args(framer) < 1))
+		return;
+	outcome->passed += framer->position;
+	resp_request_forget(framer, framer->position);
+}
+
 /* Frames what it can of the visible bytes. */
 static void frame(struct outcome *outcome, struct resp_request_framer *framer, const struct resp_limits *limits,
 		  const char *data, size_t visible)
 {
 	do {
-		size_t length = visible - outcome->at;
-		char *block = exact_copy(data + outcome->at, length);
+		size_t length = visible - outcome->at - outcome->passed;
+		char *block = exact_copy(data + outcome->at + outcome->passed, length);
 		struct resp_request request;
 		const char *error = NULL;
 
 		outcome->result = resp_request_next(framer, limits, block, length, &request, &error);
 		if (outcome->result == RESP_OK) {
 			REQUIRE(request.length > 0 && request.length <= length);
-			if (!request.is_inline && request.argc > 0)
+			if (!request.is_inline && request.argc > 0 && outcome->passed == 0)
 				check_canonical(block, &request);
-			add(outcome, request.length);
+			add(outcome, outcome->passed + request.length);
 			add(outcome, (uint64_t)request.argc * 2 + request.is_inline);
-			outcome->at += request.length;
+			outcome->at += outcome->passed + request.length;
+			outcome->passed = 0;
 			outcome->count++;
 		} else if (outcome->result == RESP_BAD) {
 			REQUIRE(strlen(error) < sizeof(outcome->error));
 			strcpy(outcome->error, error);
 		} else {
 			REQUIRE(framer->position <= length);
+			pass(outcome, framer);
 		}
 		free(block);
 	} while (outcome->result == RESP_OK);
@@ -84,6 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		return 0;
 	size--;
 	cuts.seed = input[0];
+	cut.passing = input[0] & 4;
 	limits = input[0] & 1 ? &small : input[0] & 2 ? &resp_limits_unauthenticated : &resp_limits_default;
 	frame(&whole, &framer, limits, data, size);
 	framer = (struct resp_request_framer){ 0 };

@@ -132,6 +132,9 @@ static const struct row {
 struct session {
 	char text[4096];
 	size_t length;
+	bool passing;   /* requests are passed on before they are whole */
+	char name[64];  /* of the one under way, which the framer has forgotten */
+	size_t name_length;
 };
 
 static void note(struct session *session, const char *bytes, size_t length)
@@ -144,6 +147,7 @@ static void note(struct session *session, const char *bytes, size_t length)
 
 static void note_request(struct session *session, const struct resp_request *request)
 {
+	bool passed = session->name_length > 0;
 	char argc[24];
 
 	snprintf(argc, sizeof(argc), "/%d ", (int)request->argc);
@@ -153,9 +157,37 @@ static void note_request(struct session *session, const struct resp_request *req
 	}
 	if (request->is_inline)
 		note(session, "inline", 6);
+	else if (passed)
+		note(session, session->name, session->name_length);
 	else
 		note(session, request->name.bytes, request->name.length);
 	note(session, argc, strlen(argc));
+	session->name_length = 0;
+}
+
+/* Lets go of what has come of a request, once its name is known. Returns how
+ * many bytes that were; the payload behind them goes by unseen where `more` has
+ * it. */
+static size_t pass(struct session *session, struct resp_request_framer *framer, const char *data, size_t more)
+{
+	size_t position = framer->position, payload;
+	struct resp_args args;
+	struct slice name;
+
+	if (!session->passing || (session->name_length == 0 && resp_request_whole_args(framer) < 1))
+		return 0;
+	if (session->name_length == 0) {
+		resp_args_begin(&args, data);
+		assert_true(resp_args_next(&args, &name));
+		assert_true(name.length < sizeof(session->name));
+		memcpy(session->name, name.bytes, name.length);
+		session->name_length = name.length;
+	}
+	resp_request_forget(framer, position);
+	payload = resp_request_payload_left(framer);
+	payload = payload < more ? payload : more;
+	resp_request_skip_payload(framer, payload);
+	return position + payload;
 }
 
 /* One call on a block of exactly `length` bytes, so that ASan sees any byte
@@ -188,7 +220,7 @@ static void run(struct session *session, const struct resp_limits *limits, const
 	enum resp_result result = RESP_OK;
 	size_t seen = first < length ? first : length, at = 0;
 
-	session->length = 0;
+	session->length = session->name_length = 0;
 	session->text[0] = '\0';
 	for (;;) {
 		at += call(session, &framer, limits, data + at, seen - at, &result);
@@ -199,17 +231,19 @@ static void run(struct session *session, const struct resp_limits *limits, const
 		assert_true(framer.position <= seen - at);
 		if (seen == length)
 			break;
+		at += pass(session, &framer, data + at, 1);
 		seen = length - seen < step ? length : seen + step;
+		seen = seen > at ? seen : at;
 	}
-	if (at < length)
+	if (at < length || session->name_length > 0)
 		note(session, "more", 4);
 	else
 		note(session, "end", 3);
 }
 
-static void check_every_cut(const struct resp_limits *limits, const char *data, size_t length, const char *wanted)
+static void check_cuts(const struct resp_limits *limits, const char *data, size_t length, const char *wanted, bool passing)
 {
-	struct session session;
+	struct session session = { .passing = passing };
 
 	run(&session, limits, data, length, length, 1);
 	assert_string_equal(session.text, wanted);
@@ -221,6 +255,12 @@ static void check_every_cut(const struct resp_limits *limits, const char *data, 
 		run(&session, limits, data, length, step, step);
 		assert_string_equal(session.text, wanted);
 	}
+}
+
+static void check_every_cut(const struct resp_limits *limits, const char *data, size_t length, const char *wanted)
+{
+	check_cuts(limits, data, length, wanted, false);
+	check_cuts(limits, data, length, wanted, true);
 }
 
 static void check_text(const struct resp_limits *limits, const char *text, const char *wanted)
@@ -269,7 +309,7 @@ static void random_concatenations(void **state)
 	(void)state;
 	for (int round = 0; round < 300; round++) {
 		char bytes[2048] = "", wanted[4096] = "";
-		struct session session;
+		struct session session = { .passing = false };
 
 		for (int i = 0; i < 8; i++) {
 			const struct row *row;
@@ -339,7 +379,7 @@ static void inline_limit(void **state)
 {
 	size_t most = 64 * 1024;
 	char *line = malloc(most + 2);
-	struct session session;
+	struct session session = { .passing = false };
 
 	(void)state;
 	memset(line, 'x', most + 2);
