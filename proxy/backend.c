@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../protocol/alloc.h"
+#include "client.h"
 #include "clock.h"
 #include "control_line.h"
 #include "delivery.h"
@@ -20,6 +21,7 @@ enum {
 	EWMA_SHIFT = 3,             /* a new sample counts for an eighth */
 	FULL_BYTES = 16 * 1024 * 1024, /* unanswered requests beyond which clients have to wait */
 	FULL_OVER_BYTES = 8 * 1024 * 1024,
+	UPLOAD_PAUSE_BYTES = 512 * 1024, /* unsent bytes beyond which no more is taken of what a session sends as it comes */
 	LOGGED_GREETING_BYTES = 200,
 };
 
@@ -59,9 +61,12 @@ static bool waits_for_next_connection(const struct backend *backend)
 
 /* Of a transaction on a shared backend either everything is kept for the next
  * connection, or nothing: what is left of one that was begun elsewhere must not
- * run outside of it. `torn` goes along the queue from one request to the next. */
+ * run outside of it. `torn` goes along the queue from one request to the next.
+ * Neither can an upload be begun again. */
 static bool is_torn(const struct request *request, const struct backlog *backlog, bool *torn)
 {
+	if (request->flags & REQUEST_CUT)
+		return true;
 	if (!(request->flags & REQUEST_BLOCK))
 		return false;
 	if (request->step == BLOCK_BEGINS)
@@ -243,6 +248,24 @@ static void begin_reply(struct backend *backend, char type)
 		backend->head->flags |= REQUEST_WHOLE;
 }
 
+/* A server whose limits are lower than weir's says so before it has read an
+ * upload to its end, and hangs up. Its words are the answer. */
+static bool refuses_upload(struct backend *backend, const char *bytes, size_t length)
+{
+	const char *newline = memchr(bytes, '\n', length);
+
+	bool is_upload = backend->uploading || (backend->head != NULL && (backend->head->flags & REQUEST_CUT));
+
+	if (!is_upload || bytes[0] != '-' || newline == NULL)
+		return false;
+	buf_append(&backend->refusal, bytes, (size_t)(newline + 1 - bytes));
+	backend_disconnect(backend, "the server refuses a large request");
+	buf_free(&backend->refusal);
+	if (backend->owner != NULL)
+		delivery_private_expired(backend);
+	return true;
+}
+
 /* Cuts one reply, or the part of it that is here, off the bytes. Returns how
  * many were used; 0 when the connection is over. */
 static size_t take_paired(struct backend *backend, const char *bytes, size_t length, int64_t now_ns)
@@ -252,7 +275,8 @@ static size_t take_paired(struct backend *backend, const char *bytes, size_t len
 	size_t used;
 
 	if (head == NULL || !backend_has_sent(backend, head)) {
-		desync(backend, "a reply that nobody waits for");
+		if (!refuses_upload(backend, bytes, length))
+			desync(backend, "a reply that nobody waits for");
 		return 0;
 	}
 	if (!backend->mid_reply && bytes[0] == '>') {
@@ -365,17 +389,41 @@ bool backend_is_full(const struct backend *backend)
 	return buf_length(&backend->stream) > FULL_BYTES;
 }
 
+bool backend_takes_more(const struct backend *backend)
+{
+	return backend->state == BACKEND_READY && buf_length(&backend->stream) < UPLOAD_PAUSE_BYTES;
+}
+
 static void start_timing(struct backend *backend, uint64_t from)
 {
-	if (backend->timed_ns != 0 || backend->state != BACKEND_READY)
+	if (backend->timed_ns != 0 || backend->state != BACKEND_READY || backend->uploading)
 		return;
 	backend->timed_at = from;
 	backend->timed_ns = backend->worker->now_ns;
 }
 
+/* The server takes no more; what it has said before that is still there. */
+static void hang_up(struct backend *backend, const char *why)
+{
+	uint64_t generation = backend->generation;
+
+	read_replies(backend);
+	if (is_live(backend, generation))
+		backend_disconnect(backend, why);
+}
+
+static void after_private_write(struct backend *backend)
+{
+	if (backend->uploading || (backend->streaming && backend->head == NULL))
+		backend_forget_sent(backend);
+	if (backend->streaming && buf_length(&backend->stream) < FULL_OVER_BYTES)
+		worker_wake_lane_waiters(backend->worker);
+	client_check_stall(backend->owner);
+}
+
 void backend_flush(struct backend *backend)
 {
-	uint64_t end = backend->base + buf_length(&backend->stream);
+	uint64_t end = backend->base + buf_length(&backend->stream) - backend->uploading;
 	size_t wrote;
 	enum conn_result result = CONN_OK;
 
@@ -390,15 +438,11 @@ void backend_flush(struct backend *backend)
 		backend->sent += wrote;
 	}
 	if (result == CONN_CLOSED) {
-		backend_disconnect(backend, strerror(errno));
+		hang_up(backend, strerror(errno));
 		return;
 	}
-	if (backend->streaming && backend->head == NULL) {
-		buf_consume(&backend->stream, backend->sent - backend->base);
-		backend->base = backend->sent;
-		if (buf_length(&backend->stream) < FULL_OVER_BYTES)
-			worker_wake_lane_waiters(backend->worker);
-	}
+	if (backend->owner != NULL && backend->state == BACKEND_READY)
+		after_private_write(backend);
 	buf_shrink(&backend->stream, STREAM_KEEP_BYTES);
 	conn_watch(&backend->conn, (conn_watched(&backend->conn) & EV_READ) | (backend->sent < end ? EV_WRITE : 0));
 }

@@ -100,6 +100,7 @@ struct backend {
 	int64_t taken_ns;             /* when the owner got it */
 	bool unframed;                /* and are no RESP: a replication stream */
 	bool streaming;               /* replies go to the owner as they come, paired with nothing */
+	bool uploading;               /* the tail is the beginning of a request: backend_begin_upload() */
 	int64_t last_read_ns;         /* when anything was read */
 	int64_t idle_since_ns;        /* since when it has nothing to do */
 };
@@ -115,8 +116,22 @@ void backend_open(struct backend *backend);
  * one reply has come. */
 void backend_enqueue(struct backend *backend, struct request *request, struct slice bytes);
 
-/* Appends bytes that are paired with nothing (a session that streams). */
+/* Appends bytes that are paired with nothing (a session that streams), or
+ * belong to the upload. */
 void backend_forward(struct backend *backend, struct slice bytes);
+
+/* The request enqueued last, which is the only one and its backend private, is
+ * only a beginning: an upload. The rest is added as it comes, and leaves the
+ * stream when it is written. The last byte added is kept back until the end, so
+ * that an unfinished request never counts as sent. */
+void backend_begin_upload(struct backend *backend);
+void backend_end_upload(struct backend *backend);
+/* Room to write more of it to, and how much that was. */
+char *backend_reserve(struct backend *backend, size_t room);
+void backend_produced(struct backend *backend, size_t count);
+/* Is there room for more of what a session sends as it comes? When that
+ * changes, the owner's stall is checked. */
+bool backend_takes_more(const struct backend *backend);
 
 /* The bytes of a queued request; a view into the stream. */
 struct slice backend_request_bytes(const struct backend *backend, const struct request *request);

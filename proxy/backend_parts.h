@@ -22,9 +22,10 @@ struct backlog {
 	uint64_t sent;
 };
 
-
 /* At the end of the queue; copies the bytes into the stream. */
 void backend_link_request(struct backend *backend, struct request *request, struct slice bytes);
+/* What was written of a stream or an upload is not needed again. */
+void backend_forget_sent(struct backend *backend);
 /* Takes the head out; its bytes stay in the stream. */
 struct request *backend_unlink_head(struct backend *backend);
 void backend_mark_dirty(struct backend *backend);

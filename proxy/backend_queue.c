@@ -4,6 +4,7 @@
 #include "backend_parts.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "worker.h"
 
@@ -83,10 +84,45 @@ void backend_enqueue(struct backend *backend, struct request *request, struct sl
 	wake_up(backend);
 }
 
+char *backend_reserve(struct backend *backend, size_t room)
+{
+	return buf_reserve(&backend->stream, room);
+}
+
+void backend_produced(struct backend *backend, size_t count)
+{
+	buf_produced(&backend->stream, count);
+	if (backend->uploading)
+		backend->tail->length += (uint32_t)count;
+	wake_up(backend);
+}
+
 void backend_forward(struct backend *backend, struct slice bytes)
 {
-	buf_append(&backend->stream, bytes.bytes, bytes.length);
-	wake_up(backend);
+	memcpy(backend_reserve(backend, bytes.length), bytes.bytes, bytes.length);
+	backend_produced(backend, bytes.length);
+}
+
+void backend_begin_upload(struct backend *backend)
+{
+	backend->uploading = true;
+}
+
+void backend_end_upload(struct backend *backend)
+{
+	backend->uploading = false;
+	backend_mark_dirty(backend);
+}
+
+void backend_forget_sent(struct backend *backend)
+{
+	buf_consume(&backend->stream, backend->sent - backend->base);
+	backend->base = backend->sent;
+	if (!backend->uploading)
+		return;
+	backend->head->at = backend->base;
+	backend->head->length = (uint32_t)buf_length(&backend->stream);
+	backend->head->flags |= REQUEST_CUT;
 }
 
 void backend_withdraw(struct backend *backend, struct request *request)

@@ -19,6 +19,7 @@
 #include "dispatch.h"
 #include "log.h"
 #include "pool.h"
+#include "upload.h"
 #include "worker.h"
 
 enum {
@@ -141,12 +142,24 @@ static void close_if_done(struct client *client)
 		client_close(client, (enum close_reason)client->close_reason);
 }
 
+/* No more of it will come, so no server shall see its end. */
+static void drop_upload(struct client *client)
+{
+	if (client->upload == UPLOAD_PASSES) {
+		delivery_abandon(client);
+		drop_private_backend(client);
+	}
+	client->upload = UPLOAD_NONE;
+}
+
 void client_finish(struct client *client, enum close_reason reason)
 {
-	struct backend *pinned = client->session.pinned;
+	struct backend *pinned;
 
 	if (client->closing)
 		return;
+	drop_upload(client);
+	pinned = client->session.pinned;
 	if (!client->close_after_flush) {
 		client->close_after_flush = true;
 		client->close_reason = (uint8_t)reason;
@@ -172,7 +185,7 @@ void client_drain(struct client *client)
 		return;
 	client->at_end = true;
 	client->close_reason = CLOSE_drain;
-	if (client->session.pin == PIN_STREAM)
+	if (client->session.pin == PIN_STREAM || client->upload == UPLOAD_PASSES)
 		client_finish(client, CLOSE_drain);
 	else
 		finish_at_end(client);
@@ -276,6 +289,8 @@ static bool stall_is_over(const struct client *client)
 		return client->in_flight < WINDOW_RESUME;
 	case STALL_OUTPUT:
 		return buf_length(&client->out) < OUTPUT_RESUME;
+	case STALL_UPLOAD:
+		return client->upload != UPLOAD_PASSES || backend_takes_more(client->session.pinned);
 	default:
 		return false;
 	}
@@ -346,6 +361,7 @@ static void refuse_malformed(struct client *client, const char *error)
 
 	stats_add(&client->worker->stats, STAT_protocol_errors, 1);
 	snprintf(text, sizeof(text), "ERR %s", error);
+	drop_upload(client);
 	dispatch_error(client, text);
 	client_finish(client, CLOSE_protocol_error);
 }
@@ -419,6 +435,16 @@ static bool takes_commands(const struct client *client)
 	return client->stall == STALL_NONE && !client->closing && !client->close_after_flush;
 }
 
+static size_t take_upload(struct client *client, const char *bytes, size_t length)
+{
+	const char *error;
+	size_t done = upload_take(client, limits_of(client), bytes, length, &error);
+
+	if (error != NULL)
+		refuse_malformed(client, error);
+	return done;
+}
+
 /* Takes what it can of the input. Returns how many bytes are done with. */
 static size_t take_input(struct client *client, const char *bytes, size_t length)
 {
@@ -426,9 +452,17 @@ static size_t take_input(struct client *client, const char *bytes, size_t length
 	size_t done = 0;
 
 	while (done < length && takes_commands(client)) {
-		struct harvest harvest = parse(client, bytes + done, length - done);
-		size_t taken = dispatch(client, worker->parsed, harvest.commands);
+		struct harvest harvest;
+		size_t taken;
 
+		if (client->upload != UPLOAD_NONE) {
+			done += take_upload(client, bytes + done, length - done);
+			if (client->upload != UPLOAD_NONE)
+				break;
+			continue;
+		}
+		harvest = parse(client, bytes + done, length - done);
+		taken = dispatch(client, worker->parsed, harvest.commands);
 		if (taken < harvest.commands) {
 			client->framer = (struct resp_request_framer){ 0 };
 			done = (size_t)(worker->parsed[taken].bytes - bytes);
@@ -445,8 +479,10 @@ static size_t take_input(struct client *client, const char *bytes, size_t length
 		}
 		if (harvest.is_inline)
 			done += take_inline(client, bytes + done, &harvest.inline_request);
-		if (harvest.incomplete)
+		if (harvest.incomplete) {
+			done += upload_begin(client, bytes + done);
 			break;
+		}
 	}
 	return client->closing || client->close_after_flush ? length : done;
 }
@@ -511,6 +547,8 @@ static enum conn_result read_some(struct client *client, size_t *got)
 	enum conn_result result;
 	size_t done;
 
+	if (upload_is_open(client) && buf_length(&client->in) == 0)
+		return upload_read(client, got);
 	if (buf_length(&client->in) > 0) {
 		size_t room = room_wanted(client);
 
@@ -552,7 +590,8 @@ static void read_input(struct client *client)
 
 static void watch(struct client *client)
 {
-	bool full = client->stall != STALL_NONE && buf_length(&client->in) > IN_PAUSE_BYTES;
+	bool full = client->stall == STALL_UPLOAD ||
+		    (client->stall != STALL_NONE && buf_length(&client->in) > IN_PAUSE_BYTES);
 	int events = 0;
 
 	if (client->closing)

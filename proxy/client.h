@@ -29,7 +29,16 @@ enum client_stall {
 	STALL_OUTPUT,   /* until it has read some of its replies */
 	STALL_LANE,     /* until its backend has answered some of what it was sent */
 	STALL_COMMANDS, /* until the command table is learned, or that takes too long */
+	STALL_UPLOAD,   /* until its backend takes more of the command that is on its way */
 	STALL_EVENT,    /* until client_wake() */
+};
+
+/* A command that is too large to be collected: upload.h. */
+enum client_upload {
+	UPLOAD_NONE,
+	UPLOAD_BEGINS,  /* dispatch() is looking at its beginning */
+	UPLOAD_PASSES,  /* its bytes go to the private backend as they come */
+	UPLOAD_SKIPPED, /* it has its answer; what still comes of it is dropped */
 };
 
 struct client {
@@ -45,6 +54,7 @@ struct client {
 	uint32_t lane_in_flight;       /* of them, on the one other backend they may be on at a time: */
 	const struct backend *lane;    /* NULL when lane_in_flight is 0 */
 	uint8_t stall;                 /* enum client_stall */
+	uint8_t upload;                /* enum client_upload */
 	bool closing;                  /* dead; memory goes at the end of the turn */
 	bool close_after_flush;        /* takes no more input; closes once everything is answered and written */
 	bool at_end;                   /* the peer has sent its last byte */

@@ -35,7 +35,8 @@ static bool refused_on_replica_endpoint(struct client *client, const struct pars
 		dispatch_error(client, DISPATCH_READONLY_TEXT);
 		return true;
 	}
-	if (dispatch_home(client) != BACKEND_TO_MASTER || parsed->class == COMMAND_MASTER_READ)
+	if (dispatch_home(client) != BACKEND_TO_MASTER || parsed->class == COMMAND_MASTER_READ ||
+	    (parsed->class == COMMAND_READ && client->worker->config->fallback == FALLBACK_MASTER))
 		return false;
 	dispatch_error(client, "NOREPLICA no replica is usable, and this command may not go to the master instead");
 	return true;
@@ -119,6 +120,21 @@ static bool begins_transaction(const struct parsed_command *parsed)
 	return parsed->command->special == SPECIAL_MULTI || parsed->command->special == SPECIAL_WATCH;
 }
 
+static enum verdict take_apart(struct client *client, const struct parsed_command *parsed)
+{
+	if (parsed->class == COMMAND_STREAM)
+		return dispatch_stream(client, parsed);
+	if (parsed->class == COMMAND_TRANSACTION && (client->session.pin != PIN_NONE || begins_transaction(parsed)))
+		return dispatch_transaction(client, parsed);
+	if (client->upload == UPLOAD_BEGINS)
+		return dispatch_single(client, parsed);
+	if (parsed->class == COMMAND_TRANSACTION)
+		return take_write(client, parsed); /* the server says what is wrong with it */
+	if (parsed->command->special == SPECIAL_SCRIPT_KILL || parsed->command->special == SPECIAL_FUNCTION_KILL)
+		return dispatch_kill_script(client, parsed);
+	return dispatch_single(client, parsed);
+}
+
 /* Commands that get a connection of their own, or an answer of weir's: only for
  * a session that a server has let in. */
 static enum verdict take_gated(struct client *client, const struct parsed_command *parsed)
@@ -131,17 +147,13 @@ static enum verdict take_gated(struct client *client, const struct parsed_comman
 		return dispatch_refused(client, parsed);
 	if (refused_on_replica_endpoint(client, parsed))
 		return TAKEN;
-	if (parsed->class == COMMAND_TRANSACTION && client->session.pin == PIN_NONE && !begins_transaction(parsed))
-		return take_write(client, parsed); /* the server says what is wrong with it */
-	if (parsed->class == COMMAND_TRANSACTION)
-		return dispatch_transaction(client, parsed);
-	if (parsed->command->special == SPECIAL_SCRIPT_KILL || parsed->command->special == SPECIAL_FUNCTION_KILL)
-		return dispatch_kill_script(client, parsed);
-	return parsed->class == COMMAND_STREAM ? dispatch_stream(client, parsed) : dispatch_single(client, parsed);
+	return take_apart(client, parsed);
 }
 
 static enum verdict take_unpinned(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
+	if (client->upload == UPLOAD_BEGINS)
+		return take_gated(client, parsed);
 	switch ((enum command_class)parsed->class) {
 	case COMMAND_READ:
 		return dispatch_read(client, parsed, chunk);

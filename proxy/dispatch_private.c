@@ -23,9 +23,9 @@ static bool pin_with_key(struct client *client, enum session_pin why, const stru
 	struct backend *backend = pool_take_private(client->worker, key, fresh);
 
 	if (backend == NULL) {
-		/* What follows in the pipeline may rest on this command. */
 		dispatch_error(client, "ERR no connection to the server is free (max_private_backends)");
-		client_finish(client, CLOSE_private_limit);
+		if (why != PIN_SINGLE || client->upload != UPLOAD_BEGINS) /* what follows in the pipeline may rest on it */
+			client_finish(client, CLOSE_private_limit);
 		return false;
 	}
 	own(client, backend, why);
@@ -45,8 +45,44 @@ void dispatch_unpin(struct client *client)
 
 	client->session.pinned = NULL;
 	client->session.pin = PIN_NONE;
+	if (client->upload == UPLOAD_PASSES)
+		client->upload = UPLOAD_SKIPPED; /* it was answered before it was whole */
 	pool_return_private(backend);
 	client_check_stall(client);
+}
+
+/* Leaves nothing on a connection that the next session could notice. */
+static bool leaves_no_state(const struct parsed_command *parsed)
+{
+	switch ((enum command_class)parsed->class) {
+	case COMMAND_READ:
+	case COMMAND_SCRIPT:
+	case COMMAND_TRANSACTION:
+	case COMMAND_BLOCKING:
+		return true;
+	default:
+		return parsed->command->flags & (COMMAND_FLAG_WRITE | COMMAND_FLAG_READONLY);
+	}
+}
+
+/* What is sent is a beginning, and the rest is to follow it. */
+static void begin_upload(struct client *client)
+{
+	if (client->upload != UPLOAD_BEGINS)
+		return;
+	client->upload = UPLOAD_PASSES;
+	dispatch_count(client, STAT_large_requests);
+	if (client->session.pin != PIN_STREAM)
+		backend_begin_upload(client->session.pinned);
+}
+
+static void send_private(struct client *client, const struct parsed_command *parsed, unsigned flags)
+{
+	if (!leaves_no_state(parsed))
+		client->session.pinned->tainted = true;
+	dispatch_count(client, STAT_private);
+	dispatch_send_to(client, client->session.pinned, parsed, flags);
+	begin_upload(client);
 }
 
 /* One request that needs a connection of its own; class PRIVATE even a new
@@ -54,12 +90,20 @@ void dispatch_unpin(struct client *client)
  * which is then the handshake, later than every write it shall cover. */
 enum verdict dispatch_single(struct client *client, const struct parsed_command *parsed)
 {
+	bool is_read = parsed->class == COMMAND_READ || parsed->class == COMMAND_MASTER_READ;
+
 	if (client->in_flight > 0)
 		return dispatch_stall(client, STALL_ALL);
 	if (!pin(client, PIN_SINGLE, parsed->class == COMMAND_PRIVATE))
 		return TAKEN;
-	dispatch_count(client, STAT_private);
-	dispatch_send_to(client, client->session.pinned, parsed, REQUEST_WRITE);
+	if (client->upload == UPLOAD_BEGINS && dispatch_holds_too_much(client->session.pinned, parsed->length)) {
+		dispatch_unpin(client);
+		dispatch_hold_error(client);
+		return TAKEN;
+	}
+	send_private(client, parsed, is_read ? 0 : REQUEST_WRITE);
+	if (parsed->class == COMMAND_SCRIPT)
+		client->session.pinned->tainted = true; /* it may have upset the reply stream */
 	return TAKEN;
 }
 
@@ -128,20 +172,6 @@ bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, str
 	return true;
 }
 
-/* Leaves nothing on a connection that the next session could notice. */
-static bool leaves_no_state(const struct parsed_command *parsed)
-{
-	switch ((enum command_class)parsed->class) {
-	case COMMAND_READ:
-	case COMMAND_SCRIPT:
-	case COMMAND_TRANSACTION:
-	case COMMAND_BLOCKING:
-		return true;
-	default:
-		return parsed->command->flags & (COMMAND_FLAG_WRITE | COMMAND_FLAG_READONLY);
-	}
-}
-
 enum verdict dispatch_send_pinned(struct client *client, const struct parsed_command *parsed)
 {
 	unsigned flags = REQUEST_WRITE;
@@ -150,10 +180,7 @@ enum verdict dispatch_send_pinned(struct client *client, const struct parsed_com
 		return dispatch_wait_for_room(client);
 	if (parsed->class == COMMAND_TRANSACTION)
 		flags |= REQUEST_STATEFUL;
-	if (!leaves_no_state(parsed))
-		client->session.pinned->tainted = true;
-	dispatch_count(client, STAT_private);
-	dispatch_send_to(client, client->session.pinned, parsed, flags);
+	send_private(client, parsed, flags);
 	return TAKEN;
 }
 
@@ -284,6 +311,7 @@ enum verdict dispatch_stream_on(struct client *client, const struct parsed_comma
 	session->stream_writes = session->stream_writes || parsed->class == COMMAND_WRITE || parsed->class == COMMAND_SCRIPT ||
 				 parsed->class == COMMAND_TRANSACTION || parsed->class == COMMAND_BLOCKING;
 	backend_forward(session->pinned, (struct slice){ parsed->bytes, parsed->length });
+	begin_upload(client);
 	if (parsed->command->special == SPECIAL_SYNC || parsed->command->special == SPECIAL_PSYNC) {
 		session->pinned->unframed = true;
 	} else if (parsed->command->special == SPECIAL_RESET && parsed->argc == 1) {

@@ -53,6 +53,7 @@ enum request_flag {
 	REQUEST_SCRIPT = 1 << 12,    /* a read that takes the way of scripts */
 	REQUEST_TO_MASTER = 1 << 13, /* a read that no replica can serve: one has said so */
 	REQUEST_BLOCK = 1 << 14,     /* in a transaction that travels whole on a shared backend */
+	REQUEST_CUT = 1 << 15,       /* its first bytes have left the stream: it cannot be sent again */
 };
 
 enum { BLOCK_BEGINS = 1 };

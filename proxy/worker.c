@@ -139,7 +139,9 @@ static bool is_idle(const struct client *client)
 {
 	int64_t limit_ns = clock_ms_to_ns(client->worker->config->client_idle_timeout_ms);
 
-	return limit_ns != 0 && client->head == NULL && client->session.pin == PIN_NONE &&
+	bool says_nothing = (client->head == NULL && client->session.pin == PIN_NONE) || client->upload == UPLOAD_PASSES;
+
+	return limit_ns != 0 && says_nothing &&
 	       client->worker->now_ns - client->active_ns > limit_ns;
 }
 
