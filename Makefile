@@ -135,7 +135,8 @@ clean: ## remove everything that was built
 # ---- test
 
 STAGE := tests/stage.sh
-PYTEST := $(PYTHON) -m pytest -q -c tests/integration/pytest.ini tests/integration
+# Of a directory: $(call pytest,tests/integration)
+pytest = $(PYTHON) -m pytest -q -c $(1)/pytest.ini $(1)
 
 test: deps ## everything below, stage by stage: about ten minutes on two cores
 	@$(STAGE) "build with gcc"           300 $(MAKE) --no-print-directory -j$(JOBS) weir
@@ -149,6 +150,7 @@ test: deps ## everything below, stage by stage: about ten minutes on two cores
 	@$(STAGE) "integration, ASan+UBSan"  420 $(MAKE) --no-print-directory integration-asan
 	@$(STAGE) "integration, TSan"        420 $(MAKE) --no-print-directory integration-tsan
 	@$(STAGE) "integration"              600 $(MAKE) --no-print-directory integration
+	@$(STAGE) "client libraries"         300 $(MAKE) --no-print-directory libraries
 
 unit: $(UNITS) ## unit tests (cmocka)
 	@tests/unit/run.sh $(UNITS)
@@ -158,11 +160,16 @@ EXPRESSION := $(wordlist 2,$(words $(TESTS)),$(TESTS))
 CHOSEN = $(if $(filter -%,$(EXPRESSION))$(filter-out -k,$(firstword $(TESTS))),$(TESTS),$(if $(EXPRESSION),-k "$(subst ',,$(EXPRESSION))"))
 
 integration: weir ## tests against real servers (pytest); TESTS="-k word" chooses
-	@$(PYTEST) $(CHOSEN)
+	@$(call pytest,tests/integration) $(CHOSEN)
 integration-asan: asan
-	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not plain" $(CHOSEN)
+	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) -m "not plain" $(CHOSEN)
 integration-tsan: tsan
-	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(PYTEST) -m "not plain" $(CHOSEN)
+	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) -m "not plain" $(CHOSEN)
+
+libraries: weir ## client libraries and tools through weir, compared with a bare server; TESTS="-k word" chooses
+	@$(call pytest,tests/libraries) $(CHOSEN)
+libraries-asan: asan
+	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/libraries) $(CHOSEN)
 
 layers: $(OBJECTS) ## includes go one way, and nothing keeps global state
 	@tests/layers.sh --prove
@@ -195,5 +202,5 @@ help: ## this list
 
 always:
 .PHONY: always asan bench clang clean compat compat-judge demo deps fuzz fuzzers fuzz-smoke help install integration \
-	integration-asan integration-tsan layers test tsan uninstall unit
+	integration-asan integration-tsan layers libraries libraries-asan test tsan uninstall unit
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d)

@@ -3,10 +3,16 @@
 # Installs the Debian packages that building, running and testing weir need,
 # as root or through sudo. It asks for the things themselves (a command, a
 # header, a Python module), so it is silent, and needs no privileges, where
-# they are there already, however they came.
+# they are there already, however they came. What only the tests need and what
+# nobody wants on his system, a service or a Node.js library, goes below build/.
 set -u
 
 python=${PYTHON:-/usr/bin/python3}
+script=$(realpath "$0")
+top=$(dirname "$(dirname "$script")")
+unpacked=$top/build/packages     # Debian packages that are not installed
+libraries=$top/tests/libraries   # says which Node.js libraries, in its package-lock.json
+node=$top/build/node             # and there they are
 lock_seconds=300     # how long another apt may hold its locks
 
 have_command() { command -v "$1" >/dev/null; }
@@ -39,6 +45,15 @@ python3            command /usr/bin/python3 integration tests, bench
 python3-pytest     module  pytest          their runner
 python3-redis      module  redis           a client library
 python3-hypothesis module  hypothesis      generated test cases
+nodejs             command node            runs client libraries of its own
+npm                command npm             fetches them
+TABLE
+}
+
+# Package, and the command in it. Installed, each would start a service.
+needed_unpacked() {
+	cat <<'TABLE'
+prometheus-redis-exporter usr/bin/prometheus-redis-exporter
 TABLE
 }
 
@@ -47,6 +62,20 @@ missing_packages() {
 	while read -r package kind thing _; do
 		"have_$kind" "$thing" || echo "$package"
 	done < <(needed)
+}
+
+missing_unpacked() {
+	local package command
+	while read -r package command; do
+		have_command "${command##*/}" || [ -x "$unpacked/$command" ] || echo "$package"
+	done < <(needed_unpacked)
+}
+
+# The lock file is copied before, and npm writes its own last: both are there
+# only when it has finished.
+missing_node_libraries() {
+	cmp -s "$libraries/package-lock.json" "$node/package-lock.json" && [ -e "$node/node_modules/.package-lock.json" ] ||
+		echo "Node.js libraries"
 }
 
 # apt, without questions and without starting what it installs: in a container
@@ -83,30 +112,73 @@ with_lists_lock() {
 	done
 }
 
+# Downloads them with apt, which checks them, and lays their files out below
+# build/. Only the lists of packages, where there are none yet, need root.
+unpack_packages() {
+	local directory status
+	require_apt
+	directory=$(mktemp -d)
+	(cd "$directory" && { download "$@" 2>/dev/null || { as_root --update && download "$@"; }; }) &&
+		mkdir -p "$unpacked" &&
+		find "$directory" -name '*.deb' -exec dpkg-deb -x {} "$unpacked" \;
+	status=$?
+	rm -rf "$directory"
+	return $status
+}
+
+download() {
+	apt-get -q -o APT::Sandbox::User=root -o Acquire::Retries=3 download "$@"
+}
+
+# Exactly the versions of the lock file, checked against its sums. No script of
+# a package runs.
+fetch_node_libraries() {
+	mkdir -p "$node" && cp "$libraries/package.json" "$libraries/package-lock.json" "$node" &&
+		npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+}
+
 fail() {
 	echo "make deps: $*" >&2
 	exit 1
 }
 
-if [ "${1-}" = --install ]; then
-	shift
-	install_packages "$@"
-	exit
-fi
+require_apt() {
+	have_command apt-get || fail "this is not a Debian system; install these, or what they are called here"
+}
 
-mapfile -t missing < <(missing_packages)
-[ ${#missing[@]} -eq 0 ] && exit 0
+# What is done, the function that names what is missing, and the one that gets it.
+get() {
+	local what=$1 missing=$2 way=$3 names
+	mapfile -t names < <("$missing")
+	[ ${#names[@]} -eq 0 ] && return
+	echo "make deps: $what ${names[*]}"
+	"$way" "${names[@]}" || fail "$what ${names[*]} failed"
+	mapfile -t names < <("$missing")
+	[ ${#names[@]} -eq 0 ] || fail "still missing: ${names[*]}"
+}
 
-echo "make deps: installing ${missing[*]}"
-have_command apt-get || fail "this is not a Debian system; install these, or what they are called here"
-if [ "$(id -u)" -eq 0 ]; then
-	as_root=(bash)
-elif have_command sudo; then
-	as_root=(sudo bash)
-else
-	fail "needs root: run it as root, or install sudo"
-fi
-"${as_root[@]}" "$0" --install "${missing[@]}" || fail "apt-get failed"
+# This script again, with what root alone may do.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		bash "$script" "$@"
+	elif have_command sudo; then
+		sudo bash "$script" "$@"
+	else
+		fail "needs root: run it as root, or install sudo"
+	fi
+}
 
-mapfile -t missing < <(missing_packages)
-[ ${#missing[@]} -eq 0 ] || fail "still missing after installing: ${missing[*]}"
+install_as_root() {
+	require_apt
+	as_root --install "$@"
+}
+
+case ${1-} in
+--install) shift; install_packages "$@" ;;
+--update)  with_lists_lock apt-get -q update ;;
+*)
+	get installing missing_packages install_as_root
+	get unpacking missing_unpacked unpack_packages
+	get fetching missing_node_libraries fetch_node_libraries
+	;;
+esac

@@ -1,0 +1,132 @@
+"""Two fronts with one face: a bare redis-server, and weir before a master with
+two replicas.
+
+A scenario is a function of a front. It uses a client library as an application
+would, asserts what Redis documents, and returns what it saw. It runs at the bare
+server first and then at weir, and must have seen the same:
+
+    @scenario
+    def test_counter(front):
+        client = front.client()
+        assert client.incr("n") == 1
+        return client.get("n")
+
+What differs from run to run (ids, times, ports) a scenario leaves out of what
+it returns, or returns the type of.
+"""
+import asyncio
+import gc
+import inspect
+
+import redis
+
+from harness import HOST, PATIENCE, wait_for
+
+
+class Front:
+    """Where a client connects to."""
+
+    def __init__(self, name, process):
+        self.name, self.process = name, process
+        self.clients = []
+
+    @property
+    def port(self):
+        return self.process.port
+
+    @property
+    def address(self):
+        return {"host": HOST, "port": self.port}
+
+    def url(self, db=0):
+        return f"redis://{HOST}:{self.port}/{db}"
+
+    def options(self, **options):
+        """Of a redis-py client, as an application would set them."""
+        return {**self.address, "decode_responses": True, "socket_timeout": 10 * PATIENCE, **options}
+
+    def client(self, **options):
+        self.clients.append(redis.Redis(**self.options(**options)))
+        return self.clients[-1]
+
+    def close_clients(self):
+        while self.clients:
+            self.clients.pop().connection_pool.disconnect()
+        gc.collect()    # redis-py closes what nobody holds any more
+
+    def settle(self):
+        """Whatever is asynchronous behind the front has come to rest."""
+
+    def restart(self):
+        """Every connection is lost; the port is the same. A bare server loses
+        its data too, so a scenario that goes on writes it again."""
+        self.stop()
+        self.start()
+
+    def stop(self):
+        self.process.stop()
+
+    def start(self):
+        self.process.start()
+
+
+class WeirFront(Front):
+    def __init__(self, group):
+        super().__init__("weir", group.weir)
+        self.group = group
+
+    def settle(self):
+        self.group.settle()
+
+    def start(self):
+        self.process.start()
+        self.process.wait_state("ok")
+
+
+class Fronts:
+    def __init__(self, lab):
+        self.lab = lab
+        self.group = lab.group(2, config={"proxy": {"allow_sync": "yes"}})
+        self.bare = Front("bare", lab.redis(name="bare"))
+        self.weir = WeirFront(self.group)
+
+    def __iter__(self):
+        return iter((self.bare, self.weir))
+
+    def flush(self):
+        for front in self:
+            client = front.client()
+            client.flushall()
+            client.script_flush()
+            client.function_flush("SYNC")
+            front.close_clients()
+
+    def check(self):
+        """What no scenario may leave behind: replies without a request, and
+        connections of clients that are gone."""
+        for front in self:
+            front.close_clients()
+        assert self.group.weir.metrics()["weir_backend_desync_total"] == 0
+        wait_for(lambda: self.group.weir.status()["clients"]["connected"] == 0, what="every client has left weir")
+
+    def compare(self, run):
+        """run(front) at either front; both must have seen the same."""
+        bare, through_weir = (self._run(run, front) for front in self)
+        assert through_weir == bare, "weir showed something else than redis-server"
+
+    @staticmethod
+    def _run(run, front):
+        try:
+            seen = run(front)
+            return asyncio.run(seen) if inspect.iscoroutine(seen) else seen
+        finally:
+            front.close_clients()
+
+
+def scenario(function):
+    """Makes a test of a function (or coroutine function) of a front."""
+    def test(fronts):
+        fronts.compare(function)
+
+    test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
+    return test
