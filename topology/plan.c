@@ -438,8 +438,6 @@ static void plan_node_step(const struct plan_group *group, const struct plan *pl
 	struct plan_step *step = &plan->steps[index];
 	int twin = duplicate_of(group, index);
 
-	if (twin == PLAN_NOBODY && is_up(node) && same(node->run_id, master->run_id))
-		twin = plan->master;
 	if (twin != PLAN_NOBODY)
 		say(step->refusal, "not wired: it is the same server as %s (one run_id)", group->nodes[twin].name);
 	else if (!node->supported)

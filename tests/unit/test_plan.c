@@ -98,6 +98,7 @@ static void bare_server_is_wired(void **state)
 	plan(&world);
 	assert_int_equal(world.plan.master, 0);
 	assert_int_equal(world.steps[0].action, PLAN_NONE);
+	assert_string_equal(world.steps[0].refusal, "");
 	assert_int_equal(world.steps[1].action, PLAN_NONE);
 	assert_int_equal(world.steps[2].action, PLAN_REPLICAOF);
 }
@@ -128,6 +129,23 @@ static void functions_count_as_data(void **state)
 	world.nodes[2].libraries = INFO_UNKNOWN;
 	plan(&world);
 	assert_int_equal(world.steps[2].action, PLAN_NONE);
+}
+
+/* Its keys are still on its disk, however few it counts. */
+static void loading_server_is_not_empty_yet(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[2].loading = true;
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	assert_int_equal(world.steps[2].action, PLAN_NONE);
+	world.nodes[1].loading = true;
+	world.nodes[1].read_only = false;
+	plan(&world);
+	assert_int_equal(world.steps[1].action, PLAN_NONE);
 }
 
 static void foreign_data_is_left_alone(void **state)
@@ -214,6 +232,21 @@ static void one_replica_under_two_addresses(void **state)
 	assert_says(world.steps[2].refusal, "same server as b");
 }
 
+/* The two answers are of two moments: it has been promoted in between. */
+static void master_is_not_told_to_follow_itself(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[0] = replica_of(world.nodes[0], PLAN_STRANGER, false);
+	world.nodes[1] = holding(server("b", RUN("a")), HISTORY_A, 100, 5);
+	world.nodes[2] = replica_of(holding(world.nodes[2], HISTORY_A, 100, 5), 1, true);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_int_equal(world.steps[0].action, PLAN_NONE);
+}
+
 static void loopback_is_not_told_to_another_machine(void **state)
 {
 	struct world world;
@@ -252,6 +285,13 @@ static void chained_replica_is_reported(void **state)
 	plan(&world);
 	assert_int_equal(world.steps[2].action, PLAN_NONE);
 	assert_says(world.steps[2].refusal, "chained: it follows b");
+	world.nodes[2].link_up = false; /* then it stands alone, and may be wired */
+	plan(&world);
+	assert_int_equal(world.steps[2].action, PLAN_REPLICAOF);
+	world.nodes[2] = replica_of(holding(world.nodes[2], HISTORY_C, 90, 5), 1, true);
+	plan(&world);
+	assert_int_equal(world.steps[2].action, PLAN_NONE);
+	assert_says(world.steps[2].refusal, "another history");
 }
 
 static void replica_of_nobody_we_know_returns(void **state)
@@ -319,6 +359,10 @@ static void plain_restart_returns(void **state)
 	plan(&world);
 	assert_int_equal(world.steps[2].action, PLAN_NONE);
 	world.nodes[2].offset = 0;
+	world.nodes[2] = promoted_from(world.nodes[2], HISTORY_B, 1); /* it had another master since */
+	plan(&world);
+	assert_int_equal(world.steps[2].action, PLAN_NONE);
+	world.nodes[2] = promoted_from(world.nodes[2], "", -1);
 	world.nodes[2].seen_run_id = world.nodes[2].run_id; /* it never restarted */
 	plan(&world);
 	assert_int_equal(world.steps[2].action, PLAN_NONE);
@@ -341,6 +385,10 @@ static void writable_replica_is_made_read_only(void **state)
 	plan(&world);
 	assert_int_equal(world.steps[1].action, PLAN_NONE);
 	assert_says(world.steps[1].refusal, "clients can write");
+	world.group.enforce = true;
+	world.group.interference = "a Sentinel watches the master";
+	plan(&world);
+	assert_int_equal(world.steps[1].action, PLAN_NONE);
 }
 
 static void nothing_is_wired_when_told_not_to(void **state)
@@ -417,6 +465,24 @@ static void swapped_lines_before_any_wiring(void **state)
 	assert_int_equal(world.steps[1].action, PLAN_NONE);
 }
 
+/* What may be overwritten bears no witness, and neither does the master itself
+ * under another address, asked a moment later. */
+static void no_witnesses_against_an_empty_master(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[0] = holding(world.nodes[0], HISTORY_A, 0, 0);
+	world.nodes[1] = holding(server("b", RUN("b")), HISTORY_B, 0, 9);
+	world.nodes[1].allow_overwrite = true;
+	world.nodes[2] = holding(server("c", RUN("a")), HISTORY_A, 40, 1);
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	assert_int_equal(world.steps[1].action, PLAN_NONE);
+	assert_int_equal(world.steps[2].action, PLAN_NONE);
+}
+
 static void nobody_vouches_for_a_stray_master(void **state)
 {
 	struct world world;
@@ -439,6 +505,65 @@ static void nobody_vouches_for_a_stray_master(void **state)
 	plan(&world);
 	assert_int_equal(world.plan.master, PLAN_NOBODY);
 	assert_says(world.plan.reason, "c neither follows it");
+}
+
+/* Nor does a master vouch for itself under a second address. */
+static void second_address_is_no_voucher(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[0].reach = PLAN_DOWN;
+	world.nodes[1] = holding(server("b", RUN("b")), HISTORY_B, 10, 5);
+	world.nodes[2] = holding(server("c", RUN("b")), HISTORY_B, 10, 5);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_says(world.plan.reason, "no other node follows it");
+	/* Nor is it a second master, where weir remembers the first. */
+	world.group.memory = remembering(RUN("a"), HISTORY_B, 10, 5);
+	plan(&world);
+	assert_int_equal(world.plan.master, 1);
+}
+
+/* Without data a server counts as a master only if somebody follows it, or it
+ * has a past. */
+static void empty_stand_ins(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[0].reach = PLAN_DOWN;
+	world.nodes[1] = holding(server("b", RUN("b")), HISTORY_B, 10, 0);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_string_equal(world.plan.reason, "master a is down");
+	world.nodes[2] = replica_of(holding(world.nodes[2], HISTORY_B, 10, 0), 1, true);
+	plan(&world);
+	assert_int_equal(world.plan.master, 1);
+	world.nodes[1] = promoted_from(world.nodes[1], HISTORY_A, 5);
+	world.nodes[2] = replica_of(holding(world.nodes[2], HISTORY_A, 4, 0), PLAN_STRANGER, false);
+	plan(&world);
+	assert_int_equal(world.plan.master, 1);
+}
+
+static void two_stand_ins(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[0].reach = PLAN_DOWN;
+	world.nodes[1] = promoted_from(holding(server("b", RUN("b")), HISTORY_B, 120, 5), HISTORY_A, 101);
+	world.nodes[2] = promoted_from(holding(server("c", RUN("c")), HISTORY_C, 130, 5), HISTORY_A, 101);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_says(world.plan.reason, "b and c are both masters");
+	world.group.memory = remembering(RUN("a"), HISTORY_A, 100, 5);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_says(world.plan.reason, "b and c both continue the history of a");
 }
 
 /* Their data says nothing about our master, which is new and empty. */
@@ -465,6 +590,10 @@ static void two_masters_of_one_history(void **state)
 	plan(&world);
 	assert_int_equal(world.plan.master, PLAN_NOBODY);
 	assert_says(world.plan.reason, "one history");
+	world.nodes[1].allow_overwrite = true;
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	assert_int_equal(world.steps[1].action, PLAN_REPLICAOF);
 }
 
 static void the_one_with_the_followers(void **state)
@@ -480,6 +609,9 @@ static void the_one_with_the_followers(void **state)
 	plan(&world);
 	assert_int_equal(world.plan.master, PLAN_NOBODY);
 	assert_says(world.plan.reason, "only b has a replica");
+	world.nodes[1].allow_overwrite = true;
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
 }
 
 static void master_is_down_or_loading(void **state)
@@ -557,8 +689,14 @@ static void master_came_back_older(void **state)
 	world.nodes[0] = holding(server("a", RUN("d")), HISTORY_A, 60, 4);
 	plan(&world);
 	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	world.nodes[0] = promoted_from(holding(server("a", RUN("d")), HISTORY_B, 99, 4), HISTORY_A, 100);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY); /* one byte is missing */
 	/* With everything that weir had seen, it is welcome. */
 	world.nodes[0] = promoted_from(holding(server("a", RUN("d")), HISTORY_B, 100, 4), HISTORY_A, 101);
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	world.nodes[0] = holding(server("a", RUN("d")), HISTORY_A, 100, 4);
 	plan(&world);
 	assert_int_equal(world.plan.master, 0);
 }
@@ -574,6 +712,16 @@ static void replica_is_witness_of_an_older_master(void **state)
 	plan(&world);
 	assert_int_equal(world.plan.master, PLAN_NOBODY);
 	assert_says(world.plan.reason, "older data than its replica b");
+	world.nodes[1].offset = 61; /* one byte more than the master remembers */
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	world.nodes[1].offset = 60;
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	world.nodes[1] = replica_of(holding(world.nodes[1], HISTORY_A, 100, 5), PLAN_STRANGER, false); /* not its replica */
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	assert_int_equal(world.steps[1].action, PLAN_NONE);
 }
 
 static void empty_group_may_restart(void **state)
@@ -587,6 +735,10 @@ static void empty_group_may_restart(void **state)
 	world.nodes[1] = holding(world.nodes[1], HISTORY_A, 100, 0);
 	plan(&world);
 	assert_int_equal(world.plan.master, 0);
+	world.nodes[1].keys = 1; /* written since weir looked at the master last */
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_says(world.plan.reason, "came back empty");
 }
 
 static void promotion_by_others_is_followed(void **state)
@@ -633,12 +785,17 @@ static void resync_prediction(void **state)
 	assert_int_equal(plan_partial_resync(&replica, &master), 1);
 	replica.applied_offset = 99;
 	assert_int_equal(plan_partial_resync(&replica, &master), 0);
+	replica.applied_offset = 200; /* it has everything */
+	assert_int_equal(plan_partial_resync(&replica, &master), 1);
 	replica.applied_offset = 201;
 	assert_int_equal(plan_partial_resync(&replica, &master), 0);
 	memcpy(replica.replid, HISTORY_B, sizeof(replica.replid));
 	replica.applied_offset = 119;
 	assert_int_equal(plan_partial_resync(&replica, &master), 1);
 	replica.applied_offset = 120;
+	assert_int_equal(plan_partial_resync(&replica, &master), 0);
+	replica.applied_offset = 119;
+	master.backlog_active = 0;
 	assert_int_equal(plan_partial_resync(&replica, &master), 0);
 	master.backlog_active = INFO_UNKNOWN;
 	assert_int_equal(plan_partial_resync(&replica, &master), INFO_UNKNOWN);
@@ -840,12 +997,14 @@ int main(void)
 		cmocka_unit_test(bare_server_is_wired),
 		cmocka_unit_test(bare_server_is_wired_to_an_empty_master),
 		cmocka_unit_test(functions_count_as_data),
+		cmocka_unit_test(loading_server_is_not_empty_yet),
 		cmocka_unit_test(foreign_data_is_left_alone),
 		cmocka_unit_test(named_data_may_be_overwritten),
 		cmocka_unit_test(full_node_is_never_wired_to_an_empty_master),
 		cmocka_unit_test(another_groups_replica_is_left_alone),
 		cmocka_unit_test(one_server_under_two_addresses),
 		cmocka_unit_test(one_replica_under_two_addresses),
+		cmocka_unit_test(master_is_not_told_to_follow_itself),
 		cmocka_unit_test(loopback_is_not_told_to_another_machine),
 		cmocka_unit_test(other_spelling_is_not_rewired),
 		cmocka_unit_test(chained_replica_is_reported),
@@ -858,7 +1017,11 @@ int main(void)
 		cmocka_unit_test(old_version_is_not_wired),
 		cmocka_unit_test(swapped_lines),
 		cmocka_unit_test(swapped_lines_before_any_wiring),
+		cmocka_unit_test(no_witnesses_against_an_empty_master),
 		cmocka_unit_test(nobody_vouches_for_a_stray_master),
+		cmocka_unit_test(second_address_is_no_voucher),
+		cmocka_unit_test(empty_stand_ins),
+		cmocka_unit_test(two_stand_ins),
 		cmocka_unit_test(another_groups_replica_is_no_witness),
 		cmocka_unit_test(two_masters_of_one_history),
 		cmocka_unit_test(the_one_with_the_followers),
