@@ -3,6 +3,7 @@ them may ever be executed outside of the transaction."""
 import threading
 
 from harness import encode, wait_for
+from test_pinned import group_that_knows
 
 
 def block(*commands):
@@ -18,7 +19,7 @@ def counted(weir, name):
 
 
 def test_a_whole_block_needs_no_connection_of_its_own(lab):
-    group = lab.group(2)
+    group = group_that_knows(lab, 2)
     with group.weir.raw() as raw:
         for n in range(50):
             raw.send(as_bytes(block(("INCR", "n"), ("RPUSH", "list", n), ("GET", "n")) + [("GET", "n")]))
