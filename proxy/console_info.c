@@ -91,29 +91,36 @@ static const char *split_address(const char *address, char *host, size_t room)
 	return colon == NULL ? "0" : colon + 1;
 }
 
-bool info_next_replica(const struct topology_view *view, size_t *at, struct info_replica *replica)
+static bool is_listed(const struct topology_node_view *node, bool online_only)
+{
+	return !node->is_master && node->state_at_master != NULL &&
+	       (!online_only || strcmp(node->state_at_master, "online") == 0);
+}
+
+bool info_next_replica(const struct topology_view *view, bool online_only, size_t *at, struct info_replica *replica)
 {
 	for (; *at < view->node_count; ++*at) {
 		const struct topology_node_view *node = &view->nodes[*at];
 
-		if (node->is_master || node->ack_lag_seconds < 0 || node->ack_offset < 0)
+		if (!is_listed(node, online_only))
 			continue;
 		replica->name = node->name;
 		replica->port = split_address(node->address, replica->ip, sizeof(replica->ip));
-		replica->offset = node->ack_offset;
-		replica->lag_seconds = node->ack_lag_seconds;
+		replica->state = node->state_at_master;
+		replica->offset = node->ack_offset > 0 ? node->ack_offset : 0;
+		replica->lag_seconds = node->ack_lag_seconds > 0 ? node->ack_lag_seconds : 0;
 		++*at;
 		return true;
 	}
 	return false;
 }
 
-size_t info_count_replicas(const struct topology_view *view)
+size_t info_count_replicas(const struct topology_view *view, bool online_only)
 {
 	struct info_replica replica;
 	size_t at = 0, count = 0;
 
-	while (info_next_replica(view, &at, &replica))
+	while (info_next_replica(view, online_only, &at, &replica))
 		count++;
 	return count;
 }
@@ -123,9 +130,9 @@ static void print_replicas(const struct topology_view *view, FILE *out)
 	struct info_replica replica;
 	size_t at = 0;
 
-	for (size_t number = 0; info_next_replica(view, &at, &replica); number++)
-		fprintf(out, "slave%zu:ip=%s,port=%s,state=online,offset=%" PRId64 ",lag=%" PRId64 "\r\n", number,
-			replica.ip, replica.port, replica.offset, replica.lag_seconds);
+	for (size_t number = 0; info_next_replica(view, false, &at, &replica); number++)
+		fprintf(out, "slave%zu:ip=%s,port=%s,state=%s,offset=%" PRId64 ",lag=%" PRId64 "\r\n", number,
+			replica.ip, replica.port, replica.state, replica.offset, replica.lag_seconds);
 }
 
 /* How Redis writes that there is no second history. */
@@ -168,7 +175,7 @@ static void section_replication(const struct admin_sources *sources, FILE *out)
 	const struct topology_view *view = topology_view(sources->topology);
 
 	field_text(out, "role", view->master < 0 ? "none" : "master");
-	field_integer(out, "connected_slaves", (int64_t)info_count_replicas(view));
+	field_integer(out, "connected_slaves", (int64_t)info_count_replicas(view, false));
 	print_replicas(view, out);
 	if (view->master >= 0)
 		print_master(&view->nodes[view->master], out);

@@ -21,13 +21,15 @@ struct info_replica {
 	const char *name;
 	char ip[256];
 	const char *port;
+	const char *state;    /* wait_bgsave, send_bulk, online */
 	int64_t offset;       /* acknowledged */
-	int64_t lag_seconds;  /* since that acknowledgement */
+	int64_t lag_seconds;  /* since that acknowledgement; 0 unless online, as Redis has it */
 };
 
-/* The next configured replica, from index *at on, that the master lists as
- * connected; false when there is none left. Strings belong to the view. */
-bool info_next_replica(const struct topology_view *view, size_t *at, struct info_replica *replica);
-size_t info_count_replicas(const struct topology_view *view);
+/* The next configured replica, from index *at on, that the master lists; false
+ * when there is none left. INFO has all of them, ROLE those that are online.
+ * Strings belong to the view. */
+bool info_next_replica(const struct topology_view *view, bool online_only, size_t *at, struct info_replica *replica);
+size_t info_count_replicas(const struct topology_view *view, bool online_only);
 
 #endif

@@ -147,7 +147,7 @@ static void run_info(struct console_call *call)
 }
 
 /* As a Redis master answers ROLE: its offset, then ip, port and acknowledged
- * offset of every connected replica, all of these as text. */
+ * offset of every replica that is online, all of these as text. */
 static void run_role(struct console_call *call)
 {
 	const struct topology_view *view = topology_view(call->sources->topology);
@@ -163,8 +163,8 @@ static void run_role(struct console_call *call)
 	encode_array(call->out, 3);
 	encode_bulk_text(call->out, "master");
 	encode_integer(call->out, view->nodes[view->master].offset);
-	encode_array(call->out, info_count_replicas(view));
-	while (info_next_replica(view, &at, &replica)) {
+	encode_array(call->out, info_count_replicas(view, true));
+	while (info_next_replica(view, true, &at, &replica)) {
 		snprintf(offset, sizeof(offset), "%" PRId64, replica.offset);
 		encode_array(call->out, 3);
 		encode_bulk_text(call->out, replica.ip);

@@ -96,7 +96,10 @@ static json_t *replica(const struct topology_node_view *node)
 	put_text(object, "link", node->link);
 	put_text(object, "link_state", node->link_state);
 	put_known(object, "sync_in_progress", node->sync_in_progress);
+	put_integer(object, "sync_read_bytes", node->sync_read_bytes);
+	put_integer(object, "sync_total_bytes", node->sync_total_bytes);
 	put_integer(object, "received_offset", node->received_offset);
+	put_text(object, "state_at_master", node->state_at_master);
 	put_integer(object, "ack_offset", node->ack_offset);
 	put_integer(object, "lag_bytes", node->lag_bytes);
 	put_real(object, "lag_ms", node->lag_ms);

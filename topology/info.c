@@ -43,6 +43,8 @@ static const struct field fields[] = {
 	FIELD("master_link_status", FIELD_LINK, link_up),
 	FIELD("master_last_io_seconds_ago", FIELD_NUMBER, last_io_seconds),
 	FIELD("master_sync_in_progress", FIELD_FLAG, sync_in_progress),
+	FIELD("master_sync_read_bytes", FIELD_NUMBER, sync_read),
+	FIELD("master_sync_total_bytes", FIELD_NUMBER, sync_total),
 	FIELD("slave_repl_offset", FIELD_NUMBER, applied_offset),
 	FIELD("slave_read_repl_offset", FIELD_NUMBER, received_offset),
 	FIELD("slave_priority", FIELD_NUMBER, priority),
@@ -197,6 +199,8 @@ static bool parse_slave_pair(struct info_slave *slave, struct span key, struct s
 		return span_text(value, slave->host, sizeof(slave->host));
 	if (span_is(key, "port"))
 		return span_port(value, &slave->port);
+	if (span_is(key, "state"))
+		return span_text(value, slave->state, sizeof(slave->state));
 	if (span_is(key, "offset"))
 		return parse_amount(value, &slave->offset);
 	if (span_is(key, "lag"))

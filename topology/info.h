@@ -33,8 +33,9 @@ const char *server_role_name(enum server_role role);
 struct info_slave {
 	char host[INFO_HOST_SIZE];
 	uint16_t port;
+	char state[32]; /* wait_bgsave, send_bulk, online, and what newer servers add */
 	int64_t offset; /* acknowledged, up to a second old */
-	int64_t lag;    /* whole seconds since that acknowledgement */
+	int64_t lag;    /* whole seconds since that acknowledgement; says nothing unless online */
 };
 
 struct info {
@@ -67,6 +68,8 @@ struct info {
 	int64_t link_up;
 	int64_t last_io_seconds;
 	int64_t sync_in_progress;
+	int64_t sync_read;         /* bytes of that sync so far; unknown while there is none */
+	int64_t sync_total;        /* and in all; unknown, or 0, where the master does not say */
 	int64_t applied_offset;    /* slave_repl_offset; kept from the past while the link is down */
 	int64_t received_offset;   /* slave_read_repl_offset, from 6.2.6 */
 	int64_t priority;

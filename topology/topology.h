@@ -109,13 +109,16 @@ struct topology_node_view {
 	const char *link;           /* "up", "down"; NULL unknown */
 	const char *link_state;     /* ROLE's word: connect, connecting, sync, connected; NULL */
 	int sync_in_progress;       /* 0, 1, or TOPOLOGY_UNKNOWN */
+	int64_t sync_read_bytes;    /* of that sync; the total only where the master knows it */
+	int64_t sync_total_bytes;
 	int loading;
 	int read_only;
 	int64_t offset;             /* applied */
 	int64_t received_offset;    /* slave_read_repl_offset */
 	int64_t lag_bytes;
 	double lag_ms;              /* negative: unknown */
-	int64_t ack_lag_seconds;    /* the master's `lag` for this replica */
+	const char *state_at_master; /* the master's `state` for this replica: wait_bgsave, send_bulk, online; NULL unknown */
+	int64_t ack_lag_seconds;    /* the master's `lag` for this replica, once it is online */
 	int64_t ack_offset;         /* the master's `offset` for this replica */
 	int64_t last_io_seconds;    /* master_last_io_seconds_ago */
 	int64_t priority;

@@ -63,6 +63,8 @@ static void show_links(const struct node *node, struct topology_node_view *view)
 	view->link = info->link_up == INFO_UNKNOWN ? NULL : info->link_up ? "up" : "down";
 	view->link_state = node->positioned && node->role.role == SERVER_ROLE_SLAVE ? node->role.state : NULL;
 	view->sync_in_progress = (int)info->sync_in_progress;
+	view->sync_read_bytes = info->sync_read;
+	view->sync_total_bytes = info->sync_total > 0 ? info->sync_total : TOPOLOGY_UNKNOWN;
 	view->read_only = (int)info->read_only;
 	view->received_offset = info->received_offset;
 	view->last_io_seconds = info->last_io_seconds;
@@ -110,8 +112,10 @@ static void show_by_master(const struct topology *topology, const struct node *n
 	view->resync_if_reconnected = partial == INFO_UNKNOWN ? NULL : words[partial];
 	if (line == NULL)
 		return;
-	view->ack_lag_seconds = line->lag;
+	view->state_at_master = or_null(line->state);
 	view->ack_offset = line->offset;
+	if (strcmp(line->state, "online") == 0)
+		view->ack_lag_seconds = line->lag;
 }
 
 /* Everything unknown. */
@@ -119,6 +123,8 @@ static void clear(struct topology_node_view *view)
 {
 	*view = (struct topology_node_view){
 		.sync_in_progress = TOPOLOGY_UNKNOWN,
+		.sync_read_bytes = TOPOLOGY_UNKNOWN,
+		.sync_total_bytes = TOPOLOGY_UNKNOWN,
 		.loading = TOPOLOGY_UNKNOWN,
 		.read_only = TOPOLOGY_UNKNOWN,
 		.offset = TOPOLOGY_UNKNOWN,

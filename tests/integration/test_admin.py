@@ -1,16 +1,18 @@
 """The admin endpoint: HTTP and the console on one port, compared with what the
 servers say themselves; and peers that are slow, silent, many or hostile."""
+import contextlib
 import http.client
 import json
 import os
 import re
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
-from harness import HOST, PATIENCE, Raw, ServerError, encode, wait_for
+from harness import HOST, PATIENCE, Raw, ServerError, encode, free_port, wait_for
 
 PEERS_MAX = 32
 DEADLINE = 5.0
@@ -120,6 +122,8 @@ def test_status_says_what_the_servers_say(shared_group):
         assert row["replid"] == info["master_replid"]
         assert row["lag_bytes"] == 0
         assert 0 <= row["lag_ms"] < 1000 * PATIENCE
+        assert row["state_at_master"] == lines[server.port]["state"] == "online"
+        assert row["sync_read_bytes"] is row["sync_total_bytes"] is None
         assert abs(row["ack_lag_seconds"] - lines[server.port]["lag"]) <= 1
         assert (row["weight"], row["readable"], row["reason"]) == (1, True, None)
         assert row["resync_if_reconnected"] == "partial"
@@ -286,6 +290,80 @@ def test_role_is_the_masters_own(shared_group):
         assert before == after
         return shown[:2] == before[:2] and sorted(shown[2]) == sorted(before[2])
     wait_for(same, what="ROLE on the console is the master's", interval=0.05)
+
+
+class Relay:
+    """Between a replica and its master: lets through so many of the master's
+    bytes, and the rest when it is opened."""
+
+    def __init__(self, master, first_bytes):
+        self.master, self.first_bytes = master, first_bytes
+        self.opened = threading.Event()
+        self.listener = socket.create_server((HOST, free_port()))
+        self.address = f"{HOST}:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.opened.set()
+        self.listener.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                replica, _ = self.listener.accept()
+                master = socket.create_connection((HOST, self.master.port))
+                threading.Thread(target=self._forward, args=(replica, master, None), daemon=True).start()
+                threading.Thread(target=self._forward, args=(master, replica, self.first_bytes), daemon=True).start()
+
+    def _forward(self, source, target, left):
+        with contextlib.suppress(OSError):
+            while data := source.recv(left or 65536):
+                target.sendall(data)
+                left = None if left is None else left - len(data)
+                if left == 0:
+                    self.opened.wait()
+                    left = None
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)  # wakes the other thread, which close() would not
+
+
+def test_a_replica_on_its_way(lab):
+    """While it waits for its first copy, and while it takes it, nobody calls it
+    online or fresh; how far it is can be seen."""
+    half = 100_000
+    master = lab.redis("--repl-diskless-sync-delay", 3600, name="master")
+    master.cli("SET", "k", "x" * 2 * half)
+    master.cli("CONFIG", "SET", "rdbcompression", "no")
+    bare = lab.redis(name="bare")
+    with Relay(master, half) as relay:
+        weir = lab.weir(f"{master.address} announce={relay.address}", [bare])
+
+        def lines():
+            shown = parse_info(weir.admin("INFO", "replication"))
+            with master.raw() as raw:
+                own = parse_info(raw.command("INFO", "replication"))
+            return [[info["connected_slaves"], info.get("slave0")] for info in (shown, own)]
+        wait_for(lambda: "state=wait_bgsave" in str(lines()[1]) and lines()[0] == lines()[1],
+                 what="the console says what the master says")
+        row = weir.replica_status(bare)
+        assert (row["state_at_master"], row["ack_lag_seconds"], row["readable"]) == ("wait_bgsave", None, False)
+        assert weir.admin("ROLE")[2] == master.role()[2] == []
+
+        master.cli("CONFIG", "SET", "repl-diskless-sync", "no")     # through a file, whose length is known
+        master.cli("CLIENT", "KILL", "TYPE", "replica")
+        wait_for(lambda: (weir.replica_status(bare)["sync_read_bytes"] or 0) > half / 2, what="half of it is there")
+        row = weir.replica_status(bare)
+        assert row["sync_in_progress"] is True and not row["readable"]
+        assert row["sync_read_bytes"] <= half < 2 * half < row["sync_total_bytes"] < 3 * half
+        relay.opened.set()
+        weir.wait_state("ok")
+    row = weir.replica_status(bare)
+    assert (row["state_at_master"], row["sync_read_bytes"], row["sync_total_bytes"]) == ("online", None, None)
+    assert row["ack_lag_seconds"] in (0, 1)
 
 
 def test_replicas_table(shared_group):

@@ -72,7 +72,9 @@ static void master_is_read(void **state)
 	assert_int_equal(info.slaves[0].port, 6380);
 	assert_int_equal(info.slaves[0].offset, 1400);
 	assert_int_equal(info.slaves[0].lag, 1);
+	assert_string_equal(info.slaves[0].state, "online");
 	assert_string_equal(info.slaves[1].host, "::1");
+	assert_string_equal(info.slaves[1].state, "wait_bgsave");
 	assert_int_equal(info_position(&info), 1414);
 }
 
@@ -98,6 +100,26 @@ static void slave_is_read(void **state)
 	assert_int_equal(info_position(&info), 1414);
 }
 
+static void sync_is_read(void **state)
+{
+	struct info info;
+
+	(void)state;
+	assert_true(parse(&info, slave_text));
+	assert_int_equal(info.sync_read, INFO_UNKNOWN);
+	assert_int_equal(info.sync_total, INFO_UNKNOWN);
+	assert_true(parse(&info, "run_id:" RUN_ID "\r\nrole:slave\r\nmaster_link_status:down\r\n"
+				 "master_sync_in_progress:1\r\nmaster_sync_total_bytes:90000\r\n"
+				 "master_sync_read_bytes:30000\r\nmaster_sync_left_bytes:60000\r\n"
+				 "master_sync_perc:33.33\r\nmaster_sync_last_io_seconds_ago:0\r\n"
+				 "master_link_down_since_seconds:-1\r\n"));
+	assert_int_equal(info.sync_in_progress, 1);
+	assert_int_equal(info.sync_read, 30000);
+	assert_int_equal(info.sync_total, 90000);
+	assert_true(parse(&info, "run_id:" RUN_ID "\r\nrole:slave\r\nmaster_sync_total_bytes:-1\r\n"));
+	assert_int_equal(info.sync_total, INFO_UNKNOWN);
+}
+
 static void malformed_is_refused(void **state)
 {
 	static const char *const lines[] = {
@@ -105,6 +127,7 @@ static void malformed_is_refused(void **state)
 		"master_repl_offset:99999999999999999999", "master_repl_offset: 12", "role:king", "loading:2",
 		"master_link_status:sideways", "run_id:abc", "master_replid:" REPLID "0", "db0:keys=x", "db0:expires=1",
 		"db0:keys=-4", "slave0:ip=1.2.3.4,port=70000", "slave0:ip=1.2.3.4,port=1,offset=?",
+		"slave0:ip=1.2.3.4,port=1,state=a_word_that_is_longer_than_any_state_is,offset=1", "master_sync_read_bytes:x",
 		"redis_version:0123456789012345678901234567890123456789",
 		"master_replid:0123456789ABCDEF0123456789abcdef01234567",
 	};
@@ -237,6 +260,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(master_is_read),
 		cmocka_unit_test(slave_is_read),
+		cmocka_unit_test(sync_is_read),
 		cmocka_unit_test(malformed_is_refused),
 		cmocka_unit_test(unknown_is_passed_over),
 		cmocka_unit_test(every_cut_is_survived),

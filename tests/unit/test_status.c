@@ -31,7 +31,7 @@ const struct topology_view *fake_view(struct topology *topology)
 static struct topology_node_view unknown_node(const char *name)
 {
 	return (struct topology_node_view){
-		.name = name, .address = name, .sync_in_progress = -1, .loading = -1, .read_only = -1, .offset = -1,
+		.name = name, .address = name, .sync_in_progress = -1, .sync_read_bytes = -1, .sync_total_bytes = -1, .loading = -1, .read_only = -1, .offset = -1,
 		.received_offset = -1, .lag_bytes = -1, .lag_ms = -1, .ack_lag_seconds = -1, .ack_offset = -1,
 		.last_io_seconds = -1, .priority = -1, .second_replid_offset = -1, .keys = -1, .connected_replicas = -1,
 		.backlog_active = -1, .backlog_size = -1, .backlog_first_byte_offset = -1, .backlog_histlen = -1 };
@@ -73,7 +73,7 @@ static void test_nothing_known(void **state)
 	static const char *const unknown[] = {
 		"role", "redis_version", "run_id", "replid", "replid2", "second_replid_offset", "offset", "keys",
 		"loading", "connected_replicas", "master_address", "link", "link_state", "sync_in_progress",
-		"received_offset", "ack_offset", "lag_bytes", "lag_ms", "ack_lag_seconds", "last_io_seconds", "read_only",
+		"sync_read_bytes", "sync_total_bytes", "received_offset", "state_at_master", "ack_offset", "lag_bytes", "lag_ms", "ack_lag_seconds", "last_io_seconds", "read_only",
 		"priority", "reason", "wiring", "resync_if_reconnected" };
 	json_t *document = load_status(), *replica, *backlog_row;
 
