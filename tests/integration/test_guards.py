@@ -272,9 +272,11 @@ def test_empty_master_while_replicas_hold_data(lab):
 
 # ---- somebody else is in control
 
-def test_sentinel(lab):
+@pytest.mark.parametrize("where", ["master", "replica"])
+def test_sentinel(lab, where):
+    """It listens on every server, and may be away from one of them."""
     master, bare = lab.redis(name="master"), lab.redis(name="bare")
-    with master.raw() as sentinel:
+    with (master if where == "master" else bare).raw() as sentinel:
         sentinel.command("SUBSCRIBE", "__sentinel__:hello")
         weir = lab.weir(master, [bare])
         wait_for(lambda: "Sentinel" in (weir.status()["wiring"]["reason"] or ""))

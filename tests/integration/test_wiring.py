@@ -1,6 +1,7 @@
 """What weir tells the servers, and what it leaves alone because it is right
 already. How it keeps off data is in test_guards.py."""
 import re
+import time
 
 import pytest
 
@@ -174,6 +175,20 @@ def test_masterauth_is_not_set_where_nobody_asks_for_it(lab, password_file):
     master, bare = lab.redis(name="master"), lab.redis(name="bare")
     lab.weir(master, [bare], {"auth": {"password_file": password_file}}).wait_state("ok")
     assert bare.cli("CONFIG", "GET", "masterauth") == ["masterauth", ""]
+
+
+def test_observe_sets_no_masterauth(lab, password_file):
+    """A replica that cannot get in is shown, and left as it is."""
+    master = locked(lab, name="master")
+    stuck = locked(lab, "--replicaof", HOST, master.port, name="stuck")
+    weir = lab.weir(master, [stuck], {"auth": {"password_file": password_file}, "replication": {"wiring": "observe"}})
+    wait_for(lambda: weir.replica_status(stuck)["reason"] == "link_down", what="it is shown")
+    row = weir.replica_status(stuck)
+    assert (row["up"], row["link"], row["readable"]) == (True, "down", False)
+    began = time.monotonic()
+    stays(Rounds(master, lambda: "config|set" not in stuck.calls()), "it was set", times=20)
+    wait_for(lambda: time.monotonic() - began > 1.5, what="longer than a link may be down before weir helps")
+    assert "config|set" not in stuck.calls() and "config|get" not in stuck.calls()
 
 
 def test_a_wrong_password_is_named(lab):
