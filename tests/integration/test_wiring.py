@@ -89,6 +89,29 @@ def test_bare_replica_that_restarts_is_wired_again(lab):
     assert group.weir.status()["wiring"]["mode"] == "enforce", "restarts are no quarrel"
 
 
+def test_replica_that_restarts_from_its_append_only_file(lab):
+    """It comes back as a master with data and no history: weir remembers where
+    that came from, and another weir, which does not, leaves it alone."""
+    master = lab.redis(name="master")
+    bare = lab.redis("--appendonly", "yes", "--appendfsync", "always", name="bare")
+    weir = lab.weir(master, [bare]).wait_state("ok")
+    master.cli("SET", "a", "1")
+    wait_for(lambda: bare.cli("GET", "a") == "1", what="it has the data")
+    wait_for(lambda: bare.info("persistence")["aof_rewrite_in_progress"] == 0, what="it is in the file")
+    weir.wait_state("ok")
+    bare.restart()
+    wait_for(lambda: bare.follows(master), what="wired again")
+    weir.wait_state("ok")
+    assert bare.cli("GET", "a") == "1" and weir.status()["wiring"]["mode"] == "enforce"
+    wait_for(lambda: bare.info("persistence")["aof_rewrite_in_progress"] == 0, what="it is in the file")
+    weir.stop()
+    bare.restart()
+    assert bare.role()[0] == "master" and bare.cli("GET", "a") == "1"
+    stranger = lab.weir(master, [bare])
+    wait_for(lambda: "another history" in (stranger.replica_status(bare)["wiring"] or ""))
+    assert replicaofs(bare) == 0
+
+
 def test_promoted_by_mistake_is_wired_again(lab):
     group = lab.group(2)
     group.master.cli("SET", "a", "1")
