@@ -107,7 +107,7 @@ void client_close(struct client *client, enum close_reason reason)
 	list_append(&worker->dead_clients, &client->of_worker);
 	stats_add(&worker->stats, (enum stat_id)(STAT_closed_peer + (int)reason), 1);
 	stats_add(&worker->stats, STAT_clients_connected, -1);
-	atomic_fetch_sub_explicit(&worker->shared->open_clients, 1, memory_order_relaxed);
+	atomic_fetch_sub_explicit(&worker->open_clients, 1, memory_order_relaxed);
 }
 
 void client_free(struct client *client)

@@ -174,8 +174,16 @@ static void on_learned(void *arg, struct command_table *table)
 
 /* ---- clients ---- */
 
-/* The worker with the fewest clients; among equals they take turns. A client
- * that was handed over but not opened yet is not counted, the turns cover it. */
+static int64_t open_clients(const struct control *control)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < control->shared.worker_count; i++)
+		count += atomic_load_explicit(&control->shared.workers[i]->open_clients, memory_order_relaxed);
+	return count;
+}
+
+/* The worker with the fewest clients; among equals they take turns. */
 static struct worker *least_busy(struct control *control)
 {
 	const struct worker_shared *shared = &control->shared;
@@ -184,7 +192,7 @@ static struct worker *least_busy(struct control *control)
 
 	for (size_t i = 0; i < shared->worker_count; i++) {
 		struct worker *worker = shared->workers[(control->next_worker + i) % shared->worker_count];
-		int64_t count = stats_get(&worker->stats, STAT_clients_connected);
+		int64_t count = atomic_load_explicit(&worker->open_clients, memory_order_relaxed);
 
 		if (best == NULL || count < least) {
 			best = worker;
@@ -199,11 +207,10 @@ static bool on_accept(void *arg, int fd, enum session_endpoint endpoint)
 {
 	struct control *control = arg;
 
-	if (atomic_load(&control->shared.open_clients) >= control->config->max_clients) {
+	if (open_clients(control) >= control->config->max_clients) {
 		stats_add(&control->stats, STAT_clients_rejected, 1);
 		return false;
 	}
-	atomic_fetch_add(&control->shared.open_clients, 1);
 	worker_give_client(least_busy(control), fd, ++control->last_client_id, endpoint);
 	return true;
 }
@@ -219,7 +226,7 @@ static void halt(struct control *control)
 static void drain(struct control *control)
 {
 	log_notice("draining: no new clients, %lld open, at most %lld ms",
-		   (long long)atomic_load(&control->shared.open_clients),
+		   (long long)open_clients(control),
 		   (long long)control->config->drain_timeout_ms);
 	control->draining = true;
 	acceptor_stop(&control->acceptor);

@@ -215,7 +215,7 @@ static void open_client_mail(void *receiver, struct mail *mail)
 
 	if (worker->draining || worker->halted) {
 		close(letter->fd);
-		atomic_fetch_sub_explicit(&worker->shared->open_clients, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&worker->open_clients, 1, memory_order_relaxed);
 	} else {
 		client_open(worker, letter->fd, letter->id, letter->endpoint);
 	}
@@ -230,6 +230,7 @@ void worker_give_client(struct worker *worker, int fd, uint64_t id, enum session
 	letter->fd = fd;
 	letter->id = id;
 	letter->endpoint = endpoint;
+	atomic_fetch_add_explicit(&worker->open_clients, 1, memory_order_relaxed);
 	mailbox_post(&worker->mailbox, &letter->mail);
 }
 

@@ -25,7 +25,7 @@ struct pool;
 
 /* One worker: a thread, its loop, and everything that the modules of the data
  * path share. Nothing in it is touched by another thread, but for the mailbox,
- * the counters (read), and `shared`.
+ * the number of its clients, the counters (read), and `shared`.
  *
  * A turn of the loop: sockets that are ready are read, whole commands are
  * routed into the backends' streams, replies into the clients' outputs; then
@@ -53,7 +53,6 @@ struct worker_shared {
 	const struct config *config;
 	struct control_line *control;         /* the way to the control thread */
 	_Alignas(64) _Atomic int64_t acknowledged_ns; /* when a write was last acknowledged to anyone */
-	_Atomic int64_t open_clients;
 	size_t worker_count;
 	struct worker **workers;              /* set before the first thread starts */
 };
@@ -70,6 +69,7 @@ struct worker {
 	ev_timer tick;
 	ev_idle again;                        /* keeps the loop turning while a turn left work */
 	struct mailbox mailbox;
+	_Atomic int64_t open_clients;         /* handed over and not closed yet: also those still in the mailbox */
 
 	int64_t now_ns;                       /* of this turn */
 	uint32_t now_ms;                      /* the same in milliseconds, wraps */

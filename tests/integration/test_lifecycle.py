@@ -1,4 +1,5 @@
 """Starting, ending, and the limits of weir itself."""
+import contextlib
 import pathlib
 import re
 import signal
@@ -165,6 +166,41 @@ def test_max_clients(lab):
     for raw in clients:
         assert raw.command("PING") == "PONG"
         raw.close()
+
+
+def sockets_per_worker(weir, workers):
+    """How many descriptors each worker's loop watches: those of the largest
+    epoll sets."""
+    sets = []
+    for entry in pathlib.Path(f"/proc/{weir.pid}/fdinfo").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            sets.append(entry.read_text().count("tfd:"))
+    return sorted(sets)[-workers:]
+
+
+def test_clients_are_spread_evenly(lab):
+    """Over the workers, one by one and in a burst; and when many have left one
+    worker, the next ones go there."""
+    workers, each = 4, 30
+    group = lab.group(0, config={"proxy": {"workers": workers}})
+    settled = lambda count: wait_for(  # noqa: E731
+        lambda: group.weir.status()["clients"]["connected"] == count, what=f"{count} clients are connected")
+    clients = []
+    for _ in range(workers * each):
+        clients.append(group.weir.raw())
+    settled(workers * each)
+    spread = sockets_per_worker(group.weir, workers)
+    assert spread[0] >= each and spread[-1] - spread[0] <= each / 3, spread
+    # One after the other they came to the workers in turn: one worker's leave.
+    for raw in clients[::workers]:
+        raw.close()
+    settled((workers - 1) * each)
+    spread = sockets_per_worker(group.weir, workers)
+    assert spread[-1] - spread[0] > each / 3, f"this test rests on a spread that has become uneven: {spread}"
+    clients += [group.weir.raw() for _ in range(each)]
+    settled(workers * each)
+    spread = sockets_per_worker(group.weir, workers)
+    assert spread[0] >= each and spread[-1] - spread[0] <= each / 3, spread
 
 
 def test_slow_reader_is_closed_at_its_limit(lab):
