@@ -125,6 +125,12 @@ static bool is_one_of_several(const struct client *client)
 	       (client->lane_in_flight > 0 || client->replica_in_flight > 1);
 }
 
+/* What was lost on two replicas may be lost on a third one as well. */
+static bool is_last_try(const struct request *request)
+{
+	return request->retries == RETRIES_MAX - 1;
+}
+
 static struct route route_again(struct worker *worker, const struct request *request)
 {
 	struct route_demand demand = dispatch_demand(request->client);
@@ -133,7 +139,8 @@ static struct route route_again(struct worker *worker, const struct request *req
 	if (!(request->flags & REQUEST_ON_REPLICA) || (request->flags & REQUEST_TO_MASTER))
 		return (struct route){ .target = ROUTE_MASTER };
 	demand.avoid = request->avoid;
-	if (is_one_of_several(request->client) && has_master && !demand.fallback_error && !must_not_reach_master(request))
+	if ((is_one_of_several(request->client) || is_last_try(request)) && has_master && !demand.fallback_error &&
+	    !must_not_reach_master(request))
 		return (struct route){ .target = ROUTE_MASTER };
 	return route_read(worker->snapshot, worker->loads, &demand);
 }

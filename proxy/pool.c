@@ -150,12 +150,18 @@ static uint32_t waited_ms(const struct worker *worker, const struct request *req
 	return worker->now_ms - request->enqueued_ms;
 }
 
-/* One that waits in the queue of a connection that is not there. A private
- * backend's queue is one story: none of it is told once its beginning failed. */
+static bool is_read_on_replica(const struct backend *backend, const struct request *request)
+{
+	return request != NULL && (request->flags & REQUEST_READ) && backend->key.node != BACKEND_TO_MASTER;
+}
+
+/* One that waits in the queue of a connection that is not there; reads do not
+ * wait for a replica's. A private backend's queue is one story: none of it is
+ * told once its beginning failed. */
 static bool has_waited_too_long(const struct backend *backend, const struct request *head)
 {
 	return head != NULL && head->kind != REQUEST_HANDSHAKE && backend->state != BACKEND_READY &&
-	       waited_ms(backend->worker, head) > (uint64_t)backend->worker->config->write_hold_ms;
+	       !is_read_on_replica(backend, head) && waited_ms(backend->worker, head) > (uint64_t)backend->worker->config->write_hold_ms;
 }
 
 static void expire(struct backend *backend, struct request *request)
@@ -205,16 +211,25 @@ static bool is_connecting(const struct backend *backend)
 	       backend->state == BACKEND_HANDSHAKE;
 }
 
-static bool is_silent(const struct backend *backend)
+/* Reads wait so long for a replica, to answer or to be connected at all: others
+ * can answer them. */
+static bool keeps_reads_waiting(const struct backend *backend)
 {
 	const struct worker *worker = backend->worker;
-	int64_t limit_ns = clock_ms_to_ns(worker->config->backend_timeout_ms);
+	int64_t limit_ms = worker->config->backend_timeout_ms;
 
-	if (limit_ns == 0 || backend->key.node == BACKEND_TO_MASTER || backend->state != BACKEND_READY ||
-	    backend->head == NULL || !(backend->head->flags & REQUEST_READ))
+	if (!is_read_on_replica(backend, backend->head) || waited_ms(worker, backend->head) <= (uint64_t)limit_ms)
 		return false;
-	return worker->now_ns - backend->last_read_ns > limit_ns &&
-	       waited_ms(worker, backend->head) > (uint64_t)worker->config->backend_timeout_ms;
+	return backend->state != BACKEND_READY || worker->now_ns - backend->last_read_ns > clock_ms_to_ns(limit_ms);
+}
+
+static void give_up_waiting(struct backend *backend)
+{
+	bool asked = backend->state == BACKEND_READY;
+
+	if (asked)
+		backend->head->flags |= REQUEST_TIMED_OUT;
+	backend_disconnect(backend, asked ? "silent for backend_timeout" : "not connected within backend_timeout");
 }
 
 static bool is_useless(const struct backend *backend)
@@ -237,10 +252,8 @@ static void tick(struct backend *backend)
 	backend_settle_failed_connect(backend);
 	if (!backend->closing && is_connecting(backend) && worker->now_ns - backend->connect_ns > connect_limit_ns)
 		backend_disconnect(backend, "not ready in time");
-	if (!backend->closing && is_silent(backend)) {
-		backend->head->flags |= REQUEST_TIMED_OUT;
-		backend_disconnect(backend, "silent for backend_timeout");
-	}
+	if (!backend->closing && keeps_reads_waiting(backend))
+		give_up_waiting(backend);
 	if (!backend->closing && backend->state == BACKEND_IDLE)
 		backend_retarget(backend, worker->snapshot);
 	if (!backend->closing)

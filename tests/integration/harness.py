@@ -602,7 +602,10 @@ class Group:
         return [self.master, *self.replicas]
 
     def reset_calls(self):
-        for server in self.servers:
+        self.reset_calls_of(*self.servers)
+
+    def reset_calls_of(self, *servers):
+        for server in servers:
             server.reset_calls()
 
     def caught_up(self):

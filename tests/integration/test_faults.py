@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import ServerError, wait_for
+from harness import ServerError, encode, wait_for
 
 KEYS = 500
 
@@ -128,6 +128,66 @@ def test_frozen_replica_leaves_and_returns(lab):
         readers.more(1000)
 
 
+SILENT = {"routing": {"backend_timeout": "200ms", "max_lag": "1m"}, "health": {"timeout": "30s"}}
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_slow_query_does_not_travel_to_the_master(lab, replicas):
+    """What stalls one server would stall the next one too: once more on a
+    replica, then -TIMEOUT. A fast command is not to blame, and is answered."""
+    group = lab.group(replicas, SILENT)
+    group.master.cli("RPUSH", "list", "a")
+    group.settle()
+    for replica in group.replicas:
+        replica.freeze()
+    group.master.reset_calls()
+    with group.weir.raw() as raw:
+        answer = raw.command("LRANGE", "list", 0, -1)
+        assert str(answer).startswith("TIMEOUT "), answer
+        assert "lrange" not in group.master.calls()
+        assert raw.command("LLEN", "list") == 1
+    assert group.weir.metrics()["weir_timeouts_total"] == 1
+
+
+def test_a_slow_query_is_tried_on_another_replica(lab):
+    group = lab.group(2, SILENT)
+    group.master.cli("RPUSH", "list", "a")
+    group.settle()
+    silent, other = group.replicas
+    assert group.weir.admin("DRAIN", other.address) == "OK"
+    group.settle()
+    silent.freeze()
+    with group.weir.raw() as raw:
+        served = group.weir.status()["commands"]["reads_on_replicas"]
+        raw.send(encode("LRANGE", "list", 0, -1))
+        wait_for(lambda: group.weir.status()["commands"]["reads_on_replicas"] == served + 1, what="it is sent")
+        assert group.weir.admin("ENABLE", other.address) == "OK"
+        assert raw.reply() == [b"a"]
+    assert other.calls()["lrange"] == 1 and "lrange" not in group.master.calls()
+
+
+def test_lost_reads_come_back_from_one_server(lab):
+    """Several at once, spread over servers that are not equally far, could show
+    time running backwards: the master answers them all."""
+    group = lab.group(3, {"routing": {"backend_timeout": "30s", "max_lag": "1m"}, "health": {"timeout": "30s"}})
+    fill(group)
+    lost, *others = group.replicas
+    for other in others:
+        assert group.weir.admin("DRAIN", other.address) == "OK"
+    group.settle()
+    lost.freeze()
+    with group.weir.raw() as raw:
+        served = group.weir.status()["commands"]["reads_on_replicas"]
+        raw.send(encode("GET", "k:1") * 20)
+        wait_for(lambda: group.weir.status()["commands"]["reads_on_replicas"] == served + 20, what="they are sent")
+        for other in others:
+            assert group.weir.admin("ENABLE", other.address) == "OK"
+        group.reset_calls_of(group.master, *others)
+        lost.kill()
+        assert [raw.reply() for _ in range(20)] == [b"v:1"] * 20
+    assert [server.calls().get("get", 0) for server in (group.master, *others)] == [20, 0, 0]
+
+
 def test_lagging_replica_leaves_and_returns(lab):
     """A replica that answers everything but does not apply the stream: CLIENT
     PAUSE WRITE on a replica holds its master's stream too."""
@@ -195,6 +255,35 @@ def test_master_lost_with_writes_on_the_way(lab):
     assert group.weir.status()["commands"]["unknown_results"] == 3
     assert group.weir.http("/readyz")[0] == 503
     assert group.weir.http("/livez")[0] == 200
+
+
+def test_what_waits_for_a_master_is_bounded(lab):
+    """write_hold_bytes; and each is answered in its turn."""
+    group = lab.group(0, {"proxy": {"workers": 1}, "routing": {"write_hold": "500ms", "write_hold_bytes": "1mb"}})
+    group.master.kill()
+    wait_for(lambda: group.weir.status()["state"] == "no_master")
+    with group.weir.raw() as raw:
+        raw.send(encode("SET", "k", b"x" * 100_000) * 30)
+        answers = [str(raw.reply()) for _ in range(30)]
+        too_much = ["write_hold_bytes" in answer for answer in answers]
+        assert all(answer.startswith("NOMASTER ") and "not sent" in answer for answer in answers), answers
+        assert too_much == [False] * 10 + [True] * 20
+
+
+def test_a_write_to_what_is_no_master_any_more(lab):
+    """Its error is the hint, its ROLE the proof: weir looks at once, not at the
+    next check."""
+    group = lab.group(1, {"replication": {"wiring": "observe"}, "routing": {"max_lag": "10m"},
+                          "health": {"interval": "1m", "timeout": "30s"}})
+    promoted, = group.replicas
+    with group.weir.raw() as raw:
+        assert raw.command("SET", "k", "1") == "OK"
+        group.caught_up()
+        promoted.cli("REPLICAOF", "NO", "ONE")
+        group.master.cli("REPLICAOF", "127.0.0.1", promoted.port)
+        assert str(raw.command("SET", "k", "2")).startswith("READONLY ")
+        wait_for(lambda: (group.weir.status()["master"] or {}).get("address") != group.master.address,
+                 what="it is not the master any more")
 
 
 def test_reads_without_a_master_can_be_refused(lab):
