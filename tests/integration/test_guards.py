@@ -473,6 +473,21 @@ def test_a_server_that_says_nothing(lab):
             assert client.set("a", "1")
 
 
+def test_a_server_that_does_not_accept(lab):
+    """Its queue of connections is full: the next ones hang. Bounded as well, or
+    weir would not come to a decision for minutes."""
+    master = lab.redis(name="master")
+    with socket.create_server((HOST, 0), backlog=0) as full, contextlib.ExitStack() as stack:
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        weir = lab.weir(master, [f"{HOST}:{full.getsockname()[1]}"], {"health": {"timeout": "200ms"}})
+        weir.wait_state("degraded")
+        wait_for(lambda: "connecting takes too long" in weir.log())
+        assert weir.status()["replicas"][0]["reason"] == "down"
+
+
 def test_a_server_that_talks_without_end(lab):
     """One endless reply: read up to a limit, then closed."""
     master = lab.redis(name="master")

@@ -142,6 +142,27 @@ def test_unauthenticated_sessions_take_no_private_connections(locked, words):
             raw.close()
 
 
+def test_a_replica_without_a_password_lets_nobody_in(lab):
+    """The master decides who may read, also where a replica would not ask."""
+    secret = lab.directory / "password"
+    secret.touch(0o600)
+    secret.write_text(PASSWORD + "\n")
+    master = lab.redis("--requirepass", PASSWORD, name="master", start=False)
+    master.password = PASSWORD
+    master.start()
+    replica = lab.redis("--replicaof", "127.0.0.1", master.port, "--masterauth", PASSWORD, name="replica")
+    add_app(master, replica)
+    weir = lab.weir(master, [replica], {"auth": {"password_file": secret}})
+    weir.wait_state("ok")
+    master.cli("SET", "secret", "x")
+    with weir.raw() as stranger, weir.raw() as knows:
+        assert stranger.commands([("GET", "secret")] * 20) == [NOAUTH] * 20
+        assert knows.command("AUTH", "app", "apppass") == "OK"
+        wait_for(lambda: knows.command("GET", "secret") == b"x" and replica.calls().get("get", 0) > 0,
+                 what="a read on the replica")
+        assert stranger.commands([("GET", "secret"), ("AUTH", "wrong"), ("GET", "secret")])[::2] == [NOAUTH] * 2
+
+
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
     with Lab(tmp_path_factory.mktemp("locked")) as lab:

@@ -1,16 +1,19 @@
 """Starting, ending, and the limits of weir itself."""
 import contextlib
+import os
 import pathlib
 import re
+import resource
 import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
 import harness
-from harness import HOST, ServerError, encode, wait_for
+from harness import HOST, PATIENCE, ServerError, encode, wait_for
 
 
 def run_weir(*words):
@@ -201,6 +204,34 @@ def test_clients_are_spread_evenly(lab):
     settled(workers * each)
     spread = sockets_per_worker(group.weir, workers)
     assert spread[0] >= each and spread[-1] - spread[0] <= each / 3, spread
+
+
+def test_without_file_descriptors(lab):
+    """Who cannot be served is told so, at the price of the one descriptor kept
+    for that; weir does not spin meanwhile, and goes on when there are some."""
+    group = lab.group(1)
+    weir = group.weir
+    with weir.raw() as served:
+        assert served.commands([("SET", "a", "1"), ("GET", "a")]) == ["OK", b"1"]
+        limits = resource.prlimit(weir.pid, resource.RLIMIT_NOFILE)
+        lowest_free = min(set(range(10000)) - {int(fd) for fd in os.listdir(f"/proc/{weir.pid}/fd")})
+        resource.prlimit(weir.pid, resource.RLIMIT_NOFILE, (lowest_free, limits[1]))
+        try:
+            for _ in range(3):
+                with weir.raw() as refused:
+                    assert refused.read_all() == b"-ERR max number of clients reached\r\n"
+            waiting = [weir.raw() for _ in range(20)]
+            before, since = weir.cpu_seconds(), time.monotonic()
+            wait_for(lambda: time.monotonic() - since > 0.5)
+            used = weir.cpu_seconds() - before
+            assert served.command("GET", "a") == b"1"
+        finally:
+            resource.prlimit(weir.pid, resource.RLIMIT_NOFILE, limits)
+        assert used < 0.25 * PATIENCE, f"{used} s of CPU in half a second"
+        for raw in waiting:
+            raw.close()
+        with weir.raw() as next_one:
+            assert next_one.command("PING") == "PONG"
 
 
 def test_slow_reader_is_closed_at_its_limit(lab):
