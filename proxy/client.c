@@ -55,6 +55,7 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 	set_socket_options(fd);
 	client->worker = worker;
 	conn_init(&client->conn, worker->loop, fd, on_ready);
+	list_init(&client->readable);
 	list_init(&client->dirty);
 	list_init(&client->resume);
 	list_init(&client->of_worker);
@@ -101,6 +102,7 @@ void client_close(struct client *client, enum close_reason reason)
 	delivery_abandon(client);
 	drop_private_backend(client);
 	conn_close(&client->conn);
+	list_remove(&client->readable);
 	list_remove(&client->dirty);
 	list_remove(&client->resume);
 	list_remove(&client->of_worker);
@@ -566,11 +568,14 @@ static enum conn_result read_some(struct client *client, size_t *got)
 	return result;
 }
 
-static void read_input(struct client *client)
+void client_read(struct client *client)
 {
+	enum conn_result result;
 	size_t got = 0;
-	enum conn_result result = read_some(client, &got);
 
+	if (!(conn_watched(&client->conn) & EV_READ)) /* any longer */
+		return;
+	result = read_some(client, &got);
 	if (client->closing || result == CONN_AGAIN)
 		return;
 	if (result == CONN_CLOSED) {
@@ -603,12 +608,15 @@ static void watch(struct client *client)
 	conn_watch(&client->conn, events);
 }
 
+/* libev calls back in the reverse of the order in which the sockets became
+ * readable: so each goes in front of those that were told before it, and the
+ * turn's end reads them in the order in which their bytes came. */
 static void on_ready(struct conn *conn, int events)
 {
 	struct client *client = CONTAINER_OF(conn, struct client, conn);
 
-	if (events & EV_READ)
-		read_input(client);
-	if ((events & EV_WRITE) && !client->closing)
+	if ((events & EV_READ) && !list_is_linked(&client->readable))
+		list_prepend(&client->worker->readable_clients, &client->readable);
+	if (events & EV_WRITE)
 		client_flush(client);
 }

@@ -45,6 +45,7 @@ struct client {
 	struct conn conn;
 	struct worker *worker;
 	struct list_link of_worker;    /* worker->clients */
+	struct list_link readable;     /* worker->readable_clients: its socket has something to read */
 	struct list_link dirty;        /* worker->dirty_clients: has output to flush */
 	struct list_link resume;       /* worker->resumed_clients: a stall is over; or worker->lane_waiters */
 	struct request *head;          /* its requests in order */
@@ -82,6 +83,8 @@ void client_reply(struct client *client, const char *bytes, size_t length);
 void client_check_stall(struct client *client);
 /* Ends STALL_EVENT. */
 void client_wake(struct client *client);
+/* Reads its socket and takes the commands. From the end of a turn. */
+void client_read(struct client *client);
 /* Goes on with the commands that a stall held back. From the end of a turn. */
 void client_resume(struct client *client);
 

@@ -46,6 +46,12 @@ static inline void list_append(struct list_link *head, struct list_link *link)
 	head->previous = link;
 }
 
+/* The link must be in no list. */
+static inline void list_prepend(struct list_link *head, struct list_link *link)
+{
+	list_append(head->next, link);
+}
+
 /* Appends unless it is in a list already. */
 static inline void list_mark(struct list_link *head, struct list_link *link)
 {

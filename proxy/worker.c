@@ -38,6 +38,14 @@ static void on_turn_begin(struct ev_loop *loop, ev_check *check, int events)
 	worker->now_ms = (uint32_t)(worker->now_ns / CLOCK_NS_PER_MS);
 }
 
+static void read_clients(struct worker *worker)
+{
+	struct list_link *link;
+
+	while ((link = list_take(&worker->readable_clients)) != NULL)
+		client_read(CONTAINER_OF(link, struct client, readable));
+}
+
 static void resume_clients(struct worker *worker)
 {
 	struct list_link *link;
@@ -98,7 +106,8 @@ static void stop_when_drained(struct worker *worker)
 		ev_break(worker->loop, EVBREAK_ALL);
 }
 
-/* Everything the turn made is flushed once, here, last thing before the loop
+/* What clients have sent is read here, behind the replies that came in the same
+ * turn; and everything the turn made is flushed once, last thing before the loop
  * sleeps. Flushing can make new work (a lost backend re-sends reads); what is
  * left after some rounds gets the next turn, and the loop does not sleep. */
 static void on_turn_end(struct ev_loop *loop, ev_prepare *prepare, int events)
@@ -106,6 +115,7 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *prepare, int events)
 	struct worker *worker = prepare->data;
 
 	(void)events;
+	read_clients(worker);
 	for (int i = 0; i < FLUSH_ROUNDS && has_work(worker); i++) {
 		resume_clients(worker);
 		flush_backends(worker);
@@ -454,6 +464,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	identities_init(&worker->identities);
 	list_init(&worker->clients);
 	list_init(&worker->backends);
+	list_init(&worker->readable_clients);
 	list_init(&worker->dirty_clients);
 	list_init(&worker->dirty_backends);
 	list_init(&worker->resumed_clients);

@@ -83,6 +83,7 @@ struct worker {
 
 	struct list_link clients;
 	struct list_link backends;
+	struct list_link readable_clients; /* in the order in which their bytes came */
 	struct list_link dirty_clients;
 	struct list_link dirty_backends;
 	struct list_link resumed_clients;

@@ -31,6 +31,24 @@ def test_a_write_waits_for_the_reads_before_it(shared_group):
             assert replies[0] == (b"old" if turn == 0 else b"new%d" % (turn - 1))
 
 
+def test_connections_of_a_worker_are_read_in_the_order_they_spoke(lab):
+    """As a server does. Nobody was promised that, before any answer; but who
+    knows the server may have come to rely on it, its own test suite does."""
+    group = lab.group(0, {"proxy": {"workers": 1}})
+    sessions = [group.weir.raw() for _ in range(20)]
+    for raw in sessions:
+        assert raw.command("PING") == "PONG"
+    for turn in range(3):
+        group.weir.freeze()
+        for n, raw in enumerate(sessions):
+            raw.send(encode("RPUSH", f"order:{turn}", n))
+        group.weir.thaw()
+        assert [raw.reply() for raw in sessions] == list(range(1, 21))
+        assert group.master.cli("LRANGE", f"order:{turn}", 0, -1) == [str(n) for n in range(20)]
+    for raw in sessions:
+        raw.close()
+
+
 def test_a_write_waits_for_reads_on_their_way(lab):
     """Reads are with a replica that does not answer; a write that comes later,
     on its own, must not be done before them."""
