@@ -49,6 +49,7 @@ enum command_flag {
 	COMMAND_FLAG_MAY_REPLICATE = 1 << 8,
 	COMMAND_FLAG_NO_AUTH = 1 << 9,
 	COMMAND_FLAG_MOVABLE_KEYS = 1 << 10,
+	COMMAND_FLAG_NO_MULTI = 1 << 11,
 };
 
 struct command {

@@ -292,6 +292,7 @@ static const struct {
 	{ "may_replicate", COMMAND_FLAG_MAY_REPLICATE },
 	{ "no_auth", COMMAND_FLAG_NO_AUTH },
 	{ "movablekeys", COMMAND_FLAG_MOVABLE_KEYS },
+	{ "no_multi", COMMAND_FLAG_NO_MULTI },
 };
 
 static uint32_t flag_of(const struct value *value)

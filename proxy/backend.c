@@ -81,7 +81,7 @@ static void settle(struct backend *backend, struct request *request, struct slic
 	if (request->client == NULL)
 		request_free(&worker->requests, request);
 	else if (buf_length(&backend->refusal) > 0)
-		delivery_answer(worker, request, buf_slice(&backend->refusal));
+		delivery_refused(worker, request, buf_slice(&backend->refusal));
 	else if (!sent && !torn && waits_for_next_connection(backend))
 		backend_link_request(backend, request, bytes);
 	else

@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "control_line.h"
 #include "delivery.h"
+#include "dispatch.h"
 #include "log.h"
 #include "worker.h"
 
@@ -264,13 +265,15 @@ static void on_refused(struct backend *backend, const struct request *handshake,
 	bool to_master = backend->key.node == BACKEND_TO_MASTER;
 
 	log_notice("node %u refuses user \"%.*s\", database %u: %.*s", backend->node_id, logged, identity->user.bytes,
-		   backend->key.db, error.length < LOGGED_ERROR_BYTES ? (int)error.length : LOGGED_ERROR_BYTES, error.bytes);
+		   backend->key.db, error.length < LOGGED_ERROR_BYTES ? (int)error.length - 2 : LOGGED_ERROR_BYTES, error.bytes);
 	if (to_master && handshake->step == STEP_AUTHENTICATE)
 		backend->key.identity->state = IDENTITY_REFUSED;
 	if (to_master)
 		buf_append(&backend->refusal, error.bytes, error.length);
 	else if (backend->node_id < 64)
 		backend->key.identity->refused_nodes |= 1ULL << backend->node_id;
+	if (backend->owner != NULL && slice_begins_with(error, "-BUSY "))
+		dispatch_doom(backend->owner);
 	backend_disconnect(backend, "refused by the server");
 	buf_free(&backend->refusal);
 	if (backend->owner != NULL)

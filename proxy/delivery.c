@@ -264,6 +264,14 @@ void delivery_answer(struct worker *worker, struct request *request, struct slic
 		answered(request);
 }
 
+void delivery_refused(struct worker *worker, struct request *request, struct slice refusal)
+{
+	if (request->flags & REQUEST_MUTED)
+		answered(request);
+	else
+		delivery_answer(worker, request, refusal);
+}
+
 void delivery_error(struct worker *worker, struct request *request, const char *text)
 {
 	struct buf reply = { 0 };
@@ -328,7 +336,7 @@ void delivery_private_expired(struct backend *backend)
 	struct client *client = backend->owner;
 	struct buf reply = { 0 };
 
-	if (client->session.pin == PIN_SINGLE) {
+	if (client->session.pin == PIN_SINGLE || client->session.doomed) {
 		dispatch_unpin(client);
 		return;
 	}

@@ -65,6 +65,10 @@ void delivery_error(struct worker *worker, struct request *request, const char *
 /* The same with a whole reply in RESP. */
 void delivery_answer(struct worker *worker, struct request *request, struct slice reply);
 
+/* The server refuses the connection, with these words. A request that weir has
+ * answered in its place keeps that answer. */
+void delivery_refused(struct worker *worker, struct request *request, struct slice refusal);
+
 /* The client leaves: its requests become orphans, or are dropped where no
  * server has seen them. */
 void delivery_abandon(struct client *client);

@@ -175,6 +175,13 @@ static enum verdict take_unpinned(struct client *client, const struct parsed_com
 	return parsed->class == COMMAND_SCRIPT ? take_script(client, parsed) : take_write(client, parsed);
 }
 
+static enum verdict take_doomed(struct client *client, const struct parsed_command *parsed)
+{
+	bool leaves = parsed->command->special == SPECIAL_QUIT || parsed->command->special == SPECIAL_RESET;
+
+	return leaves ? take_local(client, parsed) : dispatch_doomed(client, parsed);
+}
+
 /* With keys watched, but no MULTI yet: everything that talks to the server
  * stays on the connection that watches. */
 static enum verdict take_watching(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
@@ -223,6 +230,8 @@ static enum verdict take(struct client *client, const struct parsed_command *par
 	if (waits_for_the_table(client->worker, parsed))
 		return dispatch_stall(client, STALL_COMMANDS);
 	client->last_command = parsed->command->index;
+	if (session->doomed)
+		return take_doomed(client, parsed);
 	switch ((enum session_pin)session->pin) {
 	case PIN_STREAM:
 		return dispatch_stream_on(client, parsed);

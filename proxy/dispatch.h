@@ -24,6 +24,11 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
  * asked instead, because there was nothing to kill. `bytes` is the request. */
 bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, struct backend *from, struct slice bytes);
 
+/* The session's private backend cannot be had now, the server is busy with a
+ * script. A server takes MULTI then, refuses what is to be queued, and so EXEC:
+ * if that is where the session is, it gets the same from weir. */
+void dispatch_doom(struct client *client);
+
 /* The server lets go of the session's private backend. */
 void dispatch_unpin(struct client *client);
 

@@ -31,7 +31,8 @@ enum block_extent dispatch_find_block(const struct client *client, const struct 
 	const struct session *session = &client->session;
 	size_t i = 1;
 
-	if (!is_bare(&parsed[0], SPECIAL_MULTI) || session->pin != PIN_NONE || session->endpoint != ENDPOINT_SPLIT)
+	if (!is_bare(&parsed[0], SPECIAL_MULTI) || session->pin != PIN_NONE || session->doomed ||
+	    session->endpoint != ENDPOINT_SPLIT)
 		return BLOCK_NONE;
 	while (i < count && belongs_in_block(&parsed[i]))
 		i++;

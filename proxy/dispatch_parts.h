@@ -79,6 +79,8 @@ enum verdict dispatch_kill_script(struct client *client, const struct parsed_com
 enum verdict dispatch_send_pinned(struct client *client, const struct parsed_command *parsed);
 /* MULTI or WATCH, or any other of their kin once one of them was sent. */
 enum verdict dispatch_transaction(struct client *client, const struct parsed_command *parsed);
+/* In a transaction that a busy server could not take. */
+enum verdict dispatch_doomed(struct client *client, const struct parsed_command *parsed);
 /* The session's replies are paired with nothing from here on; and its next word. */
 enum verdict dispatch_stream(struct client *client, const struct parsed_command *parsed);
 enum verdict dispatch_stream_on(struct client *client, const struct parsed_command *parsed);

@@ -226,6 +226,42 @@ enum verdict dispatch_transaction(struct client *client, const struct parsed_com
 	return TAKEN;
 }
 
+void dispatch_doom(struct client *client)
+{
+	struct session *session = &client->session;
+
+	if (session->pin != PIN_TRANSACTION || !session->in_multi || session->watching)
+		return;
+	session->in_multi = false;
+	session->doomed = true;
+	/* MULTI is the oldest of what it has asked. */
+	client->head->flags |= REQUEST_MUTED;
+	request_hold(client->head, "+OK\r\n", 5);
+}
+
+enum verdict dispatch_doomed(struct client *client, const struct parsed_command *parsed)
+{
+	switch (parsed->command->special) {
+	case SPECIAL_EXEC:
+		client->session.doomed = false;
+		dispatch_error(client, "EXECABORT Transaction discarded because of previous errors.");
+		break;
+	case SPECIAL_DISCARD:
+		client->session.doomed = false;
+		dispatch_answer(client, slice_of("+OK\r\n"));
+		break;
+	case SPECIAL_MULTI:
+		dispatch_error(client, "ERR MULTI calls can not be nested");
+		break;
+	case SPECIAL_WATCH:
+		dispatch_error(client, "ERR WATCH inside MULTI is not allowed");
+		break;
+	default:
+		dispatch_error(client, "BUSY the server was busy running a script when this transaction began");
+	}
+	return TAKEN;
+}
+
 /* A request that no server knows, in place of one that is refused: it keeps
  * its place in the server's order, and spoils a transaction as it should. */
 static void encode_refused(struct buf *out, const struct command *command)
@@ -237,10 +273,14 @@ static void encode_refused(struct buf *out, const struct command *command)
 	encode_request_words(out, name, NULL);
 }
 
-static void refusal_text(char *text, size_t room, const struct command *command)
+static void refusal_text(char *text, size_t room, const struct command *command, bool in_multi)
 {
 	size_t i;
 
+	if (in_multi && (command->flags & COMMAND_FLAG_NO_MULTI)) {
+		snprintf(text, room, "ERR Command not allowed inside a transaction");
+		return;
+	}
 	snprintf(text, room, "ERR %s is refused by weir: %s", command->name, command->refusal);
 	for (i = 4; text[i] != '\0' && text[i] != ' '; i++) {
 		if (text[i] == '|')
@@ -281,7 +321,7 @@ enum verdict dispatch_refused(struct client *client, const struct parsed_command
 		client_close(client, CLOSE_cross_protocol);
 		return TAKEN;
 	}
-	refusal_text(text, sizeof(text), parsed->command);
+	refusal_text(text, sizeof(text), parsed->command, client->session.in_multi);
 	dispatch_count(client, STAT_refused);
 	if (client->session.in_multi)
 		dispatch_refuse_queued(client, parsed->command, text);

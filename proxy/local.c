@@ -198,7 +198,7 @@ void local_reset(struct client *client)
 	struct session *session = &client->session;
 
 	session->resetting = session->in_multi = session->watching = session->authenticated = false;
-	session->stream_writes = false;
+	session->stream_writes = session->doomed = false;
 	session_forget_selects(session);
 	close_gate(client);
 	if (session->pinned != NULL) {

@@ -48,6 +48,7 @@ struct session {
 	uint8_t consistency;         /* enum config_consistency */
 	bool authenticated;          /* a server has accepted this session as it is */
 	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not */
+	bool doomed;                 /* MULTI was said to a busy server: nothing is sent before EXEC or DISCARD */
 	bool watching;               /* WATCH was sent since the last EXEC, DISCARD or UNWATCH */
 	uint32_t queued;             /* commands sent since MULTI */
 	struct buf *queued_selects;  /* those of them that are SELECTs; owned, NULL none */
