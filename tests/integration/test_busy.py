@@ -59,6 +59,7 @@ def test_what_is_said_after_a_busy_multi(lab):
         assert other.command("MULTI") == "OK"
         assert other.command("RESET") == "RESET"
         assert other.command("SCRIPT", "KILL") == "OK"
+        assert "killed by user" in str(spinning.reply())
         assert other.commands([("SELECT", 3), ("INCR", "n")]) == ["OK", 2]
 
 
