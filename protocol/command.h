@@ -120,6 +120,12 @@ static inline enum command_class command_class_of(const struct command *command,
 	return command->flags & COMMAND_FLAG_READONLY ? COMMAND_READ : COMMAND_WRITE;
 }
 
+/* May it have that many words, its name included? True as long as nothing is known against it. */
+static inline bool command_takes(const struct command *command, int64_t argc)
+{
+	return command->arity < 0 ? argc >= -command->arity : command->arity == 0 || argc == command->arity;
+}
+
 /* "read", "write", ... for metrics and ROUTE. */
 const char *command_class_name(enum command_class class);
 

@@ -28,11 +28,14 @@ enum {
 /* On the replica endpoint: may this command go where the session's home is? */
 static bool refused_on_replica_endpoint(struct client *client, const struct parsed_command *parsed)
 {
+	char text[DISPATCH_TEXT_ROOM];
+
 	if (client->session.endpoint != ENDPOINT_REPLICA)
 		return false;
 	if (dispatch_is_forbidden_write(client, parsed)) {
 		dispatch_count(client, STAT_rejected_writes);
-		dispatch_error(client, DISPATCH_READONLY_TEXT);
+		dispatch_forbidden_text(text, parsed);
+		dispatch_error(client, text);
 		return true;
 	}
 	if (dispatch_home(client) != BACKEND_TO_MASTER || parsed->class == COMMAND_MASTER_READ ||
@@ -90,9 +93,12 @@ static enum verdict take_local(struct client *client, const struct parsed_comman
 /* Inside MULTI the server queues everything, weir's own commands too. */
 static enum verdict take_queued(struct client *client, const struct parsed_command *parsed)
 {
+	char text[DISPATCH_TEXT_ROOM];
+
 	if (dispatch_is_forbidden_write(client, parsed)) {
 		dispatch_count(client, STAT_rejected_writes);
-		dispatch_refuse_queued(client, parsed->command, DISPATCH_READONLY_TEXT);
+		dispatch_forbidden_text(text, parsed);
+		dispatch_refuse_queued(client, parsed->command, text);
 		return TAKEN;
 	}
 	switch ((enum command_class)parsed->class) {

@@ -1,6 +1,8 @@
 /* Which way a command takes to a server, and whether it may take it now. */
 #include "dispatch_parts.h"
 
+#include <stdio.h>
+
 #include "../protocol/encode.h"
 #include "delivery.h"
 #include "pool.h"
@@ -192,4 +194,13 @@ void dispatch_count(struct client *client, enum stat_id id)
 bool dispatch_is_forbidden_write(const struct client *client, const struct parsed_command *parsed)
 {
 	return client->session.endpoint == ENDPOINT_REPLICA && (parsed->command->flags & COMMAND_FLAG_WRITE);
+}
+
+/* A command that is wrong in itself is told so first, as by redis-server. */
+void dispatch_forbidden_text(char *text, const struct parsed_command *parsed)
+{
+	if (command_takes(parsed->command, parsed->argc))
+		snprintf(text, DISPATCH_TEXT_ROOM, "READONLY You can't write against a read only replica.");
+	else
+		snprintf(text, DISPATCH_TEXT_ROOM, "ERR wrong number of arguments for '%s' command", parsed->command->name);
 }

@@ -21,7 +21,7 @@ struct chunk {
 	struct route route;
 };
 
-#define DISPATCH_READONLY_TEXT "READONLY You can't write against a read only replica."
+enum { DISPATCH_TEXT_ROOM = 256 }; /* for an error that names a command */
 
 /* ---- dispatch_lanes.c ---- */
 
@@ -49,6 +49,8 @@ struct backend_key dispatch_lane_key(struct client *client, enum backend_kind ki
 void dispatch_count(struct client *client, enum stat_id id);
 /* On the replica endpoint no write reaches any server. */
 bool dispatch_is_forbidden_write(const struct client *client, const struct parsed_command *parsed);
+/* What a replica answers to such a write, into DISPATCH_TEXT_ROOM bytes. */
+void dispatch_forbidden_text(char *text, const struct parsed_command *parsed);
 
 /* ---- dispatch_reads.c ---- */
 

@@ -315,7 +315,7 @@ bool dispatch_is_cross_protocol(const struct parsed_command *parsed)
 
 enum verdict dispatch_refused(struct client *client, const struct parsed_command *parsed)
 {
-	char text[256];
+	char text[DISPATCH_TEXT_ROOM];
 
 	if (dispatch_is_cross_protocol(parsed)) {
 		client_close(client, CLOSE_cross_protocol);

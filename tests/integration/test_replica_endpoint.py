@@ -40,6 +40,14 @@ def test_no_write_alone(untouched):
         assert raw.commands([("SET", "x", "1"), ("INCR", "x"), ("GET", "x")]) == [READONLY, READONLY, None]
 
 
+def test_a_write_that_is_wrong_in_itself(untouched):
+    """It is told so, as by a replica, and reaches no server either."""
+    wrong = ServerError("ERR wrong number of arguments for 'set' command")
+    with untouched.weir.raw(replica=True) as raw:
+        assert raw.commands([("SET",), ("SET", "x"), ("GET", "x")]) == [wrong, wrong, None]
+        assert raw.commands([("MULTI",), ("SET", "x"), ("EXEC",)]) == ["OK", wrong, EXECABORT]
+
+
 @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "step by step"])
 def test_no_write_in_a_transaction(untouched, at_once):
     block = [("MULTI",), ("SET", "x", "1"), ("GET", "x"), ("EXEC",)]

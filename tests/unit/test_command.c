@@ -259,6 +259,23 @@ static void reads_are_harmless(void **state)
 	command_table_release(&table);
 }
 
+static void words_that_a_command_takes(void **state)
+{
+	struct command_table *table = learn_captured("");
+
+	(void)state;
+	assert_false(command_takes(find(table, "get", ""), 1));
+	assert_true(command_takes(find(table, "get", ""), 2));
+	assert_false(command_takes(find(table, "get", ""), 3));
+	assert_false(command_takes(find(table, "set", ""), 2));
+	assert_true(command_takes(find(table, "set", ""), 3));
+	assert_true(command_takes(find(table, "set", ""), 1000000));
+	assert_true(command_takes(find(table, "xgroup", "create"), 5));
+	assert_false(command_takes(find(table, "xgroup", "create"), 4));
+	assert_true(command_takes(find(table, "nosuch", ""), 1));
+	command_table_release(&table);
+}
+
 /* Rows with a subcommand need the row of their container. */
 static void specials_are_complete(void **state)
 {
@@ -611,6 +628,7 @@ int main(void)
 		cmocka_unit_test(fields_are_those_of_the_server),
 		cmocka_unit_test(classes_of_redis_7),
 		cmocka_unit_test(reads_are_harmless),
+		cmocka_unit_test(words_that_a_command_takes),
 		cmocka_unit_test(specials_are_complete),
 		cmocka_unit_test(form_of_redis_6),
 		cmocka_unit_test(form_of_resp3_and_later_fields),
