@@ -83,15 +83,41 @@ class WeirFront(Front):
         self.process.wait_state("ok")
 
 
+class ReplicaFront(Front):
+    """A replica, or weir's reads-only endpoint. `master` is the front whose
+    writes arrive there."""
+
+    def __init__(self, name, process, port, master):
+        super().__init__(name, process)
+        self.replica_port, self.master = port, master
+
+    @property
+    def port(self):
+        return self.replica_port
+
+    def settle(self):
+        """What the master has is here."""
+        marker = self.master.client().incr("settled")
+        wait_for(lambda: self.client().get("settled") == str(marker), what="the replica has caught up")
+        self.master.settle()
+
+
 class Fronts:
+    """The pair that every scenario sees: by default the fronts of a master,
+    and in `replicas` those of a replica."""
+
     def __init__(self, lab):
         self.lab = lab
-        self.group = lab.group(2, config={"proxy": {"allow_sync": "yes"}})
+        self.group = lab.group(2, config={"proxy": {"allow_sync": "yes"}}, replica_endpoint=True)
         self.bare = Front("bare", lab.redis(name="bare"))
         self.weir = WeirFront(self.group)
+        replica = lab.redis("--replicaof", HOST, self.bare.port, name="bare-replica")
+        self.pair = (self.bare, self.weir)
+        self.replicas = (ReplicaFront("bare-replica", replica, replica.port, self.bare),
+                         ReplicaFront("weir-replica", self.group.weir, self.group.weir.replica_port, self.weir))
 
     def __iter__(self):
-        return iter((self.bare, self.weir))
+        return iter(self.pair)
 
     def flush(self):
         for front in self:
@@ -104,14 +130,14 @@ class Fronts:
     def check(self):
         """What no scenario may leave behind: replies without a request, and
         connections of clients that are gone."""
-        for front in self:
+        for front in (*self.pair, *self.replicas):
             front.close_clients()
         assert self.group.weir.metrics()["weir_backend_desync_total"] == 0
         wait_for(lambda: self.group.weir.status()["clients"]["connected"] == 0, what="every client has left weir")
 
-    def compare(self, run):
+    def compare(self, run, pair=None):
         """run(front) at either front; both must have seen the same."""
-        bare, through_weir = (self._run(run, front) for front in self)
+        bare, through_weir = (self._run(run, front) for front in pair or self)
         assert through_weir == bare, "weir showed something else than redis-server"
 
     @staticmethod
@@ -125,8 +151,17 @@ class Fronts:
 
 def scenario(function):
     """Makes a test of a function (or coroutine function) of a front."""
+    return _as_test(function, lambda fronts: fronts.compare(function))
+
+
+def replica_scenario(function):
+    """The same before a replica: a bare one, and weir's reads-only endpoint."""
+    return _as_test(function, lambda fronts: fronts.compare(function, fronts.replicas))
+
+
+def _as_test(function, run):
     def test(fronts):
-        fronts.compare(function)
+        run(fronts)
 
     test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
     return test
