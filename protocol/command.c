@@ -252,6 +252,7 @@ const char *command_class_name(enum command_class class)
 		[COMMAND_WRITE] = "write",
 		[COMMAND_READ] = "read",
 		[COMMAND_MASTER_READ] = "master_read",
+		[COMMAND_CURSOR] = "cursor",
 		[COMMAND_SCRIPT] = "script",
 		[COMMAND_TRANSACTION] = "transaction",
 		[COMMAND_BLOCKING] = "blocking",

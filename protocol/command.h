@@ -17,6 +17,7 @@ enum command_class {
 	COMMAND_WRITE,       /* master; also everything unknown or not flagged readonly */
 	COMMAND_READ,        /* a fresh enough replica, else the master */
 	COMMAND_MASTER_READ, /* reads that only make sense on the master, or change something there unnoticed */
+	COMMAND_CURSOR,      /* MASTER_READ, or a READ whose cursor carries a tag ([routing] scan) */
 	COMMAND_SCRIPT,      /* master, on the shared backend for scripts */
 	COMMAND_TRANSACTION, /* MULTI and its kin: pins the session to a private backend */
 	COMMAND_BLOCKING,    /* one request on a private backend, if its arguments make it block */
@@ -79,8 +80,7 @@ struct command_table *command_table_builtin(void);
 /* Built from the bytes of a whole COMMAND reply (RESP2 or RESP3, redis 6.2 to
  * 8, Valkey). NULL with *error set (static text) when it is not such a reply.
  * module_reads: blank-separated module commands that may be read on replicas,
- * if the server flags them readonly; NULL or "" for none.
- * scan_on_replica is not offered here: cursors stay on the master. */
+ * if the server flags them readonly; NULL or "" for none. */
 struct command_table *command_table_learn(const char *reply, size_t length, const char *module_reads,
 					  const char **error);
 

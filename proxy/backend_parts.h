@@ -33,6 +33,10 @@ bool backend_has_nothing_to_do(const struct backend *backend);
 /* Of the node it goes to; NULL when there is none. */
 struct node_load *backend_load(const struct backend *backend);
 
+/* The target changes: requests that are bound to the present one go back. Before
+ * the handshake. */
+void backend_hand_back_bound(struct backend *backend);
+
 /* Empties queue and stream into the returned backlog. */
 struct backlog backlog_take(struct backend *backend);
 /* The next request of it, with a view of its bytes; NULL at the end. */

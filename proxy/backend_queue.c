@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "delivery.h"
 #include "worker.h"
 
 bool backend_has_nothing_to_do(const struct backend *backend)
@@ -139,6 +140,21 @@ void backend_withdraw(struct backend *backend, struct request *request)
 		backend->tail = previous;
 	request->backend = NULL;
 	count_outstanding(backend, request, -1);
+}
+
+void backend_hand_back_bound(struct backend *backend)
+{
+	struct request *request, *following;
+
+	for (request = backend->head; request != NULL; request = following) {
+		struct slice bytes = backend_request_bytes(backend, request);
+
+		following = request->next_of_backend;
+		if (request->client == NULL || !request_is_bound(request))
+			continue;
+		backend_withdraw(backend, request);
+		delivery_lost(backend->worker, request, backend, false, bytes);
+	}
 }
 
 struct backlog backlog_take(struct backend *backend)

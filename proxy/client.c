@@ -15,6 +15,7 @@
 #include "../protocol/encode.h"
 #include "backend.h"
 #include "clock.h"
+#include "cursors.h"
 #include "delivery.h"
 #include "dispatch.h"
 #include "log.h"
@@ -351,6 +352,9 @@ static void describe(struct client *client, struct parsed_command *parsed, const
 	if (parsed->command->container && request->argc > 1)
 		parsed->command = command_find_sub(table, parsed->command, second_argument(bytes));
 	parsed->class = (uint8_t)command_class_of(parsed->command, bytes);
+	if (parsed->class == COMMAND_CURSOR && (client->worker->config->scan == SCAN_MASTER ||
+						cursors_named(parsed).kind == CURSOR_PLAIN))
+		parsed->class = COMMAND_MASTER_READ; /* a server's own cursor is the master's */
 	if (!parsed->command->known && !client->worker->has_learned)
 		parsed->class = COMMAND_BLOCKING; /* it might: nobody else shall wait behind it */
 	if (client->worker->config->allow_sync && is_replication(parsed->command))

@@ -65,6 +65,10 @@ struct client {
 	struct buf out;                /* replies not written yet */
 	struct buf *gate_error;        /* the server wants authentication, this is its answer; owned, NULL none */
 	struct session session;
+	struct {                       /* the next command goes on with a cursor whose node has to catch up: */
+		int64_t until_ns;      /* then it is answered with an error; 0: nothing waits */
+		int64_t floor_ns;      /* what it demanded when it came */
+	} bound;
 	int64_t connected_ns;
 	int64_t active_ns;             /* when it last sent something, or began to finish */
 	uint16_t last_command;         /* index in the command table, for CLIENT LIST */

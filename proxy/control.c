@@ -378,8 +378,6 @@ static void join_workers(struct control *control)
 /* What the file may ask for and this version does not do yet. */
 static void warn_of_gaps(const struct config *config)
 {
-	if (config->scan == SCAN_REPLICA)
-		log_warning("scan = replica is not available yet: cursors stay on the master");
 	if (config->consistency == CONSISTENCY_STRONG)
 		log_warning("consistency = strong: reads go to the master in this version");
 }

@@ -20,6 +20,7 @@
 #include "client.h"
 #include "clock.h"
 #include "control_line.h"
+#include "cursors.h"
 #include "dispatch.h"
 #include "local.h"
 #include "log.h"
@@ -56,6 +57,12 @@ static void pass_on(struct client *client, const char *bytes, size_t length)
 }
 
 /* ---- requests ---- */
+
+/* The server's answer is the client's. */
+static bool is_clients_own(const struct request *request)
+{
+	return request->kind == REQUEST_CLIENT || request->kind == REQUEST_CURSOR;
+}
 
 /* What the head has held back so far becomes the client's. */
 static void release_held(struct client *client, struct request *head)
@@ -129,6 +136,23 @@ enum delivery_mode delivery_begin(const struct request *request, char type)
 	return DELIVERY_PASS;
 }
 
+/* Returns how many of the bytes it kept: all, but for what stands behind the
+ * head of a scan's reply. */
+static size_t hold_back(struct request *request, const char *bytes, size_t length)
+{
+	size_t kept = length;
+
+	if (request->kind == REQUEST_CURSOR && (request->flags & REQUEST_WHOLE))
+		kept = cursors_take_head(request, bytes, length);
+	else
+		request_hold(request, bytes, length);
+	if (request->client->head == request && !(request->flags & REQUEST_WHOLE)) {
+		request->flags |= REQUEST_STREAMING;
+		release_held(request->client, request);
+	}
+	return kept;
+}
+
 void delivery_bytes(struct request *request, const char *bytes, size_t length)
 {
 	struct client *client = request->client;
@@ -136,7 +160,10 @@ void delivery_bytes(struct request *request, const char *bytes, size_t length)
 	if (client == NULL)
 		return;
 	if (client->head != request || (request->flags & REQUEST_WHOLE)) {
-		request_hold(request, bytes, length);
+		size_t kept = hold_back(request, bytes, length);
+
+		if (kept < length)
+			delivery_bytes(request, bytes + kept, length - kept);
 		return;
 	}
 	request->flags |= REQUEST_STREAMING;
@@ -162,13 +189,24 @@ static const struct node_error *find_node_error(struct slice reply)
 	return NULL;
 }
 
+/* After a reply that the client shall not see. */
+static void send_again(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
+{
+	struct buf copy = { 0 };
+
+	buf_append(&copy, bytes.bytes, bytes.length); /* the stream may move while it is sent again */
+	request_drop_held(request);
+	request->avoid = (uint8_t)(from->node_id + 1);
+	dispatch_again(worker, request, buf_slice(&copy));
+	buf_free(&copy);
+}
+
 /* An error of the server. True when the client shall not see it, because the
  * request was sent again. */
 static bool judge_error(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
 {
 	struct slice reply = request_held(request);
 	const struct node_error *error;
-	struct buf copy = { 0 };
 
 	if (from->key.node == BACKEND_TO_MASTER) {
 		if (slice_begins_with(reply, "-READONLY") || slice_begins_with(reply, "-LOADING"))
@@ -178,16 +216,27 @@ static bool judge_error(struct worker *worker, struct request *request, struct b
 	error = request->flags & REQUEST_READ ? find_node_error(reply) : NULL;
 	if (error == NULL || (error->only_master && worker->config->fallback == FALLBACK_ERROR))
 		return false;
+	if (!error->only_master)
+		control_line_suspect(worker->shared->control, from->node_id);
+	if (request_is_bound(request))
+		return false;
 	if (error->only_master)
 		request->flags |= REQUEST_TO_MASTER;
-	else
-		control_line_suspect(worker->shared->control, from->node_id);
-	buf_append(&copy, bytes.bytes, bytes.length); /* the stream may move while it is sent again */
-	request_drop_held(request);
-	request->avoid = (uint8_t)(from->node_id + 1);
-	dispatch_again(worker, request, buf_slice(&copy));
-	buf_free(&copy);
+	send_again(worker, request, from, bytes);
 	return true;
+}
+
+/* A scan's reply was dropped, because its cursor cannot be handed out. The
+ * master's can, so the iteration begins there; one that is under way cannot
+ * change its node. */
+static void judge_cursor(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
+{
+	if (request_is_bound(request) || worker->config->fallback == FALLBACK_ERROR) {
+		delivery_error(worker, request, "NOCURSOR this table is too large for a cursor on a replica; begin again at 0");
+		return;
+	}
+	request->flags |= REQUEST_TO_MASTER;
+	send_again(worker, request, from, bytes);
 }
 
 /* What the reply proves about what this session has seen. */
@@ -226,11 +275,14 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 		request_free(&worker->requests, request);
 		return;
 	}
+	if (request->kind == REQUEST_CURSOR && (request->flags & REQUEST_WHOLE) && request->held == NULL) {
+		judge_cursor(worker, request, from, bytes);
+		return;
+	}
 	if (type == '-') {
 		if (request->flags & REQUEST_STATEFUL)
 			from->tainted = true;
-		if (request->kind == REQUEST_CLIENT && !(request->flags & REQUEST_MUTED) &&
-		    judge_error(worker, request, from, bytes))
+		if (is_clients_own(request) && !(request->flags & REQUEST_MUTED) && judge_error(worker, request, from, bytes))
 			return;
 	}
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
@@ -238,7 +290,7 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 	observe(worker, request, from, now_ns);
 	if (request->flags & REQUEST_MOVES)
 		session_take_selects(&client->session, request_held(request));
-	if (request->kind != REQUEST_CLIENT && !local_judge(client, request, request_held(request)))
+	if (!is_clients_own(request) && !local_judge(client, request, request_held(request)))
 		request_drop_held(request);
 	if (client->closing) /* local_judge() may close it; the request is an orphan without a queue then */
 		return;
@@ -257,7 +309,7 @@ void delivery_answer(struct worker *worker, struct request *request, struct slic
 	}
 	request_drop_held(request);
 	request_hold(request, reply.bytes, reply.length);
-	if (request->kind != REQUEST_CLIENT && request->kind != REQUEST_LOCAL &&
+	if (!is_clients_own(request) && request->kind != REQUEST_LOCAL &&
 	    !local_judge(request->client, request, request_held(request)))
 		request_drop_held(request);
 	if (!request->client->closing)
@@ -305,6 +357,8 @@ void delivery_lost(struct worker *worker, struct request *request, struct backen
 	request->flags &= (uint16_t)~REQUEST_WHOLE;
 	if (request->flags & REQUEST_MUTED) { /* weir had an answer of its own, but the context is gone */
 		delivery_error(worker, request, "EXECABORT the transaction's connection was lost");
+	} else if (request_is_bound(request)) {
+		dispatch_bound_again(worker, request, from, bytes);
 	} else if ((request->flags & REQUEST_READ) && from->key.kind != BACKEND_PRIVATE) {
 		if (from->key.node != BACKEND_TO_MASTER)
 			request->avoid = (uint8_t)(from->node_id + 1);

@@ -163,6 +163,8 @@ static enum verdict take_unpinned(struct client *client, const struct parsed_com
 	switch ((enum command_class)parsed->class) {
 	case COMMAND_READ:
 		return dispatch_read(client, parsed, chunk);
+	case COMMAND_CURSOR:
+		return dispatch_cursor(client, parsed, chunk);
 	case COMMAND_LOCAL:
 		return take_local(client, parsed);
 	case COMMAND_BLOCKING:
@@ -227,27 +229,40 @@ static enum verdict take_block(struct client *client, const struct parsed_comman
 	return check_window(client) == STALLED ? STALLED : dispatch_block(client, parsed, count);
 }
 
+static enum verdict take_pinned(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
+{
+	if (client->session.pin == PIN_STREAM)
+		return dispatch_stream_on(client, parsed);
+	return client->session.in_multi ? take_queued(client, parsed) : take_watching(client, parsed, chunk);
+}
+
+static enum verdict take_pinned_cursor(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
+{
+	struct parsed_command plain;
+	struct buf bytes = { 0 };
+	enum verdict verdict = TAKEN;
+
+	if (dispatch_plain_cursor(client, parsed, &plain, &bytes, &verdict))
+		verdict = take_pinned(client, &plain, chunk);
+	buf_free(&bytes);
+	return verdict;
+}
+
 static enum verdict take(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
-	const struct session *session = &client->session;
-
 	if (check_window(client) == STALLED)
 		return STALLED;
 	if (waits_for_the_table(client->worker, parsed))
 		return dispatch_stall(client, STALL_COMMANDS);
 	client->last_command = parsed->command->index;
-	if (session->doomed)
+	if (client->session.doomed)
 		return take_doomed(client, parsed);
-	switch ((enum session_pin)session->pin) {
-	case PIN_STREAM:
-		return dispatch_stream_on(client, parsed);
-	case PIN_SINGLE: /* its one request is always in flight */
-		return dispatch_stall(client, STALL_ALL);
-	case PIN_TRANSACTION:
-		return session->in_multi ? take_queued(client, parsed) : take_watching(client, parsed, chunk);
-	default:
+	if (client->session.pin == PIN_NONE)
 		return take_unpinned(client, parsed, chunk);
-	}
+	if (client->session.pin == PIN_SINGLE) /* its one request is always in flight */
+		return dispatch_stall(client, STALL_ALL);
+	return parsed->class == COMMAND_CURSOR ? take_pinned_cursor(client, parsed, chunk)
+					       : take_pinned(client, parsed, chunk);
 }
 
 static bool may_change_data(const struct parsed_command *parsed)
@@ -255,6 +270,7 @@ static bool may_change_data(const struct parsed_command *parsed)
 	switch ((enum command_class)parsed->class) {
 	case COMMAND_READ:
 	case COMMAND_MASTER_READ:
+	case COMMAND_CURSOR:
 	case COMMAND_LOCAL:
 	case COMMAND_REFUSED:
 		return false;

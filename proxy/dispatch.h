@@ -20,6 +20,11 @@ size_t dispatch(struct client *client, const struct parsed_command *parsed, size
  * queue of a backend. Settles it with an error when it was sent too often. */
 void dispatch_again(struct worker *worker, struct request *request, struct slice bytes);
 
+/* The same for one that no other run of a server can answer (request_is_bound());
+ * `from` is where it was lost. */
+void dispatch_bound_again(struct worker *worker, struct request *request, const struct backend *from,
+			  struct slice bytes);
+
 /* The answer to SCRIPT KILL has come from one node: true when the next one is
  * asked instead, because there was nothing to kill. `bytes` is the request. */
 bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, struct backend *from, struct slice bytes);

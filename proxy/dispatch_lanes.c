@@ -63,7 +63,8 @@ void dispatch_on_lane(struct client *client, struct request *request, const stru
 void dispatch_send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags)
 {
 	bool fast = parsed->command->flags & COMMAND_FLAG_FAST;
-	struct request *request = dispatch_request(client, REQUEST_CLIENT, flags | (fast ? REQUEST_FAST : 0));
+	enum request_kind kind = parsed->class == COMMAND_CURSOR ? REQUEST_CURSOR : REQUEST_CLIENT;
+	struct request *request = dispatch_request(client, kind, flags | (fast ? REQUEST_FAST : 0));
 
 	if (flags & REQUEST_ON_REPLICA)
 		client->replica_in_flight++;

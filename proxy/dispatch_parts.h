@@ -6,6 +6,7 @@
 
 /* What the files of dispatch share with each other and with nobody else:
  * dispatch_lanes.c (which way, and may it be taken now), dispatch_reads.c,
+ * dispatch_cursors.c (SCAN and its kin on replicas),
  * dispatch_block.c (transactions that have arrived whole),
  * dispatch_private.c (connections of a session's own), dispatch.c (one command
  * after the other). */
@@ -56,6 +57,19 @@ void dispatch_forbidden_text(char *text, const struct parsed_command *parsed);
 
 enum verdict dispatch_read(struct client *client, const struct parsed_command *parsed, struct chunk *chunk);
 
+/* The connections that a session's reads take to a node, or to the master. */
+struct backend *dispatch_read_lane(struct client *client, int32_t node, bool script);
+
+/* ---- dispatch_cursors.c ---- */
+
+/* SCAN and its kin with a cursor that is 0 or tagged. */
+enum verdict dispatch_cursor(struct client *client, const struct parsed_command *parsed, struct chunk *chunk);
+/* The same on the private backend that the session has: *plain is the command
+ * as that server understands it, its bytes in *bytes. False: it was answered,
+ * or waits (*verdict). */
+bool dispatch_plain_cursor(struct client *client, const struct parsed_command *parsed, struct parsed_command *plain,
+			   struct buf *bytes, enum verdict *verdict);
+
 /* ---- dispatch_block.c ---- */
 
 enum block_extent {
@@ -89,6 +103,8 @@ enum verdict dispatch_stream_on(struct client *client, const struct parsed_comma
 /* A command that weir refuses, inside MULTI or outside. */
 enum verdict dispatch_refused(struct client *client, const struct parsed_command *parsed);
 void dispatch_refuse_queued(struct client *client, const struct command *command, const char *text);
+/* On a stream the server says it, as a command that it does not know. */
+void dispatch_refuse_streamed(struct client *client, const struct command *command, const char *why);
 bool dispatch_is_cross_protocol(const struct parsed_command *parsed);
 
 #endif

@@ -264,12 +264,11 @@ enum verdict dispatch_doomed(struct client *client, const struct parsed_command 
 
 /* A request that no server knows, in place of one that is refused: it keeps
  * its place in the server's order, and spoils a transaction as it should. */
-static void encode_refused(struct buf *out, const struct command *command)
+static void encode_refused(struct buf *out, const struct command *command, const char *why)
 {
-	char name[160];
+	char name[256];
 
-	snprintf(name, sizeof(name), "%s (refused by weir: %s)", command->name,
-		 command->refusal != NULL ? command->refusal : "no writes on the replica endpoint");
+	snprintf(name, sizeof(name), "%s (refused by weir: %s)", command->name, why);
 	encode_request_words(out, name, NULL);
 }
 
@@ -300,7 +299,7 @@ void dispatch_refuse_queued(struct client *client, const struct command *command
 
 	encode_error(&error, text);
 	request_hold(request, buf_head(&error), buf_length(&error));
-	encode_refused(&bytes, command);
+	encode_refused(&bytes, command, text);
 	dispatch_on_lane(client, request, pinned);
 	backend_enqueue(pinned, request, buf_slice(&bytes));
 	buf_free(&error);
@@ -332,21 +331,37 @@ enum verdict dispatch_refused(struct client *client, const struct parsed_command
 
 /* ---- streams ---- */
 
+void dispatch_refuse_streamed(struct client *client, const struct command *command, const char *why)
+{
+	struct buf bytes = { 0 };
+
+	encode_refused(&bytes, command, why);
+	backend_forward(client->session.pinned, buf_slice(&bytes));
+	buf_free(&bytes);
+}
+
+static bool is_refused_on_stream(struct client *client, const struct parsed_command *parsed)
+{
+	if (parsed->class == COMMAND_REFUSED) {
+		dispatch_count(client, STAT_refused);
+		dispatch_refuse_streamed(client, parsed->command, parsed->command->refusal);
+		return true;
+	}
+	if (!dispatch_is_forbidden_write(client, parsed))
+		return false;
+	dispatch_count(client, STAT_rejected_writes);
+	dispatch_refuse_streamed(client, parsed->command, "no writes on the replica endpoint");
+	return true;
+}
+
 enum verdict dispatch_stream_on(struct client *client, const struct parsed_command *parsed)
 {
 	struct session *session = &client->session;
 
 	if (backend_is_full(session->pinned))
 		return dispatch_wait_for_room(client);
-	if (parsed->class == COMMAND_REFUSED || dispatch_is_forbidden_write(client, parsed)) {
-		struct buf bytes = { 0 };
-
-		dispatch_count(client, parsed->class == COMMAND_REFUSED ? STAT_refused : STAT_rejected_writes);
-		encode_refused(&bytes, parsed->command);
-		backend_forward(session->pinned, buf_slice(&bytes));
-		buf_free(&bytes);
+	if (is_refused_on_stream(client, parsed))
 		return TAKEN;
-	}
 	dispatch_count(client, STAT_private);
 	session->stream_writes = session->stream_writes || parsed->class == COMMAND_WRITE || parsed->class == COMMAND_SCRIPT ||
 				 parsed->class == COMMAND_TRANSACTION || parsed->class == COMMAND_BLOCKING;

@@ -34,7 +34,7 @@ static unsigned read_flags(const struct command *command)
 	return REQUEST_READ | (is_script(command) ? REQUEST_SCRIPT : 0);
 }
 
-static struct backend *read_lane(struct client *client, int32_t node, bool script)
+struct backend *dispatch_read_lane(struct client *client, int32_t node, bool script)
 {
 	const struct session *session = &client->session;
 	struct backend_key key = { .identity = session->identity, .node = node, .db = session->db,
@@ -54,7 +54,7 @@ static enum verdict read_on_master(struct client *client, const struct parsed_co
 		dispatch_error(client, "NOMASTER there is no master, and no_master_reads = refuse");
 		return TAKEN;
 	}
-	lane = read_lane(client, BACKEND_TO_MASTER, is_script(parsed->command));
+	lane = dispatch_read_lane(client, BACKEND_TO_MASTER, is_script(parsed->command));
 	verdict = dispatch_send_on(client, lane, parsed, read_flags(parsed->command));
 	if (verdict == TAKEN) {
 		dispatch_count(client, STAT_reads_on_master);
@@ -72,7 +72,7 @@ static enum verdict read_on_replica(struct client *client, const struct parsed_c
 	if (client->replica_in_flight > 0 && session->consistency != CONSISTENCY_EVENTUAL &&
 	    (session->read_node != (int32_t)node->id || session->read_incarnation != node->incarnation))
 		return dispatch_stall(client, STALL_REPLICAS); /* two nodes at once could show time running backwards */
-	lane = read_lane(client, (int32_t)node->id, is_script(parsed->command));
+	lane = dispatch_read_lane(client, (int32_t)node->id, is_script(parsed->command));
 	if (backend_is_full(lane))
 		return dispatch_wait_for_room(client);
 	session->read_node = (int32_t)node->id;
@@ -174,9 +174,9 @@ static struct backend *lane_again(struct worker *worker, struct request *request
 	if (route->target == ROUTE_NODE) {
 		client->session.read_node = (int32_t)node->id;
 		client->session.read_incarnation = node->incarnation;
-		return read_lane(client, (int32_t)node->id, script);
+		return dispatch_read_lane(client, (int32_t)node->id, script);
 	}
-	lane = read_lane(client, BACKEND_TO_MASTER, script);
+	lane = dispatch_read_lane(client, BACKEND_TO_MASTER, script);
 	if (request->flags & REQUEST_ON_REPLICA) {
 		request->flags &= (uint16_t)~REQUEST_ON_REPLICA;
 		client->replica_in_flight--;

@@ -27,6 +27,7 @@ struct slab;
 
 enum request_kind {
 	REQUEST_CLIENT,     /* the reply goes to the client as it is */
+	REQUEST_CURSOR,     /* the same, but the cursor at its head gets a tag (cursors.h) */
 	REQUEST_HANDSHAKE,  /* weir's own, no client: prepares the connection */
 	REQUEST_AUTH,       /* these are judged by local.c when the reply is whole: */
 	REQUEST_HELLO,
@@ -56,7 +57,7 @@ enum request_flag {
 	REQUEST_CUT = 1 << 15,       /* its first bytes have left the stream: it cannot be sent again */
 };
 
-enum { BLOCK_BEGINS = 1 };
+enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };
 
 struct request {
 	struct request *next_of_client;
@@ -73,8 +74,14 @@ struct request {
 	uint8_t cost;             /* in the backend's outstanding work */
 	uint8_t avoid;            /* node id + 1 that failed it, 0 none */
 	uint8_t step;             /* HANDSHAKE: which part of it; SCRIPT_KILL: which node comes next; with
-				   * REQUEST_BLOCK: BLOCK_BEGINS for its MULTI */
+				   * REQUEST_BLOCK: BLOCK_BEGINS for its MULTI; CURSOR: CURSOR_BOUND, it goes on */
 };
+
+/* A read that no other run of a server can answer: it goes on with a cursor. */
+static inline bool request_is_bound(const struct request *request)
+{
+	return request->kind == REQUEST_CURSOR && request->step == CURSOR_BOUND;
+}
 
 /* In no queue yet. Requests live in their worker's slab. */
 struct request *request_create(struct slab *slab, enum request_kind kind, unsigned flags, uint32_t now_ms);

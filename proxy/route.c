@@ -32,17 +32,11 @@ static bool is_refused(const struct route_demand *demand, uint32_t node_id)
 	return demand->avoid == node_id + 1 || (node_id < 64 && (demand->refused_nodes >> node_id & 1));
 }
 
-static enum route_reason filter(const struct snapshot *snapshot, uint32_t index, const struct route_demand *demand)
+/* Is its data young enough, and does it hold what the session must see? */
+static enum route_reason filter_data(const struct snapshot_node *node, bool orphaned, const struct route_demand *demand)
 {
-	const struct snapshot_node *node = &snapshot->nodes[index];
-	bool orphaned = snapshot->master < 0;
-	int64_t fresh;
+	int64_t fresh = atomic_load_explicit(&node->vitals->fresh_as_of_ns, memory_order_acquire);
 
-	if ((int)index == snapshot->master || is_refused(demand, node->id))
-		return ROUTE_REASON_NO_REPLICA;
-	if (orphaned ? !(node->readable_without_master && demand->serve_without_master) : !node->readable)
-		return ROUTE_REASON_NO_REPLICA;
-	fresh = atomic_load_explicit(&node->vitals->fresh_as_of_ns, memory_order_acquire);
 	if (!orphaned && demand->now_ns - fresh > demand->max_lag_ns)
 		return ROUTE_REASON_LAG;
 	if (demand->session->consistency == CONSISTENCY_EVENTUAL)
@@ -52,6 +46,32 @@ static enum route_reason filter(const struct snapshot *snapshot, uint32_t index,
 	if (demand->session->read_ns != 0 && is_other_node(demand->session, node) && fresh <= demand->session->read_ns)
 		return ROUTE_REASON_FLOOR;
 	return ROUTE_REASON_NONE;
+}
+
+static enum route_reason filter(const struct snapshot *snapshot, uint32_t index, const struct route_demand *demand)
+{
+	const struct snapshot_node *node = &snapshot->nodes[index];
+	bool orphaned = snapshot->master < 0;
+
+	if ((int)index == snapshot->master || is_refused(demand, node->id))
+		return ROUTE_REASON_NO_REPLICA;
+	if (orphaned ? !(node->readable_without_master && demand->serve_without_master) : !node->readable)
+		return ROUTE_REASON_NO_REPLICA;
+	return filter_data(node, orphaned, demand);
+}
+
+enum route_reason route_bound(const struct snapshot *snapshot, uint32_t index, const struct route_demand *demand)
+{
+	const struct snapshot_node *node = &snapshot->nodes[index];
+	bool orphaned = snapshot->master < 0;
+
+	if ((int)index == snapshot->master)
+		return ROUTE_REASON_NONE;
+	if (is_refused(demand, node->id))
+		return ROUTE_REASON_NO_REPLICA;
+	if (orphaned ? !(node->readable_without_master && demand->serve_without_master) : !node->sound)
+		return ROUTE_REASON_NO_REPLICA;
+	return filter_data(node, orphaned, demand);
 }
 
 /* In percent of one weight unit, at least 1. */

@@ -53,6 +53,10 @@ struct route_demand {
 struct route route_read(const struct snapshot *snapshot, const struct node_load *loads,
 			const struct route_demand *demand);
 
+/* May this very node serve it, when no other can: ROUTE_REASON_NONE, or why not
+ * now. The master always may; a drained replica ends what it has begun. */
+enum route_reason route_bound(const struct snapshot *snapshot, uint32_t index, const struct route_demand *demand);
+
 const char *route_reason_name(enum route_reason reason);
 
 #endif

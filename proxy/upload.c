@@ -36,9 +36,11 @@ static const struct command *find_command(const struct client *client, const cha
 	return command_find(table, name, sub);
 }
 
-/* weir answers these itself, from all of their arguments. */
+/* weir answers these itself, from all of their arguments, or has to change one. */
 static bool has_to_be_whole(const struct command *command)
 {
+	if (command->class == COMMAND_CURSOR)
+		return true;
 	return command->class == COMMAND_LOCAL && command->special != SPECIAL_PING && command->special != SPECIAL_ECHO;
 }
 

@@ -18,6 +18,7 @@
 
 enum {
 	SPARE_REQUESTS = 4096,
+	MOMENT_MS = 2,
 	FLUSH_ROUNDS = 8,       /* of work that flushing itself made, before the loop gets its turn */
 	TICKS_PER_SECOND = 1000 / WORKER_TICK_MS,
 	LINGER_MS = 10 * 1000,
@@ -60,6 +61,26 @@ void worker_wake_lane_waiters(struct worker *worker)
 
 	while ((link = list_take(&worker->lane_waiters)) != NULL)
 		client_wake(CONTAINER_OF(link, struct client, resume));
+}
+
+static void on_moment_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *worker = timer->data;
+	struct list_link *link;
+
+	(void)loop;
+	(void)events;
+	while ((link = list_take(&worker->waiting_clients)) != NULL)
+		client_wake(CONTAINER_OF(link, struct client, resume));
+}
+
+void worker_wait_a_moment(struct worker *worker, struct client *client)
+{
+	list_mark(&worker->waiting_clients, &client->resume);
+	if (ev_is_active(&worker->moment))
+		return;
+	ev_timer_set(&worker->moment, MOMENT_MS / 1e3, 0.0);
+	ev_timer_start(worker->loop, &worker->moment);
 }
 
 static void flush_backends(struct worker *worker)
@@ -469,6 +490,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->dirty_backends);
 	list_init(&worker->resumed_clients);
 	list_init(&worker->lane_waiters);
+	list_init(&worker->waiting_clients);
 	list_init(&worker->dead_clients);
 	list_init(&worker->dead_backends);
 	slab_init(&worker->requests, sizeof(struct request), SPARE_REQUESTS);
@@ -479,7 +501,8 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	ev_set_priority(&worker->turn_end, EV_MINPRI);
 	ev_idle_init(&worker->again, on_again);
 	ev_timer_init(&worker->tick, on_tick, WORKER_TICK_MS / 1e3, WORKER_TICK_MS / 1e3);
-	worker->turn_begin.data = worker->turn_end.data = worker->tick.data = worker;
+	ev_timer_init(&worker->moment, on_moment_over, 0.0, 0.0);
+	worker->turn_begin.data = worker->turn_end.data = worker->tick.data = worker->moment.data = worker;
 	ev_check_start(worker->loop, &worker->turn_begin);
 	ev_prepare_start(worker->loop, &worker->turn_end);
 	ev_timer_start(worker->loop, &worker->tick);

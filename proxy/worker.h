@@ -88,6 +88,8 @@ struct worker {
 	struct list_link dirty_backends;
 	struct list_link resumed_clients;
 	struct list_link lane_waiters;        /* clients in STALL_LANE */
+	struct list_link waiting_clients;     /* until ... */
+	ev_timer moment;                      /* ... this is over; runs while there are any */
 	struct list_link dead_clients;        /* freed at the end of the turn */
 	struct list_link dead_backends;
 
@@ -147,6 +149,10 @@ static inline int64_t worker_acknowledged_ns(const struct worker *worker)
 void worker_alert_others(struct worker *worker);
 /* A backend has room again: whoever waited for one tries anew. */
 void worker_wake_lane_waiters(struct worker *worker);
+
+/* The client's next command is looked at again in a moment: it waits for
+ * something that nobody tells. Its stall is STALL_EVENT. */
+void worker_wait_a_moment(struct worker *worker, struct client *client);
 
 /* The node behind an id in the present snapshot, or NULL. */
 const struct snapshot_node *worker_node(const struct worker *worker, uint32_t node_id);

@@ -26,6 +26,7 @@ struct standing {
 	bool drained;
 	int follows;               /* whom its last INFO says it follows: see observe_info() */
 	const char *reason;        /* why it is not readable, one word; NULL: readable */
+	bool sound;                /* readable, or would be if it were not drained */
 	bool readable_without_master;
 	double lag_ms;             /* as measured last; negative: unknown */
 	int64_t lag_bytes;

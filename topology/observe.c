@@ -168,14 +168,12 @@ static const char *lag_reason(const struct topology *topology, const struct node
 }
 
 /* What disqualifies a replica whoever is master. */
-static const char *own_reason(const struct topology *topology, const struct node *node)
+static const char *own_reason(const struct node *node)
 {
 	const struct info *info = &node->info;
 
 	if (!node_is_up(node))
 		return "down";
-	if (topology->standings[node->id].drained)
-		return "drained";
 	if (!node->known || !node->positioned)
 		return "unknown";
 	if (!info_version_supported(info->redis_version))
@@ -202,7 +200,7 @@ static bool has_twin(const struct topology *topology, const struct node *node)
 
 static const char *replica_reason(const struct topology *topology, const struct node *node)
 {
-	const char *reason = own_reason(topology, node);
+	const char *reason = own_reason(node);
 	int follows = topology->standings[node->id].follows;
 
 	if (reason != NULL)
@@ -223,11 +221,14 @@ static const char *replica_reason(const struct topology *topology, const struct 
 }
 
 /* The master itself serves reads as the fallback, not as a readable replica. */
-static const char *reason_of(const struct topology *topology, const struct node *node)
+static void judge(const struct topology *topology, const struct node *node, struct standing *standing)
 {
-	if (topology->master_usable && (int)node->id == topology->plan.master)
-		return "master";
-	return replica_reason(topology, node);
+	bool is_master = topology->master_usable && (int)node->id == topology->plan.master;
+
+	standing->reason = is_master ? "master" : replica_reason(topology, node);
+	standing->sound = standing->reason == NULL;
+	if (standing->drained && !is_master && node_is_up(node))
+		standing->reason = "drained";
 }
 
 void observe_readability(struct topology *topology)
@@ -236,9 +237,9 @@ void observe_readability(struct topology *topology)
 		struct node *node = &topology->nodes[i];
 		struct standing *standing = &topology->standings[i];
 
-		standing->reason = reason_of(topology, node);
+		judge(topology, node, standing);
 		standing->readable_without_master =
-			(int)i != topology->plan.master && own_reason(topology, node) == NULL &&
+			(int)i != topology->plan.master && own_reason(node) == NULL && !standing->drained &&
 			!has_twin(topology, node) && is_of_epoch(topology, node) && follows_present_master(topology, node);
 	}
 }

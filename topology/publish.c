@@ -21,6 +21,7 @@ static void fill_node(const struct topology *topology, size_t index, struct snap
 	memcpy(out->run_id, node->info.run_id, sizeof(out->run_id));
 	out->up = node_is_up(node);
 	out->readable = standing->reason == NULL;
+	out->sound = standing->sound;
 	out->readable_without_master = standing->readable_without_master;
 	out->weight = node->config->weight;
 	out->vitals = node_vitals_acquire(node->vitals);

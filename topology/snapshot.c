@@ -78,7 +78,7 @@ static bool texts_equal(const char *a, const char *b)
 static bool nodes_equal(const struct snapshot_node *a, const struct snapshot_node *b)
 {
 	return a->id == b->id && a->incarnation == b->incarnation && a->up == b->up && a->readable == b->readable &&
-	       a->readable_without_master == b->readable_without_master && a->weight == b->weight &&
+	       a->sound == b->sound && a->readable_without_master == b->readable_without_master && a->weight == b->weight &&
 	       a->vitals == b->vitals && texts_equal(a->name, b->name) && texts_equal(a->address, b->address) &&
 	       strcmp(a->run_id, b->run_id) == 0 && a->socket_length == b->socket_length &&
 	       memcmp(&a->socket_address, &b->socket_address, a->socket_length) == 0;

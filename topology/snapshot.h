@@ -56,6 +56,7 @@ struct snapshot_node {
 	char run_id[RUN_ID_LENGTH + 1];
 	bool up;                  /* answers its health checks */
 	bool readable;            /* may serve reads: the filter of DESIGN.md section 4, floors and age apart */
+	bool sound;               /* readable, or would be if it were not drained: it may end what it has begun */
 	bool readable_without_master; /* may serve when there is no master (no_master_reads = serve) */
 	unsigned weight;
 	struct node_vitals *vitals; /* one reference is held by the snapshot */

@@ -138,22 +138,28 @@ def outcome(raw, *words):
         return "closed"
 
 
-@pytest.fixture(scope="module")
-def crooked_replica(tmp_path_factory):
+@contextlib.contextmanager
+def behind_crooked(directory, **routing):
     """A master, a replica that is spoken to through a Crooked, and weir. The
     reads go to the replica."""
-    with Lab(tmp_path_factory.mktemp("crooked")) as lab:
+    with Lab(directory) as lab:
         master = lab.redis(name="master")
         replica = lab.redis("--replicaof", HOST, master.port, name="replica")
         with Crooked(replica) as crooked:
             weir = lab.weir(master, [crooked.address], {
                 "proxy": {"workers": 1}, "replication": {"wiring": "observe"}, "health": {"fall": 100},
-                "routing": {"backend_timeout": "100ms"}}).wait_state("ok")
+                "routing": {"backend_timeout": "100ms", **routing}}).wait_state("ok")
             group = Group(master, [replica], weir)
             group.crooked = crooked
             master.client().mset({"bad": "the right value", "other": "another key's value"})
             group.settle()
             yield group
+
+
+@pytest.fixture(scope="module")
+def crooked_replica(tmp_path_factory):
+    with behind_crooked(tmp_path_factory.mktemp("crooked")) as group:
+        yield group
 
 
 @pytest.mark.parametrize("trick", TRICKS)
@@ -386,3 +392,94 @@ def test_no_stock_replica_unless_it_is_allowed(lab):
         for words in [("SYNC",), ("PSYNC", "?", "-1"), ("REPLCONF", "listening-port", "1")]:
             assert isinstance(raw.command(*words), ServerError), words
         assert raw.command("PING") == "PONG"
+
+
+# ---- scan = replica: replies whose cursor weir has to tag
+
+@pytest.fixture(scope="module")
+def scanned_replica(tmp_path_factory):
+    with behind_crooked(tmp_path_factory.mktemp("scanned"), scan="replica") as group:
+        client = group.weir.client()
+        client.delete("bad")
+        client.sadd("bad", *range(1000))
+        group.settle()
+        yield group
+
+
+def page(cursor, *elements):
+    return b"*2\r\n$%d\r\n%s\r\n*%d\r\n" % (len(cursor), cursor, len(elements)) + b"".join(
+        b"$%d\r\n%s\r\n" % (len(element), element) for element in elements)
+
+
+def test_a_page_in_pieces(scanned_replica):
+    """Cut anywhere, the client sees the same."""
+    crooked, weir = scanned_replica.crooked, scanned_replica.weir
+    whole = page(b"12345678901", b"a", b"b")
+    with weir.raw() as raw:
+        for at in [slice(cut) for cut in range(1, len(whole), 3)] + [None]:
+            parts = [whole[:at.stop], whole[at.stop:]] if at else [bytes([byte]) for byte in whole]
+            crooked.script = lambda words, reply: parts
+            cursor, elements = raw.command("SSCAN", "bad", 0)
+            assert int(cursor) & 2 ** 34 - 1 == 12345678901 and int(cursor) > 2 ** 52
+            assert elements == [b"a", b"b"]
+    crooked.script = None
+
+
+@pytest.mark.parametrize("reply", [
+    page(b"17179869184", b"a" * 100_000), page(b"18446744073709551615"), page(b"01"), page(b"x"), page(b"-1"), page(b""),
+    page(b"9" * 25), b"*2\r\n:17\r\n*0\r\n", b"*1\r\n$1\r\n7\r\n", b"*0\r\n", b"+OK\r\n", b"$2\r\n17\r\n", b"*-1\r\n",
+    b"|1\r\n+a\r\n+b\r\n" + page(b"17"),
+], ids=lambda reply: repr(reply[:20]))
+def test_a_cursor_that_takes_no_tag(scanned_replica, reply):
+    """The iteration begins on the master instead, whose cursor needs none; one
+    that is under way cannot."""
+    crooked, weir = scanned_replica.crooked, scanned_replica.weir
+    with weir.raw() as raw:
+        crooked.script = None
+        tagged = raw.command("SSCAN", "bad", 0)[0]
+        master_calls = scanned_replica.master.calls().get("sscan", 0)
+        crooked.script = lambda words, own: reply
+        replies = raw.commands([("GET", "other"), ("SSCAN", "bad", 0, "COUNT", 10), ("GET", "other")])
+        assert replies[0] == replies[2] == b"another key's value"
+        cursor, elements = replies[1]
+        assert int(cursor) > 2 ** 52 and int(cursor) >> 34 != int(tagged) >> 34 and len(elements) >= 10
+        assert scanned_replica.master.calls()["sscan"] == master_calls + 1
+        lost = raw.command("SSCAN", "bad", tagged)
+        assert str(lost).startswith("NOCURSOR ") and "too large" in str(lost)
+        assert raw.command("GET", "other") == b"another key's value"
+    crooked.script = None
+    assert scanned_replica.master.calls()["sscan"] == master_calls + 1
+
+
+def test_a_page_that_breaks_off(scanned_replica):
+    """Before its head is whole it is asked again, of whoever can answer."""
+    crooked, weir = scanned_replica.crooked, scanned_replica.weir
+    for cut in (5, 9):
+        scanned_replica.settle()
+        with weir.raw() as raw:
+            crooked.script = lambda words, reply: [reply[:cut], CLOSE] if crooked.bent == 1 else reply
+            crooked.bent = 0
+            cursor, elements = raw.command("SSCAN", "bad", 0, "COUNT", 10)
+            assert int(cursor) > 2 ** 52 and len(elements) >= 10
+            crooked.script = None
+            tagged = raw.command("SSCAN", "bad", 0)[0]
+            expected = raw.command("SSCAN", "bad", tagged)
+            crooked.bent = 0
+            crooked.script = lambda words, reply: [reply[:cut], CLOSE] if crooked.bent == 1 else reply
+            assert raw.command("SSCAN", "bad", tagged) == expected
+            crooked.script = None
+
+
+def test_errors_to_a_page_under_way(scanned_replica):
+    """They are its server's: no other can say more."""
+    crooked, weir = scanned_replica.crooked, scanned_replica.weir
+    scanned_replica.settle()
+    with weir.raw() as raw:
+        crooked.script = None
+        tagged = raw.command("SSCAN", "bad", 0)[0]
+        for error in ["LOADING Redis is loading the dataset in memory", "BUSY Redis is busy", "WRONGTYPE not a set",
+                      "ERR unknown command 'SSCAN'", "NOSCRIPT odd"]:
+            crooked.script = lambda words, reply: b"-%s\r\n" % error.encode()
+            assert raw.command("SSCAN", "bad", tagged) == ServerError(error)
+        crooked.script = None
+        assert raw.command("SSCAN", "bad", tagged)[1]

@@ -207,7 +207,7 @@ static const struct {
 	{ "save", "", COMMAND_WRITE },         { "nosuchcommand", "", COMMAND_WRITE },
 	{ "object", "freq", COMMAND_MASTER_READ }, { "memory", "usage", COMMAND_MASTER_READ },
 	{ "pfcount", "", COMMAND_MASTER_READ },    { "info", "", COMMAND_MASTER_READ },
-	{ "config", "get", COMMAND_MASTER_READ },  { "scan", "", COMMAND_MASTER_READ },
+	{ "config", "get", COMMAND_MASTER_READ },  { "scan", "", COMMAND_CURSOR },
 	{ "touch", "", COMMAND_MASTER_READ },      { "dbsize", "", COMMAND_MASTER_READ },
 	{ "randomkey", "", COMMAND_MASTER_READ },
 	{ "eval", "", COMMAND_SCRIPT },        { "fcall_ro", "", COMMAND_READ },

@@ -255,6 +255,48 @@ static void without_a_master_age_is_not_asked_but_floors_are(void **state)
 	free(group);
 }
 
+/* A cursor goes on at its own node, or nowhere. */
+static void what_is_bound_to_a_node(void **state)
+{
+	struct group *group = make_group();
+	const struct snapshot *snapshot = &group->snapshot;
+
+	(void)state;
+	for (int i = 1; i < NODES; i++)
+		group->nodes[i].sound = true;
+	assert_int_equal(route_bound(snapshot, MASTER, &group->demand), ROUTE_REASON_NONE);
+	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NONE);
+	group->nodes[2].readable = false; /* drained: it ends what it has begun */
+	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NONE);
+	group->nodes[2].sound = false;
+	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
+	group->demand.refused_nodes = 1ULL << 1;
+	assert_int_equal(route_bound(snapshot, 1, &group->demand), ROUTE_REASON_NO_REPLICA);
+	group->demand.floor_ns = 10001 * MS;
+	assert_int_equal(route_bound(snapshot, 3, &group->demand), ROUTE_REASON_FLOOR);
+	assert_int_equal(route_bound(snapshot, MASTER, &group->demand), ROUTE_REASON_NONE);
+	group->demand.now_ns = 12000 * MS;
+	assert_int_equal(route_bound(snapshot, 3, &group->demand), ROUTE_REASON_LAG);
+	free(group);
+}
+
+static void without_a_master_a_cursor_goes_on_as_reads_do(void **state)
+{
+	struct group *group = make_group();
+	const struct snapshot *snapshot = &group->snapshot;
+
+	(void)state;
+	group->snapshot.master = -1;
+	group->nodes[2].sound = true;
+	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
+	group->nodes[2].readable_without_master = true;
+	group->demand.now_ns = 99000 * MS;
+	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NONE);
+	group->demand.serve_without_master = false;
+	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
+	free(group);
+}
+
 static void floors_of_a_session(void **state)
 {
 	struct session session = { .consistency = CONSISTENCY_SESSION, .observed_ns = 50 };
@@ -282,6 +324,8 @@ int main(void)
 		cmocka_unit_test(a_new_node_starts_slowly),
 		cmocka_unit_test(fallback_error_is_no_master),
 		cmocka_unit_test(without_a_master_age_is_not_asked_but_floors_are),
+		cmocka_unit_test(what_is_bound_to_a_node),
+		cmocka_unit_test(without_a_master_a_cursor_goes_on_as_reads_do),
 		cmocka_unit_test(floors_of_a_session),
 	};
 

@@ -88,6 +88,7 @@ static void change_version(struct snapshot *s) { strcpy(s->redis_version, "7.2.4
 static void change_incarnation(struct snapshot *s) { s->nodes[1].incarnation++; }
 static void change_up(struct snapshot *s) { s->nodes[1].up = true; }
 static void change_readable(struct snapshot *s) { s->nodes[1].readable = true; }
+static void change_sound(struct snapshot *s) { s->nodes[1].sound = true; }
 static void change_without(struct snapshot *s) { s->nodes[1].readable_without_master = true; }
 static void change_weight(struct snapshot *s) { s->nodes[1].weight = 2; }
 static void change_run_id(struct snapshot *s) { s->nodes[1].run_id[0] = 'x'; }
@@ -110,6 +111,7 @@ static void router_visible_changes_are_told(void **state)
 	assert_differs_after(change_incarnation);
 	assert_differs_after(change_up);
 	assert_differs_after(change_readable);
+	assert_differs_after(change_sound);
 	assert_differs_after(change_without);
 	assert_differs_after(change_weight);
 	assert_differs_after(change_run_id);
