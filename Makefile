@@ -52,6 +52,9 @@ LIBRARY := $(BUILD)/libweir.a
 UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
 MICRO := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/micro.c))
+RELAY_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/consistency/relay/*.c))
+LOAD_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/consistency/load/*.c))
+CHECKER := $(BUILD)/consistency/relay $(BUILD)/consistency/load
 
 .DEFAULT_GOAL := weir
 .DELETE_ON_ERROR:
@@ -91,6 +94,14 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(LIBRARY)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(LIBRARY)
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ $(PACKAGE_LIBS)
+
+# What the consistency tests disturb and load with.
+$(BUILD)/consistency/relay: $(RELAY_OBJECTS) $(LIBRARY)
+$(BUILD)/consistency/load: $(LOAD_OBJECTS) $(LIBRARY)
+$(CHECKER):
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ -lev
 
 # Only with CC=clang and SANITIZE=fuzzer-no-link,... as `make fuzz` does.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
@@ -150,6 +161,7 @@ test: deps ## everything below, stage by stage: about ten minutes on two cores
 	@$(STAGE) "integration, ASan+UBSan"  420 $(MAKE) --no-print-directory integration-asan
 	@$(STAGE) "integration, TSan"        420 $(MAKE) --no-print-directory integration-tsan
 	@$(STAGE) "integration"              600 $(MAKE) --no-print-directory integration
+	@$(STAGE) "consistency"              300 $(MAKE) --no-print-directory consistency
 	@$(STAGE) "client libraries"         300 $(MAKE) --no-print-directory libraries
 
 unit: $(UNITS) ## unit tests (cmocka)
@@ -170,6 +182,18 @@ libraries: weir ## client libraries and tools through weir, compared with a bare
 	@$(call pytest,tests/libraries) $(CHOSEN)
 libraries-asan: asan
 	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/libraries) $(CHOSEN)
+
+# What is promised under faults. A run that fails says how it is repeated.
+SOAK_RUN = $(PYTHON) tests/consistency/run.py $(if $(SEED),--seed $(SEED))
+consistency: weir $(CHECKER) ## the history checker: its own tests, and ten seconds of each level under faults
+	@$(call pytest,tests/consistency) $(CHOSEN)
+	@$(SOAK_RUN) --level all --seconds 10 --nemeses replica,weir
+SECONDS ?= 600
+LEVEL ?= session
+SCOPE ?= weir
+NEMESES ?= all
+soak: weir $(CHECKER) ## the same for SECONDS=600 at LEVEL=session SCOPE=weir, NEMESES=all SEED=n
+	@$(SOAK_RUN) --level $(LEVEL) --scope $(SCOPE) --seconds $(SECONDS) --nemeses $(NEMESES) $(SOAK)
 
 layers: $(OBJECTS) ## includes go one way, and nothing keeps global state
 	@tests/layers.sh --prove
@@ -201,6 +225,6 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 always:
-.PHONY: always asan bench clang clean compat compat-judge demo deps fuzz fuzzers fuzz-smoke help install integration \
-	integration-asan integration-tsan layers libraries libraries-asan test tsan uninstall unit
--include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d)
+.PHONY: always asan bench clang clean compat compat-judge consistency demo deps fuzz fuzzers fuzz-smoke help install \
+	integration integration-asan integration-tsan layers libraries libraries-asan soak test tsan uninstall unit
+-include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

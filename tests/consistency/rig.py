@@ -1,0 +1,250 @@
+"""What one run stands on: a master, replicas, a stranger, weir, and the relay
+between all of them.
+
+    client --door--> weir --master--> master <--repl1.. -- replica 1..
+                      `----node1..--> replica 1..
+
+Every arrow is a link of the relay (relay.c), by these names. Replicas reach the
+relay from addresses of their own, so that each has its own link to the master
+although weir tells all of them the same address.
+"""
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests/integration"))
+
+from harness import HOST, Lab, Process, free_port, unlimited_files, wait_for  # noqa: E402,F401
+
+TOOLS = pathlib.Path(os.environ.get("WEIR_CHECKER", TOP / "build/consistency")).resolve()
+
+
+class Relay(Process):
+    """The fault relay as a child; `command` words as relay.c has them."""
+
+    def __init__(self, directory, seed=1):
+        super().__init__(directory, "relay")
+        self.lock = threading.Lock()
+        self.child = subprocess.Popen([TOOLS / "relay"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                      start_new_session=True)
+        self.links = {}     # {name: port}
+        self.command("seed", seed)
+
+    def command(self, *words):
+        with self.lock:
+            self.child.stdin.write(" ".join(str(word) for word in words) + "\n")
+            self.child.stdin.flush()
+            answer = self.child.stdout.readline().strip()
+        if not answer or answer.startswith("error"):
+            raise AssertionError(f"relay: {words} was answered {answer!r}")
+        return answer
+
+    def link(self, name, target, port=None, source=None):
+        """Opens a link to the target's port and returns the port to connect to."""
+        self.links[name] = port = port or free_port()
+        self.command("link", name, port, target, *([source] if source else []))
+        return port
+
+    def toxic(self, name, direction, kind, *values):
+        self.command("toxic", name, direction, kind, *values)
+
+    def cut(self, name, how="reset"):
+        self.command("cut", name, how)
+
+    def clear(self, name):
+        self.command("clear", name)
+
+    def stats(self, name):
+        words = self.command("stats", name).split()
+        return {word: int(number) for word, number in zip(words[::2], words[1::2])}
+
+    def stop(self):
+        self.child.stdin.close()
+        self.child.wait(10)
+        self.child.stdout.close()
+
+
+def final_lists(server, keys):
+    """{key: elements}"""
+    keys = sorted(keys)
+    with server.client() as client:
+        pipe = client.pipeline(transaction=False)
+        for key in keys:
+            pipe.lrange(key, 0, -1)
+        return dict(zip(keys, pipe.execute()))
+
+
+class Rig:
+    """Everything that one run needs, started and wired. `persistence` of the
+    master: "aof" (what it has acknowledged survives kill -9), "rdb" (survives an
+    orderly end, and so does the history), "none"."""
+
+    def __init__(self, lab: Lab, seed, config=None, replica_count=3, persistence="aof", weirs=1):
+        self.lab = lab
+        self.relay = Relay(lab.directory, seed)
+        lab.processes.append(self.relay)
+        self.persistence = persistence
+        self.master = self._start_master()
+        self.stranger = self._start_stranger()
+        self.weir = lab.weir(config=config, start=False)
+        self.door = self.relay.link("door", self.weir.port)
+        self.feed = self._link_replicas(replica_count)
+        self.replicas = [self._start_replica(n + 1) for n in range(replica_count)]
+        replication = self.weir.settings["replication"]
+        replication["master"] = f"{HOST}:{self.relay.link('master', self.master.port)} announce={HOST}:{self.feed}"
+        replication["replica"] = [f"{HOST}:{self.relay.links[f'node{n + 1}']} name=node{n + 1}"
+                                  for n in range(replica_count)]
+        self.weir.start()
+        self.doors = [self.door] + [self._another_weir(n + 2, config) for n in range(weirs - 1)]
+        self.wait_usable()
+
+    def _start_master(self):
+        args = {"aof": ["--appendonly", "yes", "--appendfsync", "no"], "rdb": ["--save", "3600 1"], "none": []}
+        return self.lab.redis("--enable-debug-command", "yes", "--repl-backlog-size", "256kb",
+                              *args[self.persistence], name="master")
+
+    def _start_stranger(self):
+        """A master of other data, under the keys that the load uses."""
+        stranger = self.lab.redis(name="stranger")
+        with stranger.client() as client:
+            pipe = client.pipeline(transaction=False)
+            for index in range(64):
+                for generation in range(20):
+                    pipe.set(f"s:{index}:{generation}", "alien=1")
+                    pipe.set(f"m:{index}:{generation}", "alien=1")
+                    pipe.rpush(f"l:{index}:{generation}", "alien=1")
+            pipe.execute()
+        return stranger
+
+    def _link_replicas(self, count):
+        """One port for all of them, told apart by where they come from."""
+        feed = free_port()
+        for n in range(count):
+            self.relay.link(f"repl{n + 1}", self.master.port, feed, self.source(n + 1))
+        self.relay.link("others", self.master.port, feed)
+        return feed
+
+    @staticmethod
+    def source(number):
+        return f"127.0.0.{10 + number}"
+
+    def _start_replica(self, number):
+        server = self.lab.redis(name=f"replica{number}", start=False)
+        # One in two loads a full resync beside the data it goes on to serve.
+        server.args += ["--enable-debug-command", "yes", "--bind-source-addr", self.source(number),
+                        "--repl-diskless-load", "swapdb" if number % 2 else "disabled",
+                        "--replica-announce-ip", HOST, "--replica-announce-port",
+                        self.relay.link(f"node{number}", server.port), "--replicaof", HOST, self.feed]
+        return server.start()
+
+    def _another_weir(self, number, config):
+        weir = self.lab.weir(config=config, start=False, name=f"weir{number}")
+        weir.settings["replication"].update(self.weir.settings["replication"])
+        weir.start().wait_state("ok")
+        return self.relay.link(f"door{number}", weir.port)
+
+    # ---- the way back to normal
+
+    def wait_usable(self, timeout=30):
+        self.weir.wait_state("ok", timeout)
+
+    def follow(self, replica, timeout=20):
+        """Tells the replica to follow the master again, as soon as it listens."""
+        wait_for(lambda: replica.cli("REPLICAOF", HOST, self.feed), timeout, f"{replica.name} takes REPLICAOF")
+
+    def heal(self):
+        """Nothing disturbs any more; whoever is down is up again and follows."""
+        for name in self.relay.links:
+            self.relay.clear(name)
+        for server in [self.master, *self.replicas, self.weir]:
+            if server.running():
+                server.thaw()
+            else:
+                server.start()
+        for replica in self.replicas:
+            replica.wait_ready()
+            if replica.info("replication").get("master_port") != self.feed:
+                self.follow(replica)
+
+    def wait_quiet(self, timeout=60):
+        """Until every replica has all that the master has; then their data must be the
+        same. Returns what differs, "" when nothing does."""
+        def caught_up():
+            offset = self.master.info("replication")["master_repl_offset"]
+            for replica in self.replicas:
+                info = replica.info("replication")
+                assert info["role"] == "slave" and info["master_link_status"] == "up", f"{replica.name}: {info}"
+                applied = info["slave_repl_offset"]
+                assert applied >= offset, f"{replica.name} is at {applied} of {offset}"
+            return True
+        wait_for(caught_up, timeout, "the replicas have caught up", interval=0.05)
+        digests = {server.name: server.cli("DEBUG", "DIGEST") for server in [self.master, *self.replicas]}
+        return "" if len(set(digests.values())) == 1 else f"DEBUG DIGEST differs: {digests}"
+
+    def strays(self):
+        """Keys on the master that stand in a database in which nobody put them."""
+        def belongs(key):               # as operation.c has it
+            family, index, *_ = key.split(":")
+            return 1 if family == "s" and int(index) % 4 == 3 else 0
+        strays = []
+        for database in (0, 1):
+            with self.master.client(db=database) as client:
+                strays += [f"{key} in database {database}" for key in client.scan_iter(count=10000)
+                           if belongs(key) != database]
+        return strays
+
+
+class Watcher(threading.Thread):
+    """Polls weir's /status: what it counted over all its lives, and when it may
+    have been without a master."""
+
+    INTERVAL = 0.025
+
+    def __init__(self, weir):
+        super().__init__(daemon=True)
+        self.weir = weir
+        self.counts = {}        # of lives that have ended
+        self.life = {}          # of the present one
+        self.orphaned = []      # [(begin ns, end ns)]: no sample in there is good
+        self.stopping = threading.Event()
+        self.last_good = None   # (ns, generation)
+
+    def run(self):
+        while not self.stopping.wait(self.INTERVAL):
+            self.look()
+
+    def look(self):
+        begun = time.monotonic_ns()
+        try:
+            status = self.weir.status()
+        except (OSError, AssertionError, ValueError):
+            return
+        if status["uptime_seconds"] < self.life.get("uptime_seconds", 0) or self._restarted(status["counters"]):
+            self._end_life()
+        self.life = dict(status["counters"], uptime_seconds=status["uptime_seconds"])
+        if status["state"] == "no_master":
+            return
+        good = (begun, status["generation"])
+        if self.last_good and (good[1] != self.last_good[1] or begun - self.last_good[0] > 4 * self.INTERVAL * 1e9):
+            self.orphaned.append((self.last_good[0], time.monotonic_ns()))
+        self.last_good = good
+
+    def _restarted(self, counters):
+        return counters["clients_total"] < self.life.get("clients_total", 0)
+
+    def _end_life(self):
+        for name, value in self.life.items():
+            self.counts[name] = self.counts.get(name, 0) + value
+        self.life = {}
+
+    def stop(self):
+        """Returns the counters of all lives together."""
+        self.stopping.set()
+        self.join()
+        self.look()
+        self._end_life()
+        return self.counts

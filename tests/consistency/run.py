@@ -1,0 +1,270 @@
+#!/usr/bin/python3
+"""run.py [--level L] [--scope S] [--seconds N] [--seed N] [--nemeses WORDS] ...
+
+One run, or several in a row: a master, three replicas, weir, the relay on every
+link; the load, the nemeses, and the judge at the end. A line per run:
+
+    session/weir seed 7: 60 s, 251,324 operations, 61 % of reads on replicas, 84 faults, 0 violations
+
+and with -v what happened in detail. Seconds are cut into rounds of --round
+seconds, each on servers of its own and with the next seed. A run that fails keeps
+its history, what the master held, and every log in build/consistency/failed/,
+and prints
+the command that repeats it. Exit status 1: something was found.
+"""
+import argparse
+import gc
+import json
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+
+import judge
+import nemesis
+import rig as rigs
+from rig import TOOLS, TOP, Lab, Rig, Watcher
+
+KEPT = TOP / "build/consistency/failed"
+CALM = 3.0              # seconds at the end in which nothing goes wrong any more
+FIRST_FAULT = 0.5       # seconds
+
+# What a client may see although nothing is wrong with weir: word of the load's
+# errors -> groups of faults and links that excuse it.
+EXCUSED = {
+    "UNKNOWNRESULT": {"master", "link"},
+    "connection-reset": {"link", "weir"},
+    "connection-closed": {"link", "weir", "master"},    # a lost private backend takes its client along
+    "no-greeting": {"link", "weir"},
+}
+
+
+class Finding(Exception):
+    """A run that failed in another way than by a violation."""
+
+
+# ------------------------------------------------------------------ one run
+
+def weir_config(options):
+    level = options.level
+    return {
+        "proxy": {"client_output_limit": "64mb"},
+        "routing": {"consistency": level, "session_scope": options.scope, "max_lag": f"{options.max_lag}ms",
+                    "write_hold": "30s"},
+        "replication": {"accept_reset_master": "yes"},
+    }
+
+
+class Run:
+    """One round. After carry_out(): violations, problems, counts, stats."""
+
+    def __init__(self, options, seed, directory):
+        self.options, self.seed, self.directory = options, seed, pathlib.Path(directory)
+        self.persistence = "rdb" if seed % 3 == 2 else "aof"
+        self.faults = nemesis.choose(options.nemeses.split(","), self.persistence)
+        self.history_path = self.directory / "history.json"
+        self.violations, self.problems = [], []
+        self.load, self.stats, self.happened = {}, {}, []
+        self.orphaned = ()
+
+    def carry_out(self):
+        with Lab(self.directory) as lab:
+            rig = Rig(lab, self.seed, weir_config(self.options), self.options.replicas, self.persistence)
+            watcher = Watcher(rig.weir)
+            watcher.start()
+            self._disturb(rig)
+            rig.heal()
+            self.stats = watcher.stop()
+            self.orphaned = tuple(watcher.orphaned)
+            difference = rig.wait_quiet()
+            if difference:
+                self.problems.append(difference)
+            self.problems += [f"stray key: {key}" for key in rig.strays()]
+            final = self._judge(rig)
+        (self.directory / "final.json").write_text(json.dumps(final))
+        self._check_errors()
+
+    def _load_command(self, rig):
+        options = self.options
+        words = [TOOLS / "load", "--general", options.actors, "--consumers", 6, "--listeners", 6,
+                 "--seconds", options.round, "--rate", options.rate, "--writes", options.writes,
+                 "--seed", self.seed, "--history", self.history_path, "--fat"]
+        for door in rig.doors:
+            words += ["--door", door]
+        return [str(word) for word in words]
+
+    def _disturb(self, rig):
+        plan = nemesis.make_plan(self.seed, self.options.round - CALM - FIRST_FAULT, self.faults, self.options.replicas)
+        disturber = nemesis.Nemesis(rig, plan)
+        load = subprocess.Popen(self._load_command(rig), stdout=subprocess.PIPE, text=True)
+        try:
+            time.sleep(FIRST_FAULT)
+            disturber.start()
+            disturber.join()
+            rig.heal()
+            output, _ = load.communicate(timeout=self.options.round + 60)
+        finally:
+            disturber.stop()
+            load.kill()
+            load.wait()
+        if load.returncode != 0:
+            raise Finding(f"the load ended with status {load.returncode}")
+        self.load = json.loads(output)
+        self.happened = sorted(disturber.happened)
+        self.problems += [f"nemesis: {failure}" for failure in disturber.failures]
+
+    def _judge(self, rig):
+        gc.disable()            # millions of tuples, and no cycles
+        history = judge.read_history(self.history_path)
+        final = rigs.final_lists(rig.master, judge.list_keys(history))
+        self.violations = list(judge.judge(history, final, self.rules()))
+        gc.enable()
+        return final
+
+    def rules(self):
+        return judge.Rules(self.options.level, self.options.scope, self.options.max_lag * 1_000_000, self.orphaned)
+
+    def _check_errors(self):
+        groups = {nemesis.FAULTS[name].group for name in self.faults}
+        for word, count in self.load["errors"].items():
+            if not EXCUSED.get(word, set()) & groups:
+                self.problems.append(f"{count} clients were told {word}")
+
+    # ---- what to say about it
+
+    @property
+    def failed(self):
+        return bool(self.violations or self.problems)
+
+    def share(self):
+        replicas, master = self.stats.get("reads_on_replicas", 0), self.stats.get("reads_on_master", 0)
+        return 100 * replicas / max(1, replicas + master)
+
+    def name(self):
+        scope = f"/{self.options.scope}" if self.options.level == "session" else ""
+        return f"{self.options.level}{scope} seed {self.seed}"
+
+    def line(self):
+        text = (f"{self.name()}: {self.options.round:g} s, {self.load.get('operations', 0):,} operations, "
+                f"{self.share():.0f} % of reads on replicas, {len(self.happened)} faults, "
+                f"{len(self.violations)} violations")
+        return text + (f", {len(self.problems)} other problems" if self.problems else "")
+
+    def details(self):
+        left = {name.removeprefix("left_"): value for name, value in sorted(self.stats.items())
+                if name.startswith("left_") and value}
+        return "\n".join([
+            f"  faults:     {_counts(Counter(event.fault for event in self.happened))}",
+            f"  errors:     {_counts(self.load.get('errors', {}))}",
+            f"  outcomes:   {_counts({name: self.load.get(name, 0) for name in ('ok', 'fail', 'info')})}, "
+            f"{self.load.get('sessions', 0):,} sessions",
+            f"  on master:  {_counts(left)}; retried {self.stats.get('retried_reads', 0):,}",
+        ])
+
+    def complaints(self, most=8):
+        lines = [f"  {_counts(Counter(violation.check for violation in self.violations))}"] if self.violations else []
+        lines += [f"  {problem}" for problem in self.problems[:most]]
+        for violation in self.violations[:most]:
+            lines.append(f"  {violation.check} {violation.key}: {violation.text}")
+            lines += [f"      {self.shown(op)}" for op in violation.ops]
+        return "\n".join(lines)
+
+    def shown(self, op):
+        """One operation, in milliseconds since the start, and what was going wrong."""
+        start = self.start_ns()
+        around = [f"{event.fault} of {event.target}" for event in self.happened
+                  if event.begin_ns <= op.returned and op.invoked <= event.end_ns]
+        said = " ".join(json.dumps(value) for value in (op.wrote, op.read) if value is not None)
+        return (f"{(op.invoked - start) / 1e6:.3f}..{(op.returned - start) / 1e6:.3f} ms session {op.session} "
+                f"#{op.sequence} {op.name} {op.key} {said[:100]} {op.outcome}"
+                + (f"   ({', '.join(around)})" if around else ""))
+
+    def start_ns(self):
+        with open(self.history_path) as history:
+            return json.loads(history.readline())["opened"]
+
+    def keep(self):
+        """Copies everything to build/consistency/failed, and returns where."""
+        place = KEPT / self.name().replace(" ", "-").replace("/", "-")
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(self.directory, place)
+        events = [event._asdict() for event in self.happened]
+        (place / "run.json").write_text(json.dumps(
+            {"rules": self.rules()._asdict(), "happened": events, "load": self.load, "stats": self.stats}, indent=1))
+        (place / "findings.txt").write_text(f"{self.line()}\n{self.details()}\n{self.complaints(1000)}\n")
+        return place
+
+    def replay(self):
+        options = self.options
+        return (f"make soak LEVEL={options.level} SCOPE={options.scope} SECONDS={options.round:g} SEED={self.seed} "
+                f"NEMESES={options.nemeses}" + options.more_words)
+
+
+def _counts(counts):
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "none"
+
+
+# -------------------------------------------------------------- several runs
+
+def carry_out(options, seed):
+    """True: nothing was found."""
+    with tempfile.TemporaryDirectory(prefix="weir-consistency.") as directory:
+        run = Run(options, seed, directory)
+        try:
+            run.carry_out()
+        except (AssertionError, Finding, OSError) as error:
+            run.problems.append(f"{type(error).__name__}: {error}")
+        print(run.line(), flush=True)
+        if options.verbose:
+            print(run.details())
+        if run.failed:
+            print(run.complaints())
+            print(f"  kept in {run.keep().relative_to(TOP)}; again: {run.replay()}", flush=True)
+        return not run.failed
+
+
+def read_options(words=None):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--level", default="session", choices=["eventual", "session", "strong", "all"])
+    parser.add_argument("--scope", default="weir", choices=["weir", "connection"])
+    parser.add_argument("--seconds", type=float, default=60, help="altogether; of each level with --level all")
+    parser.add_argument("--round", type=float, default=60, help="seconds of one run")
+    parser.add_argument("--seed", type=int, default=None, help="of the first run; at random")
+    parser.add_argument("--nemeses", default="all", help=f"of {', '.join(nemesis.GROUPS)}, {', '.join(nemesis.FAULTS)}")
+    parser.add_argument("--rate", type=int, default=4000, help="operations per second")
+    parser.add_argument("--writes", type=int, default=25, help="percent")
+    parser.add_argument("--actors", type=int, default=32)
+    parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--max-lag", type=int, default=500, help="milliseconds")
+    parser.add_argument("-v", "--verbose", action="store_true")
+    options = parser.parse_args(words)
+    options.round = min(options.round, options.seconds)
+    options.seed = options.seed if options.seed is not None else time.time_ns() % 1_000_000
+    changed = [f"--{name.replace('_', '-')} {getattr(options, name)}"
+               for name in ("rate", "writes", "actors", "replicas", "max_lag")
+               if getattr(options, name) != parser.get_default(name)]
+    options.more_words = f" SOAK='{' '.join(changed)}'" if changed else ""
+    return options
+
+
+PROMISES = [("eventual", "weir"), ("session", "weir"), ("session", "connection"), ("strong", "weir")]
+
+
+def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # leave by the way that ends the servers
+    rigs.unlimited_files()
+    options = read_options()
+    good = []
+    for level, scope in PROMISES if options.level == "all" else [(options.level, options.scope)]:
+        options.level, options.scope = level, scope
+        good += [carry_out(options, options.seed + n) for n in range(round(options.seconds / options.round))]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
