@@ -47,6 +47,19 @@ def test_a_read_only_script_that_spins_on_a_replica_is_killed(lab):
         wait_for(lambda: all(group.weir.readable(replica) for replica in group.replicas))
 
 
+def test_function_stats_does_not_wait_behind_a_function(lab):
+    """It is there to say what runs."""
+    group = lab.group(0, {"proxy": {"workers": 1}})
+    group.master.cli("CONFIG", "SET", "busy-reply-threshold", "50")
+    with group.weir.raw() as spinning, group.weir.raw() as other:
+        other.command("FUNCTION", "LOAD", "#!lua name=weirtest\nredis.register_function('spin', function() while true do end end)")
+        spinning.send(encode("FCALL", "spin", 0))
+        wait_for(lambda: str(other.command("INCR", "n")).startswith("BUSY"), what="the server says BUSY")
+        assert other.command("FUNCTION", "STATS")[1][1] == b"spin"
+        assert other.command("FUNCTION", "KILL") == "OK"
+        assert "killed by user" in str(spinning.reply())
+
+
 def test_ping_and_echo_are_the_servers_own(lab):
     """A health check through weir sees a server that is busy."""
     group = lab.group(1)
