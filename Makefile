@@ -215,7 +215,7 @@ compat: weir ## Redis' own test suite, bare and through weir; UNITS="unit/scan" 
 	@tests/compat/fetch.sh $(SUITE)
 	@$(PYTHON) tests/compat/compat.py $(SUITE)/suite build/compat $(if $(UNITS),--units $(UNITS))
 compat-judge:
-	@$(PYTHON) -m pytest -q -c tests/integration/pytest.ini tests/compat
+	@$(call pytest,tests/compat)
 
 bench: weir $(MICRO) ## compare with a direct connection: throughput, latency, CPU per operation
 	@$(if $(MICRO),$(MICRO))

@@ -38,6 +38,11 @@ PRIVATE_CONNECTIONS = 16
 READ_PLACES = ("reads_on_replicas", "reads_on_master")
 PROGRAMS = ("redis-server", "redis-cli", "redis-benchmark", "redis-check-rdb", "redis-check-aof")
 MODES = ("bare", "weir")
+# Tests of these say something on one connection and go on with another one at
+# once, as if nothing could come in between. On a busy machine something can, a
+# bare server's epoll included: they get three tries, the last two alone.
+HASTY = ("unit/type/stream-cgroups", "unit/type/stream", "unit/type/list", "unit/type/zset", "unit/pubsub", "unit/multi")
+TRIES = 3
 # A lane that begins with one of these in the end would run alone for long.
 LONG = ("unit/hyperloglog", "unit/type/list-3", "unit/dump", "unit/geo", "unit/type/list", "unit/type/stream")
 
@@ -191,10 +196,26 @@ class Job:
             try:
                 for lane in [pool.submit(lane.work) for lane in self.lanes]:
                     lane.result()
-            finally:
+            except BaseException:
                 self.stopping.set()
                 for lane in self.lanes:
                     lane.stop()
+                raise
+
+    def complaints(self, unit):
+        bare, through = (self.outcomes[Task(mode, unit)] for mode in MODES)
+        return suite.judge(bare, through, self.skips_of(Task("weir", unit)))
+
+    def try_again(self):
+        """What may have been bad luck, once more, with the machine to itself."""
+        for unit in HASTY:
+            for _ in range(1, TRIES):
+                complaints = self.complaints(unit) if unit in self.units else []
+                if not complaints:
+                    break
+                print(f"once more, alone: {unit}: {complaints[0]}")
+                self.tasks.put(Task("weir", unit))
+                self.lanes[0].work()
 
     def verdict(self):
         results = {unit: tuple(self.outcomes[Task(mode, unit)] for mode in MODES) for unit in self.units}
@@ -243,6 +264,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="weir-compat.") as scratch:
         job = Job(options, units, skips, pathlib.Path(scratch))
         job.work()
+        job.try_again()
         return 0 if job.verdict() else 1
 
 

@@ -106,14 +106,15 @@ class Run:
 
     def finish(self, limit):
         """(Outcome, output) once it ends, or after `limit` seconds."""
+        hung = False
         try:
             output, _ = self.child.communicate(timeout=limit)
-            hung = False
         except subprocess.TimeoutExpired:
+            hung = True
             self.kill()
             output, _ = self.child.communicate()
-            hung = True
-        self.kill()     # whatever it left behind
+        finally:
+            self.kill()     # and whatever it left behind
         output = output.decode(errors="replace")
         outcome = parse(output, self.child.returncode)
         if hung:
@@ -142,8 +143,11 @@ def judge(bare, through, skips):
             wrong.append(f"skip.txt: does not pass bare either: {skip.test}")
     unlisted = through.skipped - collections.Counter({skip.test: through.skipped[skip.test] for skip in skips})
     wrong += [f"weir: skipped without being listed: {test}" for test in unlisted]
-    missing = bare.passed - through.passed - through.skipped
-    wrong += [f"weir: passed bare, but did not run: {test}" for test in missing if test not in through.failed]
+    missing = [test for test in bare.passed - through.passed - through.skipped if test not in through.failed]
+    if through.broken:
+        wrong.append(f"weir: {len(missing)} tests that passed bare did not run")
+    else:
+        wrong += [f"weir: passed bare, but did not run: {test}" for test in missing]
     surplus = through.passed + through.skipped - bare.passed
     wrong += [f"weir: passed or skipped, but did not pass bare: {test}" for test in surplus if test not in bare.failed]
     return wrong
