@@ -122,10 +122,11 @@ FUZZ := $(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzzer-n
 
 # ---- try and use
 
-deps: ## install what building, running and testing need (Debian packages)
+deps: ## install what building, running and testing need (Debian packages, and for the tests two from npm)
 	@tests/deps.sh
 
-demo: deps ## a master, three replicas and weir, followed in this terminal
+demo: ## a master, three replicas and weir, followed in this terminal
+	@tests/deps.sh run
 	@$(MAKE) --no-print-directory -j$(JOBS) weir
 	@deploy/demo
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# deps.sh
-# Installs the Debian packages that building, running and testing weir need,
-# as root or through sudo. It asks for the things themselves (a command, a
+# deps.sh [run]
+# Installs the Debian packages that building, running and testing weir need
+# (`run`: without what only the tests need), as root or through sudo. It asks for the things themselves (a command, a
 # header, a Python module), so it is silent, and needs no privileges, where
 # they are there already, however they came. What only the tests need and what
 # nobody wants on his system, a service or a Node.js library, goes below build/.
@@ -22,7 +22,7 @@ have_module()  { "$python" -c "import sys, importlib.util as u; sys.exit(not u.f
 have_runtime() { compgen -G "$(clang --print-runtime-dir 2>/dev/null)/libclang_rt.$1*" >/dev/null; }
 
 # Package, what it is asked for, and what it is needed for.
-needed() {
+needed_to_run() {
 	cat <<'TABLE'
 gcc                command gcc             compiler
 libc6-dev          header  stdlib.h        C library
@@ -37,11 +37,16 @@ libxxhash-dev      library libxxhash       hashing
 redis-server       command redis-server    what weir stands in front of
 redis-tools        command redis-cli       console, redis-benchmark
 curl               command curl            the demo's second example
+python3            command /usr/bin/python3 follows the demo
+TABLE
+}
+
+needed_to_test() {
+	cat <<'TABLE'
 libcmocka-dev      library cmocka          unit tests
 clang              command clang           second compiler, fuzzing
 libclang-rt-dev    runtime fuzzer          libFuzzer and sanitizers for clang
 tcl                command tclsh8.6        Redis' own test suite
-python3            command /usr/bin/python3 integration tests, bench
 python3-pytest     module  pytest          their runner
 python3-redis      module  redis           a client library
 python3-hypothesis module  hypothesis      generated test cases
@@ -50,19 +55,22 @@ npm                command npm             fetches them
 TABLE
 }
 
-# Package, and the command in it. Installed, each would start a service.
+# Package, and the command in it: for tests. Installed, each would start a service.
 needed_unpacked() {
 	cat <<'TABLE'
 prometheus-redis-exporter usr/bin/prometheus-redis-exporter
 TABLE
 }
 
-missing_packages() {
+missing_of() {
 	local package kind thing _
 	while read -r package kind thing _; do
 		"have_$kind" "$thing" || echo "$package"
-	done < <(needed)
+	done
 }
+
+missing_to_run()  { needed_to_run | missing_of; }
+missing_to_both() { { needed_to_run; needed_to_test; } | missing_of; }
 
 missing_unpacked() {
 	local package command
@@ -176,8 +184,9 @@ install_as_root() {
 case ${1-} in
 --install) shift; install_packages "$@" ;;
 --update)  with_lists_lock apt-get -q update ;;
+run)       get installing missing_to_run install_as_root ;;
 *)
-	get installing missing_packages install_as_root
+	get installing missing_to_both install_as_root
 	get unpacking missing_unpacked unpack_packages
 	get fetching missing_node_libraries fetch_node_libraries
 	;;
