@@ -246,11 +246,34 @@ bool command_blocks(const struct command *command, const char *request)
 	return command->class == COMMAND_BLOCKING;
 }
 
+/* Of the settings, the default user's password alone. */
+static bool sets_password(const char *request)
+{
+	struct resp_args args;
+	struct slice word;
+
+	resp_args_begin(&args, request);
+	while (resp_args_next(&args, &word))
+		if (slice_is(word, "requirepass"))
+			return true;
+	return false;
+}
+
+enum command_class command_resolved_class(const struct command *command, const char *request)
+{
+	if (command->special == SPECIAL_CONFIG_SET && !sets_password(request))
+		return COMMAND_MASTER_READ;
+	if (command->class != COMMAND_BLOCKING || command_blocks(command, request))
+		return (enum command_class)command->class;
+	return command->flags & COMMAND_FLAG_READONLY ? COMMAND_READ : COMMAND_WRITE;
+}
+
 const char *command_class_name(enum command_class class)
 {
 	static const char *const names[COMMAND_CLASS_COUNT] = {
 		[COMMAND_WRITE] = "write",
 		[COMMAND_READ] = "read",
+		[COMMAND_USERS] = "users",
 		[COMMAND_MASTER_READ] = "master_read",
 		[COMMAND_CURSOR] = "cursor",
 		[COMMAND_SCRIPT] = "script",

@@ -16,6 +16,7 @@
 enum command_class {
 	COMMAND_WRITE,       /* master; also everything unknown or not flagged readonly */
 	COMMAND_READ,        /* a fresh enough replica, else the master */
+	COMMAND_USERS,       /* a write after which users may do other things */
 	COMMAND_MASTER_READ, /* reads that only make sense on the master, or change something there unnoticed */
 	COMMAND_CURSOR,      /* MASTER_READ, or a READ whose cursor carries a tag ([routing] scan) */
 	COMMAND_SCRIPT,      /* master, on the shared backend for scripts */
@@ -112,12 +113,14 @@ const struct command *command_table_at(const struct command_table *table, size_t
 bool command_blocks(const struct command *command, const char *request);
 
 /* The class of one request: that of its command, except that a BLOCKING one
- * which does not block is a READ (XREAD) or a WRITE (XREADGROUP). */
+ * which does not block is a READ (XREAD) or a WRITE (XREADGROUP), and that a
+ * CONFIG SET which is about no user is a MASTER_READ. */
+enum command_class command_resolved_class(const struct command *command, const char *request);
 static inline enum command_class command_class_of(const struct command *command, const char *request)
 {
-	if (command->class != COMMAND_BLOCKING || command_blocks(command, request))
+	if (command->class != COMMAND_BLOCKING && command->class != COMMAND_USERS)
 		return (enum command_class)command->class;
-	return command->flags & COMMAND_FLAG_READONLY ? COMMAND_READ : COMMAND_WRITE;
+	return command_resolved_class(command, request);
 }
 
 /* May it have that many words, its name included? True as long as nothing is known against it. */

@@ -27,6 +27,7 @@ struct control_line {
 	struct mailbox mailbox;
 	struct control *control;
 	_Atomic bool refresh_wanted;                   /* a refresh mail is on its way */
+	_Atomic bool audit_wanted;
 	_Atomic bool confirm_wanted[CONTROL_NODES_MAX];
 	_Atomic bool suspect_wanted[CONTROL_NODES_MAX];
 };
@@ -124,6 +125,28 @@ void control_line_refresh(struct control_line *line)
 		return;
 	mail = alloc_zeroed(1, sizeof(*mail));
 	mail->open = open_refresh;
+	mailbox_post(&line->mailbox, mail);
+}
+
+/* In this order: a change that finds a mail on its way is counted already. */
+static void open_audit(void *receiver, struct mail *mail)
+{
+	struct control *control = receiver;
+
+	atomic_store(&control->line.audit_wanted, false);
+	if (control->topology != NULL)
+		topology_audit(control->topology, atomic_load(&control->shared.user_changes));
+	free(mail);
+}
+
+void control_line_audit(struct control_line *line)
+{
+	struct mail *mail;
+
+	if (atomic_exchange(&line->audit_wanted, true))
+		return;
+	mail = alloc_zeroed(1, sizeof(*mail));
+	mail->open = open_audit;
 	mailbox_post(&line->mailbox, mail);
 }
 
@@ -299,6 +322,7 @@ static void create_workers(struct control *control)
 	/* What another weir, or this one before it was restarted, acknowledged until
 	 * now shall be seen as well. */
 	atomic_store(&shared->acknowledged_ns, clock_ns());
+	atomic_store(&shared->user_changes, 1);
 	shared->config = control->config;
 	shared->control = &control->line;
 	shared->worker_count = count_workers(control->config);

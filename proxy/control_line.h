@@ -13,6 +13,8 @@ void control_line_confirm(struct control_line *line, uint32_t node_id);
 void control_line_refresh(struct control_line *line);
 /* Something hints that this node's role or health has changed. */
 void control_line_suspect(struct control_line *line, uint32_t node_id);
+/* What users may do may have changed: the servers' rules are to be compared. */
+void control_line_audit(struct control_line *line);
 /* A worker's thread has ended. */
 void control_line_stopped(struct control_line *line);
 

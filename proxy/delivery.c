@@ -61,7 +61,7 @@ static void pass_on(struct client *client, const char *bytes, size_t length)
 /* The server's answer is the client's. */
 static bool is_clients_own(const struct request *request)
 {
-	return request->kind == REQUEST_CLIENT || request->kind == REQUEST_CURSOR;
+	return request->kind == REQUEST_CLIENT || request->kind == REQUEST_CURSOR || request->kind == REQUEST_USERS;
 }
 
 /* What the head has held back so far becomes the client's. */
@@ -271,6 +271,8 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 {
 	struct client *client = request->client;
 
+	if (request->kind == REQUEST_USERS)
+		worker_users_changed(worker);
 	if (client == NULL) {
 		request_free(&worker->requests, request);
 		return;
@@ -349,6 +351,8 @@ void delivery_lost(struct worker *worker, struct request *request, struct backen
 	struct client *client = request->client;
 
 	assert(client != NULL && request->backend == NULL);
+	if (request->kind == REQUEST_USERS && sent)
+		worker_users_changed(worker);
 	if (request->flags & REQUEST_STREAMING) {
 		client_close(client, CLOSE_node_lost_mid_reply);
 		return;

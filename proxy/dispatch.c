@@ -118,6 +118,7 @@ static enum verdict take_queued(struct client *client, const struct parsed_comma
 	if (dispatch_send_pinned(client, parsed) == STALLED)
 		return STALLED;
 	session_queue(&client->session, local_selected_db(parsed));
+	client->session.queued_users = client->session.queued_users || parsed->class == COMMAND_USERS;
 	return TAKEN;
 }
 

@@ -60,11 +60,20 @@ void dispatch_on_lane(struct client *client, struct request *request, const stru
 	client->lane_in_flight++;
 }
 
+static enum request_kind kind_of(uint8_t class)
+{
+	static const uint8_t kinds[COMMAND_CLASS_COUNT] = {
+		[COMMAND_CURSOR] = REQUEST_CURSOR,
+		[COMMAND_USERS] = REQUEST_USERS,
+	};
+
+	return (enum request_kind)kinds[class];
+}
+
 void dispatch_send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags)
 {
 	bool fast = parsed->command->flags & COMMAND_FLAG_FAST;
-	enum request_kind kind = parsed->class == COMMAND_CURSOR ? REQUEST_CURSOR : REQUEST_CLIENT;
-	struct request *request = dispatch_request(client, kind, flags | (fast ? REQUEST_FAST : 0));
+	struct request *request = dispatch_request(client, kind_of(parsed->class), flags | (fast ? REQUEST_FAST : 0));
 
 	if (flags & REQUEST_ON_REPLICA)
 		client->replica_in_flight++;
@@ -92,6 +101,17 @@ enum verdict dispatch_enter_lane(struct client *client, const struct backend *la
 	return backend_is_full(lane) && lane->state == BACKEND_READY ? dispatch_wait_for_room(client) : TAKEN;
 }
 
+/* On the replica endpoint a replica's own rules are the rules. */
+static uint64_t refused_nodes(const struct client *client)
+{
+	const struct worker *worker = client->worker;
+	struct identity *identity = client->session.identity;
+
+	if (client->session.endpoint == ENDPOINT_REPLICA)
+		return identity->refused_nodes;
+	return identity->refused_nodes | identity_foreign_nodes(identity, worker->snapshot, worker_user_changes(worker));
+}
+
 struct route_demand dispatch_demand(const struct client *client)
 {
 	const struct worker *worker = client->worker;
@@ -102,7 +122,7 @@ struct route_demand dispatch_demand(const struct client *client)
 		.floor_ns = session_floor(&client->session, config->session_scope, worker_acknowledged_ns(worker)),
 		.max_lag_ns = config->topology.max_lag_ms * 1000000,
 		.now_ns = worker->now_ns,
-		.refused_nodes = client->session.identity->refused_nodes,
+		.refused_nodes = refused_nodes(client),
 		.fallback_error = config->fallback == FALLBACK_ERROR,
 		.serve_without_master = config->no_master_reads == NO_MASTER_READS_SERVE,
 	};

@@ -222,6 +222,8 @@ enum verdict dispatch_transaction(struct client *client, const struct parsed_com
 		return STALLED;
 	if (parsed->command->special == SPECIAL_EXEC && session->queued_selects != NULL)
 		client->tail->flags |= REQUEST_WHOLE | REQUEST_MOVES; /* its reply tells which database comes next */
+	if (parsed->command->special == SPECIAL_EXEC && session->queued_users)
+		client->tail->kind = REQUEST_USERS;
 	follow_transaction(session, (enum command_special)parsed->command->special);
 	return TAKEN;
 }
@@ -365,6 +367,8 @@ enum verdict dispatch_stream_on(struct client *client, const struct parsed_comma
 	dispatch_count(client, STAT_private);
 	session->stream_writes = session->stream_writes || parsed->class == COMMAND_WRITE || parsed->class == COMMAND_SCRIPT ||
 				 parsed->class == COMMAND_TRANSACTION || parsed->class == COMMAND_BLOCKING;
+	if (parsed->class == COMMAND_USERS)
+		worker_users_changed(client->worker); /* its reply is not to be told from others: the next look sees it */
 	backend_forward(session->pinned, (struct slice){ parsed->bytes, parsed->length });
 	begin_upload(client);
 	if (parsed->command->special == SPECIAL_SYNC || parsed->command->special == SPECIAL_PSYNC) {

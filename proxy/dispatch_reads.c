@@ -13,6 +13,8 @@ enum { RETRIES_MAX = 2 };
 static enum stat_id left_stat(enum route_reason reason)
 {
 	switch (reason) {
+	case ROUTE_REASON_USER:
+		return STAT_left_user;
 	case ROUTE_REASON_LAG:
 		return STAT_left_lag;
 	case ROUTE_REASON_FLOOR:

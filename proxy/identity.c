@@ -63,6 +63,25 @@ void identities_forgive(struct identities *identities)
 		CONTAINER_OF(link, struct identity, link)->refused_nodes = 0;
 }
 
+static bool has_same_rules(const struct identity *identity, const struct snapshot_node *node, uint64_t user_changes)
+{
+	return node->users != NULL && node->users->covers >= user_changes &&
+	       snapshot_users_has(node->users, identity->user.bytes, identity->user.length);
+}
+
+void identity_compare(struct identity *identity, const struct snapshot *snapshot, uint64_t user_changes)
+{
+	identity->foreign_generation = snapshot->generation;
+	identity->foreign_changes = user_changes;
+	identity->foreign_nodes = 0;
+	for (size_t i = 0; i < snapshot->node_count; i++) {
+		const struct snapshot_node *node = &snapshot->nodes[i];
+
+		if (node->id < 64 && !has_same_rules(identity, node, user_changes))
+			identity->foreign_nodes |= 1ULL << node->id;
+	}
+}
+
 static bool matches(const struct identity *identity, struct slice user, struct slice password)
 {
 	if (!identity->has_credentials || identity->has_user != (user.bytes != NULL))

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "../protocol/slice.h"
+#include "../topology/snapshot.h"
 #include "list.h"
 
 /* Who a session is to the servers: a user and its password, or nobody in
@@ -24,6 +25,8 @@ struct identity {
 	unsigned references;
 	enum identity_state state;
 	uint64_t refused_nodes;  /* bit per node id: that replica refuses it */
+	uint64_t foreign_nodes;  /* bit per node id: its rules for the user are not known to be the master's; as of: */
+	uint64_t foreign_generation, foreign_changes;
 	bool has_credentials;
 	bool has_user;           /* AUTH user password, rather than AUTH password */
 	struct slice user;       /* owned; "default" when none was named */
@@ -44,6 +47,18 @@ void identities_fini(struct identities *identities);
 void identities_renew_nobody(struct identities *identities);
 /* Forgets which replicas refused whom, so that they are asked again. */
 void identities_forgive(struct identities *identities);
+/* Looks again at where the user's rules are the master's. */
+void identity_compare(struct identity *identity, const struct snapshot *snapshot, uint64_t user_changes);
+
+/* The nodes that must not serve it by rules of their own. */
+static inline uint64_t identity_foreign_nodes(struct identity *identity, const struct snapshot *snapshot,
+					      uint64_t user_changes)
+{
+	if (identity->foreign_generation != snapshot->generation || identity->foreign_changes != user_changes)
+		identity_compare(identity, snapshot, user_changes);
+	return identity->foreign_nodes;
+}
+
 /* A reference to the identity with exactly these credentials. user.bytes NULL:
  * only a password was given. */
 struct identity *identity_get(struct identities *identities, struct slice user, struct slice password);

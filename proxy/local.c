@@ -15,6 +15,7 @@
 #include "../protocol/alloc.h"
 #include "../protocol/encode.h"
 #include "client_info.h"
+#include "control_line.h"
 #include "dispatch.h"
 #include "identity.h"
 #include "pool.h"
@@ -291,6 +292,14 @@ static void want_identity(struct client *client, struct slice user, struct slice
 	client->session.wanted_identity = identity_get(&client->worker->identities, user, password);
 }
 
+/* Perhaps a user who has just been made: whoever comes shall not wait long. */
+static bool is_foreign_somewhere(const struct client *client)
+{
+	const struct worker *worker = client->worker;
+
+	return identity_foreign_nodes(client->session.identity, worker->snapshot, worker_user_changes(worker)) != 0;
+}
+
 static void take_identity(struct client *client)
 {
 	struct session *session = &client->session;
@@ -301,6 +310,8 @@ static void take_identity(struct client *client)
 	session->identity = session->wanted_identity;
 	session->wanted_identity = NULL;
 	set_authenticated(client);
+	if (is_foreign_somewhere(client))
+		control_line_audit(client->worker->shared->control);
 }
 
 static void check_credentials(struct client *client, enum request_kind kind, struct slice user, struct slice password)

@@ -116,6 +116,10 @@ static const struct node_metric node_metrics[] = {
 	  "Whole seconds since the replica got anything from its master." },
 	{ "replica_sync_in_progress", "gauge", REPLICAS_ONLY, FIELD(INT, sync_in_progress),
 	  "Whether a full resynchronisation is going on." },
+	{ "replica_users_compared", "gauge", REPLICAS_ONLY, FIELD(INT, users_compared),
+	  "Whether weir can compare the users' rules with the master's." },
+	{ "replica_differing_users", "gauge", REPLICAS_ONLY, FIELD(INT64, differing_users),
+	  "Users of the master who have other rules on the replica: their reads stay on the master." },
 	{ "replica_read_only", "gauge", REPLICAS_ONLY, FIELD(INT, read_only),
 	  "Whether the replica refuses writes of its own clients." },
 };

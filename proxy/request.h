@@ -28,6 +28,7 @@ struct slab;
 enum request_kind {
 	REQUEST_CLIENT,     /* the reply goes to the client as it is */
 	REQUEST_CURSOR,     /* the same, but the cursor at its head gets a tag (cursors.h) */
+	REQUEST_USERS,      /* the same; from its reply on, users may do other things */
 	REQUEST_HANDSHAKE,  /* weir's own, no client: prepares the connection */
 	REQUEST_AUTH,       /* these are judged by local.c when the reply is whole: */
 	REQUEST_HELLO,

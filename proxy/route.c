@@ -29,7 +29,7 @@ static bool is_other_node(const struct session *session, const struct snapshot_n
 
 static bool is_refused(const struct route_demand *demand, uint32_t node_id)
 {
-	return demand->avoid == node_id + 1 || (node_id < 64 && (demand->refused_nodes >> node_id & 1));
+	return node_id >= 64 || (demand->refused_nodes >> node_id & 1);
 }
 
 /* Is its data young enough, and does it hold what the session must see? */
@@ -53,10 +53,12 @@ static enum route_reason filter(const struct snapshot *snapshot, uint32_t index,
 	const struct snapshot_node *node = &snapshot->nodes[index];
 	bool orphaned = snapshot->master < 0;
 
-	if ((int)index == snapshot->master || is_refused(demand, node->id))
+	if ((int)index == snapshot->master || demand->avoid == node->id + 1)
 		return ROUTE_REASON_NO_REPLICA;
 	if (orphaned ? !(node->readable_without_master && demand->serve_without_master) : !node->readable)
 		return ROUTE_REASON_NO_REPLICA;
+	if (is_refused(demand, node->id))
+		return ROUTE_REASON_USER;
 	return filter_data(node, orphaned, demand);
 }
 
@@ -67,10 +69,10 @@ enum route_reason route_bound(const struct snapshot *snapshot, uint32_t index, c
 
 	if ((int)index == snapshot->master)
 		return ROUTE_REASON_NONE;
-	if (is_refused(demand, node->id))
-		return ROUTE_REASON_NO_REPLICA;
 	if (orphaned ? !(node->readable_without_master && demand->serve_without_master) : !node->sound)
 		return ROUTE_REASON_NO_REPLICA;
+	if (is_refused(demand, node->id))
+		return ROUTE_REASON_USER;
 	return filter_data(node, orphaned, demand);
 }
 
@@ -143,6 +145,7 @@ struct route route_read(const struct snapshot *snapshot, const struct node_load 
 static const char *const reason_names[] = {
 	[ROUTE_REASON_NONE] = "none",
 	[ROUTE_REASON_NO_REPLICA] = "no_replica",
+	[ROUTE_REASON_USER] = "user",
 	[ROUTE_REASON_LAG] = "lag",
 	[ROUTE_REASON_FLOOR] = "floor",
 };

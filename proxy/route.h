@@ -29,6 +29,7 @@ enum route_target {
 enum route_reason {
 	ROUTE_REASON_NONE,
 	ROUTE_REASON_NO_REPLICA, /* none readable */
+	ROUTE_REASON_USER,       /* some readable, but none of them for this user */
 	ROUTE_REASON_LAG,        /* some readable, all older than max_lag by now */
 	ROUTE_REASON_FLOOR,      /* some fresh enough, none proven to have what the session must see */
 };
@@ -44,7 +45,7 @@ struct route_demand {
 	int64_t floor_ns;          /* session_floor() */
 	int64_t max_lag_ns;
 	int64_t now_ns;
-	uint64_t refused_nodes;    /* bit per node id: it refuses the session's user */
+	uint64_t refused_nodes;    /* bit per node id: not for the session's user */
 	uint8_t avoid;             /* node id + 1 that failed this read, 0 none */
 	bool fallback_error;       /* [routing] fallback = error */
 	bool serve_without_master; /* [routing] no_master_reads = serve */

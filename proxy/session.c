@@ -33,6 +33,7 @@ void session_begin_transaction(struct session *session)
 {
 	session_forget_selects(session);
 	session->queued = 0;
+	session->queued_users = false;
 }
 
 void session_queue(struct session *session, int64_t db)

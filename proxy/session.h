@@ -50,6 +50,7 @@ struct session {
 	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not */
 	bool doomed;                 /* MULTI was said to a busy server: nothing is sent before EXEC or DISCARD */
 	bool watching;               /* WATCH was sent since the last EXEC, DISCARD or UNWATCH */
+	bool queued_users;           /* one of them changes what users may do */
 	uint32_t queued;             /* commands sent since MULTI */
 	struct buf *queued_selects;  /* those of them that are SELECTs; owned, NULL none */
 	bool stream_writes;          /* something that may change data was sent on the stream */

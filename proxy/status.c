@@ -88,6 +88,20 @@ static json_t *server(const struct topology_node_view *node)
 	return object;
 }
 
+/* The first of those whose reads stay on the master, because the replica has
+ * other rules for them. */
+static json_t *differing_users(const struct topology_node_view *node)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < node->differing_name_count; i++) {
+		json_t *name = json_string(node->differing_names[i]);
+
+		json_array_append_new(array, alloc_checked(name == NULL ? json_null() : name));
+	}
+	return array;
+}
+
 static json_t *replica(const struct topology_node_view *node)
 {
 	json_t *object = server(node);
@@ -113,6 +127,9 @@ static json_t *replica(const struct topology_node_view *node)
 	put_text(object, "reason", node->reason);
 	put_text(object, "wiring", node->wiring);
 	put_text(object, "resync_if_reconnected", node->resync_if_reconnected);
+	put_known(object, "users_compared", node->users_compared);
+	put_integer(object, "differing_users", node->differing_users);
+	put(object, "differing_user_names", node->users_compared == 1 ? differing_users(node) : json_null());
 	return object;
 }
 

@@ -576,6 +576,12 @@ void worker_free(struct worker **handle)
 	free(worker);
 }
 
+void worker_users_changed(struct worker *worker)
+{
+	atomic_fetch_add(&worker->shared->user_changes, 1);
+	control_line_audit(worker->shared->control);
+}
+
 void worker_acknowledged(struct worker *worker, int64_t now_ns)
 {
 	_Atomic int64_t *latest = &worker->shared->acknowledged_ns;

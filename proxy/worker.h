@@ -53,6 +53,7 @@ struct worker_shared {
 	const struct config *config;
 	struct control_line *control;         /* the way to the control thread */
 	_Alignas(64) _Atomic int64_t acknowledged_ns; /* when a write was last acknowledged to anyone */
+	_Atomic uint64_t user_changes;        /* how often what users may do was changed through weir; from 1 on */
 	size_t worker_count;
 	struct worker **workers;              /* set before the first thread starts */
 };
@@ -143,6 +144,14 @@ void worker_acknowledged(struct worker *worker, int64_t now_ns);
 static inline int64_t worker_acknowledged_ns(const struct worker *worker)
 {
 	return atomic_load_explicit(&worker->shared->acknowledged_ns, memory_order_acquire);
+}
+
+/* What users may do was changed: no replica serves anybody before its rules have
+ * been compared with the master's again. */
+void worker_users_changed(struct worker *worker);
+static inline uint64_t worker_user_changes(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->shared->user_changes, memory_order_acquire);
 }
 
 /* The master wants passwords: the other workers shall ask it at once. */

@@ -67,6 +67,7 @@ struct topology {
 	struct epoch epoch;
 	struct wire *wire;
 	struct rivals *rivals;
+	struct audit *audit;
 
 	/* publish: once per turn of the loop, after everything that was read */
 	ev_prepare settle;

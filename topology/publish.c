@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../proxy/log.h"
+#include "audit.h"
 #include "group.h"
 #include "memory.h"
 
@@ -25,6 +26,7 @@ static void fill_node(const struct topology *topology, size_t index, struct snap
 	out->readable_without_master = standing->readable_without_master;
 	out->weight = node->config->weight;
 	out->vitals = node_vitals_acquire(node->vitals);
+	out->users = audit_users(topology->audit, index);
 }
 
 static struct snapshot *make_picture(const struct topology *topology)

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "memory.h"
 
@@ -32,6 +33,69 @@ void node_vitals_release(struct node_vitals **vitals)
 		free(gone);
 }
 
+/* ---- users ---- */
+
+struct snapshot_users *snapshot_users_create(size_t room)
+{
+	struct snapshot_users *users = memory_zeroed(1, sizeof(*users) + room * sizeof(users->names[0]));
+
+	atomic_init(&users->references, 1);
+	return users;
+}
+
+void snapshot_users_add(struct snapshot_users *users, const char *name, size_t length)
+{
+	users->names[users->count++] = XXH3_64bits(name, length);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const uint64_t *left = a, *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+void snapshot_users_seal(struct snapshot_users *users)
+{
+	qsort(users->names, users->count, sizeof(users->names[0]), compare_names);
+}
+
+bool snapshot_users_has(const struct snapshot_users *users, const char *name, size_t length)
+{
+	uint64_t hash = XXH3_64bits(name, length);
+
+	if (users == NULL)
+		return false;
+	if (!users->known)
+		return length == strlen("default") && memcmp(name, "default", length) == 0;
+	return bsearch(&hash, users->names, users->count, sizeof(users->names[0]), compare_names) != NULL;
+}
+
+struct snapshot_users *snapshot_users_acquire(struct snapshot_users *users)
+{
+	atomic_fetch_add_explicit(&users->references, 1, memory_order_relaxed);
+	return users;
+}
+
+void snapshot_users_release(struct snapshot_users **users)
+{
+	struct snapshot_users *gone = *users;
+
+	*users = NULL;
+	if (gone != NULL && atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) == 1)
+		free(gone);
+}
+
+static bool users_equal(const struct snapshot_users *a, const struct snapshot_users *b)
+{
+	if (a == b || a == NULL || b == NULL)
+		return a == b;
+	return a->covers == b->covers && a->known == b->known && a->count == b->count &&
+	       memcmp(a->names, b->names, a->count * sizeof(a->names[0])) == 0;
+}
+
+/* ---- snapshots ---- */
+
 struct snapshot *snapshot_create(size_t node_count)
 {
 	struct snapshot *snapshot = memory_zeroed(1, sizeof(*snapshot));
@@ -55,6 +119,7 @@ static void snapshot_free(struct snapshot *snapshot)
 		free(snapshot->nodes[i].name);
 		free(snapshot->nodes[i].address);
 		node_vitals_release(&snapshot->nodes[i].vitals);
+		snapshot_users_release(&snapshot->nodes[i].users);
 	}
 	free(snapshot->nodes);
 	free(snapshot->no_master_reason);
@@ -79,7 +144,7 @@ static bool nodes_equal(const struct snapshot_node *a, const struct snapshot_nod
 {
 	return a->id == b->id && a->incarnation == b->incarnation && a->up == b->up && a->readable == b->readable &&
 	       a->sound == b->sound && a->readable_without_master == b->readable_without_master && a->weight == b->weight &&
-	       a->vitals == b->vitals && texts_equal(a->name, b->name) && texts_equal(a->address, b->address) &&
+	       a->vitals == b->vitals && users_equal(a->users, b->users) && texts_equal(a->name, b->name) && texts_equal(a->address, b->address) &&
 	       strcmp(a->run_id, b->run_id) == 0 && a->socket_length == b->socket_length &&
 	       memcmp(&a->socket_address, &b->socket_address, a->socket_length) == 0;
 }

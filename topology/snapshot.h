@@ -46,6 +46,20 @@ static inline bool node_vitals_prove(struct node_vitals *vitals, int64_t connect
 	return confirmed > established_ns && since != 0 && since < connect_ns;
 }
 
+/* The users who have the same rules on a node as on the master. Constant once
+ * published. */
+struct snapshot_users {
+	_Atomic unsigned references;
+	uint64_t covers;          /* the changes of users up to this one: see topology_audit(); 0: nothing was compared */
+	bool known;               /* false: the servers do not tell */
+	size_t count;
+	uint64_t names[];         /* hashes of them, sorted */
+};
+
+/* Is this user one of them? Of servers that do not tell, only the default user
+ * is taken to be. */
+bool snapshot_users_has(const struct snapshot_users *users, const char *name, size_t length);
+
 struct snapshot_node {
 	uint32_t id;              /* of the configured node: stable, 0 is the first one in the file */
 	uint32_t incarnation;     /* rises with every new run_id behind this id */
@@ -60,6 +74,7 @@ struct snapshot_node {
 	bool readable_without_master; /* may serve when there is no master (no_master_reads = serve) */
 	unsigned weight;
 	struct node_vitals *vitals; /* one reference is held by the snapshot */
+	struct snapshot_users *users; /* so here; NULL: nothing was compared */
 };
 
 struct snapshot {
@@ -85,6 +100,14 @@ void snapshot_release(struct snapshot **snapshot);
 struct snapshot *snapshot_create(size_t node_count);
 /* Whether a router could tell the two apart. The generation is not looked at. */
 bool snapshot_equal(const struct snapshot *a, const struct snapshot *b);
+
+/* Room for so many names; then add them, then seal. */
+struct snapshot_users *snapshot_users_create(size_t room);
+void snapshot_users_add(struct snapshot_users *users, const char *name, size_t length);
+void snapshot_users_seal(struct snapshot_users *users);
+struct snapshot_users *snapshot_users_acquire(struct snapshot_users *users);
+/* As snapshot_release(); NULL stays NULL. */
+void snapshot_users_release(struct snapshot_users **users);
 
 struct node_vitals *node_vitals_create(void);
 struct node_vitals *node_vitals_acquire(struct node_vitals *vitals);

@@ -15,6 +15,7 @@
 #include <sys/random.h>
 
 #include "../proxy/log.h"
+#include "audit.h"
 #include "clock.h"
 #include "group.h"
 #include "memory.h"
@@ -94,6 +95,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	start_round(topology, asks_info);
 	if (topology->config.wiring == TOPOLOGY_WIRING_ENFORCE)
 		rivals_look(topology->rivals, false);
+	audit_look(topology->audit);
 	group_touch(topology); /* ages grow by themselves */
 }
 
@@ -146,6 +148,7 @@ static void on_info(void *arg, struct node *node)
 	struct topology *topology = arg;
 
 	observe_info(topology, node);
+	audit_look(topology->audit);
 	if ((int)node->id != topology->epoch.master || !topology->master_usable)
 		observe_position(topology, node);
 	group_touch(topology);
@@ -220,6 +223,11 @@ void topology_confirm(struct topology *topology, uint32_t node_id)
 	topology->confirm_since_ns[node_id] = clock_now_ns();
 	node_hurry(node);
 	node_ask_info(node);
+}
+
+void topology_audit(struct topology *topology, uint64_t changes)
+{
+	audit_demand(topology->audit, changes);
 }
 
 void topology_suspect(struct topology *topology, uint32_t node_id)
@@ -355,6 +363,7 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 	}
 	topology->wire = wire_create(topology);
 	topology->rivals = rivals_create(topology);
+	topology->audit = audit_create(topology);
 	start_watchers(topology);
 	settle(topology);
 	for (size_t i = 0; i < topology->node_count; i++)
@@ -376,6 +385,7 @@ void topology_stop(struct topology **topology)
 		node_fini(&gone->nodes[i]);
 	wire_destroy(&gone->wire);
 	rivals_destroy(&gone->rivals);
+	audit_destroy(&gone->audit);
 	snapshot_release(&gone->snapshot);
 	free(gone->nodes);
 	free(gone->standings);

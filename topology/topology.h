@@ -75,6 +75,11 @@ void topology_confirm(struct topology *topology, uint32_t node_id);
  * replicas now. Calls are coalesced, at most one round per 5 ms. */
 void topology_refresh(struct topology *topology);
 
+/* What users may do may have changed: compare the servers' rules now. `changes`
+ * counts the changes that came through weir, from 1 on; the snapshot says up to
+ * which one it covers. */
+void topology_audit(struct topology *topology, uint64_t changes);
+
 /* A reply hinted that roles have changed (-READONLY from the master, a
  * connection lost): check this node now. Only its ROLE decides. */
 void topology_suspect(struct topology *topology, uint32_t node_id);
@@ -92,6 +97,8 @@ enum topology_state {
 };
 
 const char *topology_state_name(enum topology_state state);
+
+enum { TOPOLOGY_NAMES_MAX = 16 };
 
 enum { TOPOLOGY_UNKNOWN = -1 }; /* in every signed field of a view */
 
@@ -132,6 +139,10 @@ struct topology_node_view {
 	const char *reason;
 	const char *wiring;         /* why it is not wired (a data guard), one sentence; NULL when there is nothing to say */
 	const char *resync_if_reconnected; /* "partial", "full"; NULL unknown */
+	int users_compared;         /* with the master's: 1; 0: the servers do not tell */
+	int64_t differing_users;    /* so many of the master's have other rules here */
+	size_t differing_name_count; /* the first ones of them */
+	const char *differing_names[TOPOLOGY_NAMES_MAX];
 	const char *run_id;         /* NULL unknown */
 	const char *replid;
 	const char *replid2;

@@ -1,6 +1,7 @@
 /* What admin shows, gathered at the moment it asks. */
 #include <string.h>
 
+#include "audit.h"
 #include "clock.h"
 #include "group.h"
 
@@ -135,6 +136,8 @@ static void clear(struct topology_node_view *view)
 		.ack_offset = TOPOLOGY_UNKNOWN,
 		.last_io_seconds = TOPOLOGY_UNKNOWN,
 		.priority = TOPOLOGY_UNKNOWN,
+		.users_compared = TOPOLOGY_UNKNOWN,
+		.differing_users = TOPOLOGY_UNKNOWN,
 		.second_replid_offset = TOPOLOGY_UNKNOWN,
 		.keys = TOPOLOGY_UNKNOWN,
 		.connected_replicas = TOPOLOGY_UNKNOWN,
@@ -168,6 +171,7 @@ static void show_node(const struct topology *topology, const struct node *node, 
 	show_history(&node->info, view);
 	show_offsets(topology, node, view);
 	show_by_master(topology, node, view);
+	audit_show(topology->audit, node->id, view);
 }
 
 static enum topology_state state_of(const struct topology *topology)

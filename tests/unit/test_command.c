@@ -203,7 +203,9 @@ static const struct {
 	{ "bitfield", "", COMMAND_WRITE },     { "georadius", "", COMMAND_WRITE },
 	{ "getex", "", COMMAND_WRITE },        { "publish", "", COMMAND_WRITE },
 	{ "flushall", "", COMMAND_WRITE },     { "debug", "sleep", COMMAND_WRITE },
-	{ "acl", "setuser", COMMAND_WRITE },   { "xgroup", "create", COMMAND_WRITE },
+	{ "acl", "setuser", COMMAND_USERS },   { "acl", "load", COMMAND_USERS },
+	{ "acl", "deluser", COMMAND_USERS },   { "acl", "whoami", COMMAND_WRITE },
+	{ "config", "set", COMMAND_USERS },    { "xgroup", "create", COMMAND_WRITE },
 	{ "save", "", COMMAND_WRITE },         { "nosuchcommand", "", COMMAND_WRITE },
 	{ "object", "freq", COMMAND_MASTER_READ }, { "memory", "usage", COMMAND_MASTER_READ },
 	{ "pfcount", "", COMMAND_MASTER_READ },    { "info", "", COMMAND_MASTER_READ },
@@ -578,6 +580,26 @@ static void requests_that_block(void **state)
 	command_table_release(&table);
 }
 
+static void settings_that_are_about_users(void **state)
+{
+	static const struct {
+		const char *request;
+		enum command_class class;
+	} rows[] = {
+		{ "*4\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$11\r\nRequirePass\r\n$1\r\nx\r\n", COMMAND_USERS },
+		{ "*4\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n", COMMAND_MASTER_READ },
+		{ "*2\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n", COMMAND_MASTER_READ },
+		{ "*6\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$2\r\nhz\r\n$2\r\n10\r\n$11\r\nrequirepass\r\n$1\r\nx\r\n",
+		  COMMAND_USERS },
+	};
+	struct command_table *table = learn_captured("");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(command_class_of(find(table, "config", "set"), rows[i].request), rows[i].class);
+	command_table_release(&table);
+}
+
 static void class_names(void **state)
 {
 	(void)state;
@@ -641,6 +663,7 @@ int main(void)
 		cmocka_unit_test(names_alike),
 		cmocka_unit_test(too_many_commands),
 		cmocka_unit_test(requests_that_block),
+		cmocka_unit_test(settings_that_are_about_users),
 		cmocka_unit_test(class_names),
 		cmocka_unit_test(shared_between_threads),
 	};

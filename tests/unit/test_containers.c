@@ -227,6 +227,45 @@ static void a_renewed_nobody_is_judged_anew(void **state)
 	identities_fini(&identities);
 }
 
+static struct snapshot_users *users_with(const char *name, uint64_t covers)
+{
+	struct snapshot_users *users = snapshot_users_create(1);
+
+	snapshot_users_add(users, name, strlen(name));
+	snapshot_users_seal(users);
+	users->known = true;
+	users->covers = covers;
+	return users;
+}
+
+/* A node serves a user whose rules there are the master's, as of the last change. */
+static void nodes_with_other_rules_are_foreign(void **state)
+{
+	struct snapshot_node nodes[] = { { .id = 0 }, { .id = 1 }, { .id = 5 }, { .id = 64 } };
+	struct snapshot snapshot = { .generation = 1, .node_count = 4, .nodes = nodes };
+	struct identities identities;
+	struct identity *bob;
+
+	(void)state;
+	nodes[0].users = users_with("bob", 1);
+	nodes[1].users = users_with("bob", 2);
+	nodes[2].users = users_with("carl", 2);
+	identities_init(&identities);
+	bob = identity_get(&identities, slice_of("bob"), slice_of("pw"));
+	assert_int_equal(identity_foreign_nodes(bob, &snapshot, 1), 1ULL << 5);
+	assert_int_equal(identity_foreign_nodes(bob, &snapshot, 2), 1ULL << 5 | 1ULL << 0);
+	assert_int_equal(identity_foreign_nodes(bob, &snapshot, 3), 1ULL << 5 | 1ULL << 1 | 1ULL << 0);
+	assert_int_equal(identity_foreign_nodes(identities.nobody, &snapshot, 1), 1ULL << 5 | 1ULL << 1 | 1ULL << 0);
+	snapshot_users_release(&nodes[2].users); /* unknown is foreign; a new picture is looked at */
+	nodes[2].users = users_with("bob", 3);
+	snapshot.generation = 2;
+	assert_int_equal(identity_foreign_nodes(bob, &snapshot, 3), 1ULL << 1 | 1ULL << 0);
+	for (size_t i = 0; i < 4; i++)
+		snapshot_users_release(&nodes[i].users);
+	identity_release(&bob);
+	identities_fini(&identities);
+}
+
 /* ---- counters ---- */
 
 static void counters_add_up_over_workers(void **state)
@@ -253,6 +292,7 @@ int main(void)
 		cmocka_unit_test(a_closed_mailbox_opens_at_once),
 		cmocka_unit_test(identities_are_shared_by_equal_credentials_only),
 		cmocka_unit_test(a_renewed_nobody_is_judged_anew),
+		cmocka_unit_test(nodes_with_other_rules_are_foreign),
 		cmocka_unit_test(counters_add_up_over_workers),
 	};
 

@@ -90,6 +90,8 @@ static void unreadable_refused_and_avoided_are_out(void **state)
 	group->demand.avoid = 2 + 1;
 	assert_node(group, 3);
 	group->demand.refused_nodes = 1ULL << 3;
+	assert_master(group, ROUTE_REASON_USER);
+	group->nodes[3].readable = false;
 	assert_master(group, ROUTE_REASON_NO_REPLICA);
 	free(group);
 }
@@ -271,7 +273,7 @@ static void what_is_bound_to_a_node(void **state)
 	group->nodes[2].sound = false;
 	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
 	group->demand.refused_nodes = 1ULL << 1;
-	assert_int_equal(route_bound(snapshot, 1, &group->demand), ROUTE_REASON_NO_REPLICA);
+	assert_int_equal(route_bound(snapshot, 1, &group->demand), ROUTE_REASON_USER);
 	group->demand.floor_ns = 10001 * MS;
 	assert_int_equal(route_bound(snapshot, 3, &group->demand), ROUTE_REASON_FLOOR);
 	assert_int_equal(route_bound(snapshot, MASTER, &group->demand), ROUTE_REASON_NONE);

@@ -86,6 +86,61 @@ static void change_master(struct snapshot *s) { s->master = 1; }
 static void change_reason(struct snapshot *s) { s->no_master_reason = strdup("gone"); }
 static void change_version(struct snapshot *s) { strcpy(s->redis_version, "7.2.4"); }
 static void change_incarnation(struct snapshot *s) { s->nodes[1].incarnation++; }
+static struct snapshot_users *users_of_two(bool known, uint64_t covers)
+{
+	struct snapshot_users *users = snapshot_users_create(2);
+
+	snapshot_users_add(users, "alice", 5);
+	snapshot_users_add(users, "default", 7);
+	snapshot_users_seal(users);
+	users->known = known;
+	users->covers = covers;
+	return users;
+}
+
+static void change_users(struct snapshot *s) { s->nodes[1].users = users_of_two(true, 1); }
+
+static void users_are_found_by_name(void **state)
+{
+	struct snapshot_users *users = users_of_two(true, 1);
+
+	(void)state;
+	assert_true(snapshot_users_has(users, "alice", 5));
+	assert_true(snapshot_users_has(users, "default", 7));
+	assert_false(snapshot_users_has(users, "bob", 3));
+	assert_false(snapshot_users_has(users, "alic", 4));
+	assert_false(snapshot_users_has(users, "", 0));
+	users->known = false; /* then only the one who is there without any ACL */
+	assert_true(snapshot_users_has(users, "default", 7));
+	assert_false(snapshot_users_has(users, "alice", 5));
+	assert_false(snapshot_users_has(users, "defaults", 8));
+	snapshot_users_release(&users);
+	assert_false(snapshot_users_has(users, "default", 7));
+	snapshot_users_release(&users); /* NULL is nothing */
+}
+
+static void pictures_differ_by_what_their_users_may_do(void **state)
+{
+	struct node_vitals *vitals = node_vitals_create();
+	struct snapshot *a = picture(vitals), *b = picture(vitals);
+
+	(void)state;
+	a->nodes[0].users = users_of_two(true, 1);
+	b->nodes[0].users = users_of_two(true, 1);
+	assert_true(snapshot_equal(a, b));
+	b->nodes[0].users->covers = 2;
+	assert_false(snapshot_equal(a, b));
+	b->nodes[0].users->covers = 1;
+	b->nodes[0].users->known = false;
+	assert_false(snapshot_equal(a, b));
+	b->nodes[0].users->known = true;
+	b->nodes[0].users->count = 1;
+	assert_false(snapshot_equal(a, b));
+	snapshot_release(&a);
+	snapshot_release(&b);
+	node_vitals_release(&vitals);
+}
+
 static void change_up(struct snapshot *s) { s->nodes[1].up = true; }
 static void change_readable(struct snapshot *s) { s->nodes[1].readable = true; }
 static void change_sound(struct snapshot *s) { s->nodes[1].sound = true; }
@@ -112,6 +167,7 @@ static void router_visible_changes_are_told(void **state)
 	assert_differs_after(change_up);
 	assert_differs_after(change_readable);
 	assert_differs_after(change_sound);
+	assert_differs_after(change_users);
 	assert_differs_after(change_without);
 	assert_differs_after(change_weight);
 	assert_differs_after(change_run_id);
@@ -156,6 +212,8 @@ static void proof_needs_the_whole_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(users_are_found_by_name),
+		cmocka_unit_test(pictures_differ_by_what_their_users_may_do),
 		cmocka_unit_test(last_reference_frees),
 		cmocka_unit_test(router_visible_changes_are_told),
 		cmocka_unit_test(generation_and_vitals_are_not_compared),

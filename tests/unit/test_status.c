@@ -34,7 +34,7 @@ static struct topology_node_view unknown_node(const char *name)
 		.name = name, .address = name, .sync_in_progress = -1, .sync_read_bytes = -1, .sync_total_bytes = -1, .loading = -1, .read_only = -1, .offset = -1,
 		.received_offset = -1, .lag_bytes = -1, .lag_ms = -1, .ack_lag_seconds = -1, .ack_offset = -1,
 		.last_io_seconds = -1, .priority = -1, .second_replid_offset = -1, .keys = -1, .connected_replicas = -1,
-		.backlog_active = -1, .backlog_size = -1, .backlog_first_byte_offset = -1, .backlog_histlen = -1 };
+		.backlog_active = -1, .backlog_size = -1, .backlog_first_byte_offset = -1, .backlog_histlen = -1, .users_compared = -1, .differing_users = -1 };
 }
 
 static json_t *load_status(void)
