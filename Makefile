@@ -162,8 +162,12 @@ test: deps ## everything below, stage by stage: about ten minutes on two cores
 	@$(STAGE) "integration, ASan+UBSan"  420 $(MAKE) --no-print-directory integration-asan
 	@$(STAGE) "integration, TSan"        420 $(MAKE) --no-print-directory integration-tsan
 	@$(STAGE) "integration"              600 $(MAKE) --no-print-directory integration
+	@$(STAGE) "integration, Valkey"      300 $(MAKE) --no-print-directory integration-valkey
 	@$(STAGE) "consistency"              300 $(MAKE) --no-print-directory consistency
 	@$(STAGE) "client libraries"         300 $(MAKE) --no-print-directory libraries
+
+# What is fetched once and kept (Redis' own suite, Valkey): where caches are, or with what is built.
+FETCHED := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/weir,build/compat)
 
 unit: $(UNITS) ## unit tests (cmocka)
 	@tests/unit/run.sh $(UNITS)
@@ -178,6 +182,15 @@ integration-asan: asan
 	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) -m "not plain" $(CHOSEN)
 integration-tsan: tsan
 	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) -m "not plain" $(CHOSEN)
+
+# What a client sees of a server goes for Valkey too; what is particular of
+# redis-server (its words, its files, its failures) is left to the tests above.
+LIKE_REDIS := split session wiring transactions blocks scripts waiting order cursors users isolation other_servers
+integration-valkey: weir ## many of them against Valkey, unpacked from its package if it is not installed
+	@if server=$$(tests/integration/valkey.sh $(FETCHED)); \
+	then REDIS_SERVER=$$server $(PYTHON) -m pytest -q -c tests/integration/pytest.ini \
+		$(or $(TESTS),$(LIKE_REDIS:%=tests/integration/test_%.py)); \
+	else echo "skipped: Valkey cannot be had"; fi
 
 libraries: weir ## client libraries and tools through weir, compared with a bare server; TESTS="-k word" chooses
 	@$(call pytest,tests/libraries) $(CHOSEN)
@@ -210,11 +223,9 @@ fuzz-smoke: ## replay the fuzzing corpora, and a few seconds more
 	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=3
 fuzzers: $(FUZZERS)
 
-# The suite itself is fetched once and kept: where caches are, or with what is built.
-SUITE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/weir,build/compat)
 compat: weir ## Redis' own test suite, bare and through weir; UNITS="unit/scan" chooses
-	@tests/compat/fetch.sh $(SUITE)
-	@$(PYTHON) tests/compat/compat.py $(SUITE)/suite build/compat $(if $(UNITS),--units $(UNITS))
+	@tests/compat/fetch.sh $(FETCHED)
+	@$(PYTHON) tests/compat/compat.py $(FETCHED)/suite build/compat $(if $(UNITS),--units $(UNITS))
 compat-judge:
 	@$(call pytest,tests/compat)
 
@@ -227,5 +238,5 @@ help: ## this list
 
 always:
 .PHONY: always asan bench clang clean compat compat-judge consistency demo deps fuzz fuzzers fuzz-smoke help install \
-	integration integration-asan integration-tsan layers libraries libraries-asan soak test tsan uninstall unit
+	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan soak test tsan uninstall unit
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

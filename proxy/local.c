@@ -413,13 +413,14 @@ static const char *parse_hello(const struct arguments *arguments, struct hello *
 static void append_hello(struct client *client, struct buf *reply)
 {
 	const struct session *session = &client->session;
-	const char *version = client->worker->snapshot->redis_version;
+	const struct snapshot *snapshot = client->worker->snapshot;
+	bool known = snapshot->server_version[0] != '\0';
 
 	encode_map(reply, 7, session->resp);
 	encode_bulk_text(reply, "server");
-	encode_bulk_text(reply, "redis");
+	encode_bulk_text(reply, known ? snapshot->server_name : "redis");
 	encode_bulk_text(reply, "version");
-	encode_bulk_text(reply, version[0] != '\0' ? version : WEIR_VERSION);
+	encode_bulk_text(reply, known ? snapshot->server_version : WEIR_VERSION);
 	encode_bulk_text(reply, "proto");
 	encode_integer(reply, session->resp);
 	encode_bulk_text(reply, "id");
@@ -497,9 +498,19 @@ static enum local_result handle_hello(struct client *client, const struct parsed
 	return LOCAL_DONE;
 }
 
-static const char hello_first[] =
-	"NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> "
-	"<pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
+/* In the words of the server's version: 7.2 has corrected them. */
+static void encode_hello_first(struct buf *out, const char *redis_version)
+{
+	int major = 0, minor = 0;
+	char text[256];
+
+	sscanf(redis_version, "%9d.%9d", &major, &minor);
+	snprintf(text, sizeof(text),
+		 "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO %sAUTH <user> "
+		 "<pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+		 major > 7 || (major == 7 && minor >= 2) ? "<proto> " : "");
+	encode_error(out, text);
+}
 
 static bool judge_hello(struct client *client, struct request *request, struct slice reply)
 {
@@ -509,7 +520,7 @@ static bool judge_hello(struct client *client, struct request *request, struct s
 	if (slice_begins_with(reply, "-") && (had_credentials || !slice_begins_with(reply, "-NOPERM"))) {
 		if (!had_credentials && slice_begins_with(reply, "-NOAUTH")) {
 			buf_consume(request->held, buf_length(request->held));
-			encode_error(request->held, hello_first);
+			encode_hello_first(request->held, client->worker->snapshot->redis_version);
 		}
 		forget_hello(session);
 		return true;

@@ -74,6 +74,8 @@ static json_t *server(const struct topology_node_view *node)
 	put_flag(object, "up", node->up);
 	put_text(object, "role", node->role);
 	put_text(object, "redis_version", node->redis_version);
+	put_text(object, "server_name", node->server_name);
+	put_text(object, "server_version", node->server_version);
 	put_text(object, "run_id", node->run_id);
 	put_text(object, "replid", node->replid);
 	put_text(object, "replid2", node->replid2);

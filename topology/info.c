@@ -20,6 +20,8 @@ struct field {
 
 static const struct field fields[] = {
 	FIELD("redis_version", FIELD_TEXT, redis_version),
+	FIELD("server_name", FIELD_TEXT, server_name),
+	FIELD("valkey_version", FIELD_TEXT, valkey_version),
 	FIELD("run_id", FIELD_REPLID, run_id),
 	FIELD("cluster_enabled", FIELD_FLAG, cluster_enabled),
 	FIELD("loading", FIELD_FLAG, loading),
@@ -282,6 +284,16 @@ bool info_parse(struct info *info, const char *text, size_t length, const char *
 	}
 	*wrong = info->run_id[0] == '\0' ? "run_id" : "role";
 	return info->run_id[0] != '\0' && info->role != SERVER_ROLE_UNKNOWN;
+}
+
+const char *info_server_name(const struct info *info)
+{
+	return info->server_name[0] != '\0' ? info->server_name : "redis";
+}
+
+const char *info_server_version(const struct info *info)
+{
+	return info->valkey_version[0] != '\0' ? info->valkey_version : info->redis_version;
 }
 
 bool info_version_supported(const char *redis_version)

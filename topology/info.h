@@ -39,7 +39,9 @@ struct info_slave {
 };
 
 struct info {
-	char redis_version[32];
+	char redis_version[32];    /* Valkey tells the one it is compatible with */
+	char server_name[32];      /* "": redis, which does not say so */
+	char valkey_version[32];   /* "": it is redis */
 	char run_id[INFO_REPLID_LENGTH + 1];
 	int64_t cluster_enabled;
 	int64_t loading;
@@ -79,6 +81,10 @@ struct info {
 /* False: not an INFO text with a run_id and a role, or a known field is
  * malformed; *wrong names the field (static). *info is undefined then. */
 bool info_parse(struct info *info, const char *text, size_t length, const char **wrong);
+
+/* What the server itself says in HELLO. */
+const char *info_server_name(const struct info *info);
+const char *info_server_version(const struct info *info);
 
 /* At least 6.2.6: the first version whose offsets can be trusted while the
  * replica is paused, and that reports the received one (redis #9448). */

@@ -75,8 +75,8 @@ static void check_good(struct node *node)
 	if (health_good(&node->health)) {
 		node->state_changes++;
 		node->trouble[0] = '\0';
-		log_notice("%s (%s): up, version %s", node->config->name, node->address_text,
-			   node->info.redis_version);
+		log_notice("%s (%s): up, %s %s", node->config->name, node->address_text,
+			   info_server_name(&node->info), info_server_version(&node->info));
 	}
 }
 

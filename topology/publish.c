@@ -29,6 +29,13 @@ static void fill_node(const struct topology *topology, size_t index, struct snap
 	out->users = audit_users(topology->audit, index);
 }
 
+static void fill_server(struct snapshot *picture, const struct info *info)
+{
+	snprintf(picture->redis_version, sizeof(picture->redis_version), "%s", info->redis_version);
+	snprintf(picture->server_name, sizeof(picture->server_name), "%s", info_server_name(info));
+	snprintf(picture->server_version, sizeof(picture->server_version), "%s", info_server_version(info));
+}
+
 static struct snapshot *make_picture(const struct topology *topology)
 {
 	struct snapshot *picture = snapshot_create(topology->node_count);
@@ -39,8 +46,7 @@ static struct snapshot *make_picture(const struct topology *topology)
 	if (!topology->master_usable)
 		picture->no_master_reason = memory_text(topology->plan.reason);
 	if (epoch->number != 0)
-		snprintf(picture->redis_version, sizeof(picture->redis_version), "%s",
-			 topology->nodes[epoch->master].info.redis_version);
+		fill_server(picture, &topology->nodes[epoch->master].info);
 	for (size_t i = 0; i < topology->node_count; i++)
 		fill_node(topology, i, &picture->nodes[i]);
 	return picture;

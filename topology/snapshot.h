@@ -83,7 +83,10 @@ struct snapshot {
 	uint64_t epoch;           /* rises with every new replication history or master */
 	int master;               /* index into nodes, -1: no usable master */
 	char *no_master_reason;   /* one sentence, NULL while there is a master */
-	char redis_version[32];   /* of the master, or of the last one; "" unknown */
+	/* of the master, or of the last one; "" unknown */
+	char redis_version[32];   /* that it is compatible with, if it is no redis-server */
+	char server_name[32];
+	char server_version[32];
 	size_t node_count;
 	struct snapshot_node *nodes;
 };

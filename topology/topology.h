@@ -148,6 +148,8 @@ struct topology_node_view {
 	const char *replid2;
 	int64_t second_replid_offset;
 	const char *redis_version;
+	const char *server_name;
+	const char *server_version;
 	int64_t keys;               /* over all databases */
 	int64_t connected_replicas;
 	int backlog_active;

@@ -79,6 +79,8 @@ static void show_history(const struct info *info, struct topology_node_view *vie
 	view->replid2 = or_null(info->replid2);
 	view->second_replid_offset = info->second_offset;
 	view->redis_version = or_null(info->redis_version);
+	view->server_name = info_server_name(info);
+	view->server_version = or_null(info_server_version(info));
 	view->keys = info->keys;
 	view->connected_replicas = info->connected_slaves;
 	view->backlog_active = (int)info->backlog_active;

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # fetch.sh DIRECTORY
-# Puts the test suite of the installed redis-server's version into
-# DIRECTORY/suite, out of Debian's source package. apt works in a private
-# directory with this machine's own sources, keys and proxies: the system's
-# package lists are not touched, and no privileges are needed. Silent, and
-# without network, when the suite of that version is there already.
+# Puts the test suite of the installed redis-server's version, and the header
+# for its modules, into DIRECTORY/suite, out of Debian's source package. Silent,
+# and without network, when those of that version are there already.
 set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/private-apt.sh
+. "$here/../private-apt.sh"
 
 mkdir -p "$1"
 into=$(cd "$1" && pwd)
@@ -13,39 +15,23 @@ exec 9>"$into/lock"
 flock 9
 version=$(dpkg-query -W -f '${source:Version}' redis-server)
 
-[ "$(cat "$into/suite/version" 2>/dev/null)" != "$version" ] || exit 0
+[ "$(cat "$into/suite/version" 2>/dev/null)" != "$version" ] || [ ! -e "$into/suite/src/redismodule.h" ] || exit 0
 
 work=$(mktemp -d "$into/fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 
-# This machine's sources, asked for source packages instead of binary ones.
-private_sources() {
-	local parts=$1 file
-	for file in /etc/apt/sources.list.d/*.sources; do
-		[ ! -e "$file" ] || sed -E 's/^Types:.*/Types: deb-src/' "$file" >"$parts/${file##*/}"
-	done
-	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-		[ ! -e "$file" ] || sed -nE 's/^deb(-src)?[[:space:]]/deb-src /p' "$file" | sort -u >"$parts/of-${file##*/}"
-	done
-}
-
 fetch() {
-	local apt
-	mkdir -p sources state/lists/partial cache/archives/partial
-	private_sources sources
-	apt=(apt-get -q -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$PWD/sources"
-		-o Dir::State="$PWD/state" -o Dir::State::status=/var/lib/dpkg/status -o Dir::Cache="$PWD/cache"
-		-o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=3 -o Acquire::Languages=none)
-	"${apt[@]}" update || true     # one of many sources may be out of reach
-	"${apt[@]}" --download-only source "redis=$version"
+	private_apt_begin deb-src
+	private_apt --download-only source "redis=$version"
 }
 
 # The suite as Redis released it: the tests that Debian's security patches add
 # have not all been seen to pass on the patched server itself.
 unpack() {
 	mkdir suite
-	tar -xf redis_*.orig.tar.* -C suite --strip-components=1 --wildcards '*/tests' '*/runtest'
+	tar -xf redis_*.orig.tar.* -C suite --strip-components=1 --wildcards '*/tests' '*/runtest' \
+		'*/src/redismodule.h'
 	echo "$version" >suite/version
 }
 

@@ -75,7 +75,7 @@ class Crooked:
                 requests, replies = connection.makefile("rb"), upstream.makefile("rb")
                 while True:
                     request = read_frame(requests)
-                    upstream.sendall(request)
+                    upstream.sendall(self._request(request))
                     reply = read_frame(replies)
                     words = request.split(b"\r\n")[2::2]
                     if words[-1] == b"weir-data" and self.refused_names > 0:
@@ -86,6 +86,10 @@ class Crooked:
                         if part is CLOSE:
                             return
                         connection.sendall(part)
+
+    def _request(self, frame):
+        """What the server is asked instead."""
+        return frame
 
     def _bend(self, words, reply):
         if self.script is None or b"bad" not in words[1:2]:

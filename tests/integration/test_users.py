@@ -1,9 +1,5 @@
 """ACLs are not replicated: a user's reads leave the master only for replicas
 whose rules for him are the master's."""
-import itertools
-
-import pytest
-
 from harness import ServerError, wait_for
 
 ALICE = ("ACL", "SETUSER", "alice", "on", ">secret", "~*", "+@all", "-@dangerous")
@@ -89,20 +85,23 @@ def test_a_user_who_is_missing_or_another_stays_on_the_master(lab):
     assert [metrics[f'weir_replica_differing_users{{node="{replica.address}"}}'] for replica in group.replicas] == [2, 1]
 
 
-@pytest.mark.parametrize("change,back", [
-    (["resetpass", ">other"], ["resetpass", ">secret"]), (["off"], ["on"]), (["-get"], ["+get"]), (["resetkeys", "~a*"], ["~*"]),
-    (["resetchannels"], ["&*"]), (["(~x +set)"], ["clearselectors"]), (["skip-sanitize-payload"], ["sanitize-payload"]),
-], ids=lambda rule: rule[0])
-def test_every_kind_of_rule_counts(lab, change, back):
+def test_every_kind_of_rule_counts(lab):
     group = group_of(lab, 1)
-    give(group.servers, *ALICE, "&*")
+    whole = ("reset", "on", ">secret", "~*", "&*", "+@all", "-@dangerous")
+    changes = {"password": ["resetpass", ">other"], "state": ["off"], "command": ["-get"], "keys": ["resetkeys", "~k*"],
+               "channels": ["resetchannels"], "selector": ["(~x +set)"], "payload": ["skip-sanitize-payload"]}
+    for user in changes:
+        give(group.servers, "ACL", "SETUSER", user, *whole)
     wait_until_equal(group)
-    give(group.replicas, "ACL", "SETUSER", "alice", *change)
-    wait_for(lambda: differing(group, group.replicas[0]) == (True, 1, ["alice"]))
-    assert reads_of(group, 10) == (10, [0])
-    give(group.replicas, "ACL", "SETUSER", "alice", *back)
+    for user, change in changes.items():
+        give(group.replicas, "ACL", "SETUSER", user, *change)
+    wait_for(lambda: differing(group, group.replicas[0]) == (True, len(changes), sorted(changes)))
+    for user in changes:
+        assert reads_of(group, 10, user) == (10, [0]), user
+        give(group.replicas, "ACL", "SETUSER", user, *whole)
     wait_until_equal(group)
-    wait_on_replicas(group)
+    for user in changes:
+        wait_on_replicas(group, user)
 
 
 def test_a_change_through_weir_holds_at_once(lab):
@@ -115,7 +114,7 @@ def test_a_change_through_weir_holds_at_once(lab):
     with group.weir.raw() as admin:
         for raw in alices:
             assert raw.command("AUTH", "alice", "secret") == "OK"
-        for turn in range(10):
+        for turn in range(4):
             give(group.servers, *ALICE)
             wait_until_equal(group)
             wait_on_replicas(group)

@@ -120,6 +120,21 @@ static void sync_is_read(void **state)
 	assert_int_equal(info.sync_total, INFO_UNKNOWN);
 }
 
+static void servers_say_who_they_are(void **state)
+{
+	struct info info;
+
+	(void)state;
+	assert_true(parse(&info, master_text));
+	assert_string_equal(info_server_name(&info), "redis");
+	assert_string_equal(info_server_version(&info), "7.0.15");
+	assert_true(parse(&info, "redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.0.1\r\nrun_id:" RUN_ID
+				 "\r\nrole:master\r\n"));
+	assert_string_equal(info_server_name(&info), "valkey");
+	assert_string_equal(info_server_version(&info), "8.0.1");
+	assert_true(info_version_supported(info.redis_version));
+}
+
 static void malformed_is_refused(void **state)
 {
 	static const char *const lines[] = {
@@ -261,6 +276,7 @@ int main(void)
 		cmocka_unit_test(master_is_read),
 		cmocka_unit_test(slave_is_read),
 		cmocka_unit_test(sync_is_read),
+		cmocka_unit_test(servers_say_who_they_are),
 		cmocka_unit_test(malformed_is_refused),
 		cmocka_unit_test(unknown_is_passed_over),
 		cmocka_unit_test(every_cut_is_survived),

@@ -85,6 +85,8 @@ static void change_epoch(struct snapshot *s) { s->epoch++; }
 static void change_master(struct snapshot *s) { s->master = 1; }
 static void change_reason(struct snapshot *s) { s->no_master_reason = strdup("gone"); }
 static void change_version(struct snapshot *s) { strcpy(s->redis_version, "7.2.4"); }
+static void change_server(struct snapshot *s) { strcpy(s->server_name, "valkey"); }
+static void change_server_version(struct snapshot *s) { strcpy(s->server_version, "8.0.1"); }
 static void change_incarnation(struct snapshot *s) { s->nodes[1].incarnation++; }
 static struct snapshot_users *users_of_two(bool known, uint64_t covers)
 {
@@ -163,6 +165,8 @@ static void router_visible_changes_are_told(void **state)
 	assert_differs_after(change_master);
 	assert_differs_after(change_reason);
 	assert_differs_after(change_version);
+	assert_differs_after(change_server);
+	assert_differs_after(change_server_version);
 	assert_differs_after(change_incarnation);
 	assert_differs_after(change_up);
 	assert_differs_after(change_readable);

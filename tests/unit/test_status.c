@@ -71,7 +71,7 @@ static void assert_null_key(const json_t *object, const char *key)
 static void test_nothing_known(void **state)
 {
 	static const char *const unknown[] = {
-		"role", "redis_version", "run_id", "replid", "replid2", "second_replid_offset", "offset", "keys",
+		"role", "redis_version", "server_name", "server_version", "run_id", "replid", "replid2", "second_replid_offset", "offset", "keys",
 		"loading", "connected_replicas", "master_address", "link", "link_state", "sync_in_progress",
 		"sync_read_bytes", "sync_total_bytes", "received_offset", "state_at_master", "ack_offset", "lag_bytes", "lag_ms", "ack_lag_seconds", "last_io_seconds", "read_only",
 		"priority", "reason", "wiring", "resync_if_reconnected" };
