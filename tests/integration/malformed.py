@@ -159,6 +159,10 @@ CASES = [
     ("inline-nul", b"PI\0NG\r\n" + b"A" * 70000, TEXT),
     ("nul-first", b"\0" + b"A" * 70000, TEXT),
     ("http-get", b"GET / HTTP/1.1\r\n", SAME),
+    ("http-post", b"POST / HTTP/1.1\r\n", SAME),
+    ("http-post-as-multibulk", multibulk(b"POST"), SAME),
+    ("http-host", b"Host: localhost\r\n", SAME),
+    ("http-host-as-multibulk", multibulk(b"host:", b"localhost"), SAME),
     ("first-byte-map", b"%1\r\n", STRICT),
     ("first-byte-status", b"+OK\r\n", STRICT),
     ("first-byte-bulk", b"$4\r\nPING\r\n", STRICT),
@@ -181,5 +185,6 @@ CASES = [
     ("part-inline", b"PING", WAIT),
     ("part-inline-cr", b"PING\r", WAIT),
     ("part-int32-max-arguments", b"*2147483647\r\n", WAIT),
+    ("part-million-arguments", b"*1048577\r\n", WAIT),
     ("part-512mb", b"*1\r\n$536870912\r\n", WAIT),
 ]
