@@ -197,6 +197,8 @@ static void desync(struct backend *backend, const char *what)
 
 /* ---- replies ---- */
 
+/* A late reply is mostly the machine's fault, a quick one never is: the mean
+ * rises slowly and falls at once. */
 static void measure_latency(struct backend *backend, const struct request *answered, int64_t now_ns)
 {
 	struct node_load *load = backend_load(backend);
@@ -207,10 +209,11 @@ static void measure_latency(struct backend *backend, const struct request *answe
 	backend->timed_ns = 0;
 	if (load == NULL)
 		return;
-	if (load->latency_us == 0)
+	load->measured_ns = now_ns;
+	if (load->latency_us == 0 || sample_us < load->latency_us)
 		load->latency_us = (uint32_t)sample_us;
 	else
-		load->latency_us += (uint32_t)((sample_us - (int64_t)load->latency_us) >> EWMA_SHIFT);
+		load->latency_us += (uint32_t)((sample_us - load->latency_us) >> EWMA_SHIFT);
 }
 
 /* The head's reply is whole: it leaves the queue, then its bytes the stream. */

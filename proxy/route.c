@@ -90,6 +90,7 @@ static uint64_t effective_weight(const struct snapshot_node *node, const struct 
 struct candidate {
 	uint32_t index;
 	uint64_t weight;
+	uint32_t latency_us; /* 0 unknown */
 	const struct node_load *load;
 };
 
@@ -107,10 +108,10 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 
 	if (order != 0)
 		return order < 0;
-	if (a->load->latency_us != 0 && b->load->latency_us != 0) {
-		if (a->load->latency_us > b->load->latency_us * LATENCY_FACTOR + LATENCY_NOISE_US)
+	if (a->latency_us != 0 && b->latency_us != 0) {
+		if (a->latency_us > b->latency_us * LATENCY_FACTOR + LATENCY_NOISE_US)
 			return false;
-		if (b->load->latency_us > a->load->latency_us * LATENCY_FACTOR + LATENCY_NOISE_US)
+		if (b->latency_us > a->latency_us * LATENCY_FACTOR + LATENCY_NOISE_US)
 			return true;
 	}
 	return compare_per_weight(a->load->served, a->weight, b->load->served, b->weight) < 0;
@@ -124,7 +125,7 @@ struct route route_read(const struct snapshot *snapshot, const struct node_load 
 
 	for (uint32_t i = 0; i < snapshot->node_count; i++) {
 		enum route_reason reason = filter(snapshot, i, demand);
-		struct candidate candidate = { i, 0, &loads[snapshot->nodes[i].id] };
+		struct candidate candidate = { .index = i, .load = &loads[snapshot->nodes[i].id] };
 
 		if (reason != ROUTE_REASON_NONE) {
 			if (reason > route.reason)
@@ -132,6 +133,7 @@ struct route route_read(const struct snapshot *snapshot, const struct node_load 
 			continue;
 		}
 		candidate.weight = effective_weight(&snapshot->nodes[i], candidate.load, demand->now_ns);
+		candidate.latency_us = node_load_latency(candidate.load, demand->now_ns);
 		if (best.load == NULL || is_better(&candidate, &best))
 			best = candidate;
 	}

@@ -14,10 +14,21 @@ struct snapshot;
 /* One node's load as one worker sees it; arrays of it are indexed by node id. */
 struct node_load {
 	uint32_t outstanding;      /* cost of the requests in flight */
-	uint32_t latency_us;       /* EWMA of a batch's round trip, 0 unknown */
+	uint32_t latency_us;       /* EWMA of a batch's round trip; see node_load_latency() */
+	int64_t measured_ns;       /* when that was measured last */
 	uint64_t served;           /* reads sent, halved now and then: breaks ties fairly */
 	int64_t readable_since_ns; /* slow start counts from here, 0 not readable */
 };
+
+#define NODE_LOAD_LATENCY_LASTS_NS 100000000LL
+
+/* 0: unknown. A node that loses by its latency is not measured any more, so a
+ * latency has to be forgotten: one late reply must not cost it all the reads
+ * that follow. */
+static inline uint32_t node_load_latency(const struct node_load *load, int64_t now_ns)
+{
+	return now_ns - load->measured_ns > NODE_LOAD_LATENCY_LASTS_NS ? 0 : load->latency_us;
+}
 
 enum route_target {
 	ROUTE_MASTER,

@@ -618,17 +618,20 @@ class Group:
         return offset
 
     def settle(self):
-        """Waits until the replicas have caught up, and weir knows it: reads go
-        to them again."""
+        """Waits until the replicas have caught up, and weir knows it of all of
+        them: reads go to each that is not drained."""
         offset = self.caught_up()
         wait_for(lambda: self.weir.status()["master"]["offset"] >= offset, what="weir has seen the master's offset")
-        reads = lambda: self.weir.status()["commands"]["reads_on_replicas"]  # noqa: E731
-        with self.weir.raw() as raw:
-            def served_by_replica():
-                before = reads()
+        asked = lambda: [replica.calls().get("exists", 0) for replica in self.replicas]  # noqa: E731
+        before = asked()
+
+        def every_replica_serves():
+            with self.weir.raw() as raw:    # a new one: it has seen nothing yet, and may read anywhere
                 raw.commands([("EXISTS", "no such key")] * 4)
-                return reads() - before == 4
-            wait_for(served_by_replica, what="reads go to the replicas", interval=0.05)
+            rows = [row for row in self.weir.status()["replicas"] if not row["drained"]]
+            served = sum(now > then for now, then in zip(asked(), before))
+            return rows and all(row["readable"] for row in rows) and served >= len(rows)
+        wait_for(every_replica_serves, what="reads go to the replicas")
 
 
 class Lab:

@@ -198,10 +198,30 @@ static void a_clearly_slower_node_loses_a_tie(void **state)
 	group->loads[1].latency_us = 100;
 	group->loads[2].latency_us = 240; /* noise */
 	group->loads[3].latency_us = 9000;
+	for (int i = 1; i < NODES; i++)
+		group->loads[i].measured_ns = group->demand.now_ns - 10 * MS;
 	group->loads[1].served = 5;
 	assert_node(group, 2);
 	group->loads[2].served = 50;
 	assert_node(group, 1);
+	free(group);
+}
+
+/* Nothing measures a node that gets no reads. */
+static void a_slow_moment_is_forgotten(void **state)
+{
+	struct group *group = make_group();
+
+	(void)state;
+	for (int i = 1; i < NODES; i++) {
+		group->loads[i].latency_us = i == 3 ? 9000 : 100;
+		group->loads[i].measured_ns = group->demand.now_ns;
+		group->loads[i].served = i == 3 ? 0 : 100;
+	}
+	assert_int_not_equal(route(group).node, 3);
+	group->demand.now_ns += 101 * MS;
+	group->loads[1].measured_ns = group->loads[2].measured_ns = group->demand.now_ns;
+	assert_node(group, 3);
 	free(group);
 }
 
@@ -323,6 +343,7 @@ int main(void)
 		cmocka_unit_test(least_outstanding_per_weight_wins),
 		cmocka_unit_test(equals_share_by_weight),
 		cmocka_unit_test(a_clearly_slower_node_loses_a_tie),
+		cmocka_unit_test(a_slow_moment_is_forgotten),
 		cmocka_unit_test(a_new_node_starts_slowly),
 		cmocka_unit_test(fallback_error_is_no_master),
 		cmocka_unit_test(without_a_master_age_is_not_asked_but_floors_are),
