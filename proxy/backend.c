@@ -10,6 +10,7 @@
 #include "../protocol/alloc.h"
 #include "client.h"
 #include "clock.h"
+#include "consistency.h"
 #include "control_line.h"
 #include "delivery.h"
 #include "log.h"
@@ -23,6 +24,7 @@ enum {
 	FULL_OVER_BYTES = 8 * 1024 * 1024,
 	UPLOAD_PAUSE_BYTES = 512 * 1024, /* unsent bytes beyond which no more is taken of what a session sends as it comes */
 	LOGGED_GREETING_BYTES = 200,
+	OWN_REPLY_BYTES = 1024 * 1024, /* weir asks for nothing that is longer */
 };
 
 struct backend *backend_create(struct worker *worker, const struct backend_key *key)
@@ -36,6 +38,8 @@ struct backend *backend_create(struct worker *worker, const struct backend_key *
 	list_init(&backend->of_worker);
 	list_init(&backend->of_identity);
 	list_init(&backend->dirty);
+	list_init(&backend->observers);
+	list_init(&backend->index_waiters);
 	list_append(&worker->backends, &backend->of_worker);
 	if (key->kind != BACKEND_PRIVATE)
 		list_append(&key->identity->lanes, &backend->of_identity);
@@ -136,6 +140,7 @@ static void close_connection(struct backend *backend)
 	backend->framer = (struct resp_reply_framer){ 0 };
 	backend->mid_reply = false;
 	backend->reply_length = 0;
+	buf_consume(&backend->own_reply, buf_length(&backend->own_reply));
 	backend->timed_ns = 0;
 	backend->send_limit = 0;
 	list_remove(&backend->dirty);
@@ -153,6 +158,7 @@ void backend_disconnect(struct backend *backend, const char *why)
 		control_line_suspect(backend->worker->shared->control, backend->node_id);
 	else if (!backend->closing)
 		backend_try_later(backend);
+	consistency_lost(backend);
 	backlog = backlog_take(backend);
 	if (backend->owner != NULL && was_ready)
 		delivery_private_lost(backend);
@@ -175,6 +181,7 @@ void backend_destroy(struct backend *backend)
 	backend->closing = true;
 	backend->owner = NULL;
 	close_connection(backend);
+	consistency_lost(backend);
 	backlog = backlog_take(backend);
 	while ((request = backlog_next(&backlog, &bytes)) != NULL) {
 		assert(request->client == NULL);
@@ -216,8 +223,31 @@ static void measure_latency(struct backend *backend, const struct request *answe
 		load->latency_us += (uint32_t)((sample_us - load->latency_us) >> EWMA_SHIFT);
 }
 
-/* The head's reply is whole: it leaves the queue, then its bytes the stream. */
-static void finish_reply(struct backend *backend, char type, int64_t now_ns)
+static bool is_own(const struct request *request)
+{
+	return request->kind == REQUEST_HANDSHAKE || request->kind == REQUEST_ROLE;
+}
+
+/* A reply to weir itself: nearly always it stands whole in what was read. */
+static void finish_own(struct backend *backend, struct request *request, struct slice last, int64_t now_ns)
+{
+	struct slice reply = last;
+
+	if (buf_length(&backend->own_reply) > 0) {
+		buf_append(&backend->own_reply, last.bytes, last.length);
+		reply = buf_slice(&backend->own_reply);
+	}
+	if (request->kind == REQUEST_HANDSHAKE)
+		backend_on_handshake_reply(backend, request, reply);
+	else
+		consistency_judge(backend, request, reply, now_ns);
+	buf_consume(&backend->own_reply, buf_length(&backend->own_reply));
+	request_free(&backend->worker->requests, request);
+}
+
+/* The head's reply is whole: it leaves the queue, then its bytes the stream.
+ * `last` is what has come of it just now. */
+static void finish_reply(struct backend *backend, char type, struct slice last, int64_t now_ns)
 {
 	struct slice bytes = backend_request_bytes(backend, backend->head);
 	struct request *request = backend_unlink_head(backend);
@@ -227,12 +257,10 @@ static void finish_reply(struct backend *backend, char type, int64_t now_ns)
 	backend->mid_reply = false;
 	backend->last_read_ns = now_ns;
 	measure_latency(backend, request, now_ns);
-	if (request->kind == REQUEST_HANDSHAKE) {
-		backend_on_handshake_reply(backend, request, request_held(request));
-		request_free(&backend->worker->requests, request);
-	} else {
+	if (is_own(request))
+		finish_own(backend, request, last, now_ns);
+	else
 		delivery_done(backend->worker, request, backend, type, bytes, now_ns);
-	}
 	if (backend->closing || backend->generation != generation || backend->state < BACKEND_HANDSHAKE)
 		return;
 	buf_consume(&backend->stream, end - backend->base);
@@ -243,10 +271,19 @@ static void finish_reply(struct backend *backend, char type, int64_t now_ns)
 		worker_wake_lane_waiters(backend->worker);
 }
 
+static enum delivery_mode mode_of(const struct backend *backend, struct request *head, char type)
+{
+	if (is_own(head))
+		return DELIVERY_OWN;
+	if ((head->flags & REQUEST_ON_REPLICA) && head->client != NULL && !consistency_is_met(backend, head))
+		delivery_make_stale(head);
+	return delivery_begin(head, type);
+}
+
 static void begin_reply(struct backend *backend, char type)
 {
 	backend->mid_reply = true;
-	backend->mode = backend->head->kind == REQUEST_HANDSHAKE ? DELIVERY_HOLD : delivery_begin(backend->head, type);
+	backend->mode = mode_of(backend, backend->head, type);
 	if (backend->mode == DELIVERY_HOLD)
 		backend->head->flags |= REQUEST_WHOLE;
 }
@@ -267,6 +304,20 @@ static bool refuses_upload(struct backend *backend, const char *bytes, size_t le
 	if (backend->owner != NULL)
 		delivery_private_expired(backend);
 	return true;
+}
+
+static void take_bytes(struct backend *backend, struct slice bytes, bool is_last)
+{
+	switch ((enum delivery_mode)backend->mode) {
+	case DELIVERY_OWN:
+		if (!is_last)
+			buf_append(&backend->own_reply, bytes.bytes, bytes.length);
+		break;
+	case DELIVERY_DROP:
+		break;
+	default:
+		delivery_bytes(backend->head, bytes.bytes, bytes.length);
+	}
 }
 
 /* Cuts one reply, or the part of it that is here, off the bytes. Returns how
@@ -293,12 +344,13 @@ static size_t take_paired(struct backend *backend, const char *bytes, size_t len
 		desync(backend, "a malformed reply");
 		return 0;
 	}
-	if (head->kind == REQUEST_HANDSHAKE)
-		request_hold(head, bytes, used);
-	else if (backend->mode != DELIVERY_DROP)
-		delivery_bytes(head, bytes, used);
+	if (buf_length(&backend->own_reply) > OWN_REPLY_BYTES) {
+		desync(backend, "an endless reply to weir itself");
+		return 0;
+	}
+	take_bytes(backend, (struct slice){ bytes, used }, result == RESP_OK);
 	if (result == RESP_OK)
-		finish_reply(backend, backend->framer.type, now_ns);
+		finish_reply(backend, backend->framer.type, (struct slice){ bytes, used }, now_ns);
 	return used;
 }
 
@@ -424,12 +476,28 @@ static void after_private_write(struct backend *backend)
 	client_check_stall(backend->owner);
 }
 
+/* The turn's batch is over: behind a master's writes stands a ROLE, and the
+ * next reads of a replica begin with one. */
+static void end_batch(struct backend *backend)
+{
+	if (backend->wants_role && backend->state == BACKEND_READY) {
+		backend->wants_role = false;
+		if (consistency_applies(backend)) {
+			backend_link_role(backend);
+			consistency_asked(backend);
+		}
+	}
+	backend->batch_open = false;
+}
+
 void backend_flush(struct backend *backend)
 {
-	uint64_t end = backend->base + buf_length(&backend->stream) - backend->uploading;
+	uint64_t end;
 	size_t wrote;
 	enum conn_result result = CONN_OK;
 
+	end_batch(backend);
+	end = backend->base + buf_length(&backend->stream) - backend->uploading;
 	if (backend->state == BACKEND_HANDSHAKE && end > backend->send_limit)
 		end = backend->send_limit;
 	else if (backend->state < BACKEND_HANDSHAKE)

@@ -10,6 +10,7 @@
 #include "conn.h"
 #include "identity.h"
 #include "list.h"
+#include "positions.h"
 #include "request.h"
 
 struct client;
@@ -91,8 +92,19 @@ struct backend {
 	uint64_t timed_at;            /* absolute offset of the request whose round trip is measured */
 	int64_t timed_ns;             /* when it was written; 0: none is measured */
 
+	/* ROLEs among the requests (consistency.h) */
+	bool wants_role;              /* master: this batch ends with one */
+	bool batch_open;              /* replica: the batch has begun with one */
+	uint64_t batch_at;            /* absolute offset of that one */
+	uint32_t roles_sent;          /* on this connection, or about to be; wraps */
+	uint32_t roles_answered;
+	struct proof proof;           /* replica: by the one answered last */
+	struct list_link observers;   /* master: clients whose last reply it covers next */
+	struct list_link index_waiters; /* master: clients whose reads wait for one */
+
 	/* replies */
 	struct resp_reply_framer framer;
+	struct buf own_reply;         /* to a request of weir's own, as far as it has come */
 	bool mid_reply;               /* a part of the head's reply has been read */
 	uint8_t mode;                 /* enum delivery_mode of that reply */
 	uint64_t reply_length;        /* bytes of it so far */

@@ -26,6 +26,8 @@ struct backlog {
 void backend_link_request(struct backend *backend, struct request *request, struct slice bytes);
 /* What was written of a stream or an upload is not needed again. */
 void backend_forget_sent(struct backend *backend);
+/* A ROLE of weir's own. */
+void backend_link_role(struct backend *backend);
 /* Takes the head out; its bytes stay in the stream. */
 struct request *backend_unlink_head(struct backend *backend);
 void backend_mark_dirty(struct backend *backend);

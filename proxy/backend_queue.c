@@ -9,6 +9,8 @@
 #include "delivery.h"
 #include "worker.h"
 
+enum { BATCH_BYTES = 16 * 1024 };
+
 bool backend_has_nothing_to_do(const struct backend *backend)
 {
 	return backend->head == NULL && buf_length(&backend->stream) == 0;
@@ -36,12 +38,43 @@ static void count_outstanding(struct backend *backend, const struct request *req
 	if (load == NULL)
 		return;
 	load->outstanding += (uint32_t)(sign * request->cost);
-	if (sign > 0)
+	if (sign > 0 && request->cost > 0)
 		load->served++;
+}
+
+static uint64_t stream_end(const struct backend *backend)
+{
+	return backend->base + buf_length(&backend->stream);
+}
+
+/* A server reads its input in pieces of 16 KB and runs what is in one without
+ * looking at anything else (redis PROTO_IOBUF_LEN): a ROLE proves what stands
+ * in the same one. */
+static bool batch_is_open(const struct backend *backend)
+{
+	return backend->batch_open && stream_end(backend) - backend->batch_at < BATCH_BYTES;
+}
+
+void backend_link_role(struct backend *backend)
+{
+	struct worker *worker = backend->worker;
+	bool to_master = backend->key.node == BACKEND_TO_MASTER;
+	struct request *role = request_create(&worker->requests, REQUEST_ROLE,
+					      to_master ? 0 : REQUEST_READ | REQUEST_FAST, worker->now_ms);
+
+	role->floor = (uint64_t)worker->now_ns;
+	backend->batch_open = true;
+	backend->batch_at = stream_end(backend);
+	backend->roles_sent++;
+	backend_link_request(backend, role, slice_of("*1\r\n$4\r\nROLE\r\n"));
 }
 
 void backend_link_request(struct backend *backend, struct request *request, struct slice bytes)
 {
+	if ((request->flags & REQUEST_ON_REPLICA) && !batch_is_open(backend))
+		backend_link_role(backend);
+	if ((request->flags & REQUEST_WRITE) && backend->key.node == BACKEND_TO_MASTER)
+		backend->wants_role = true;
 	request->backend = backend;
 	request->next_of_backend = NULL;
 	request->at = backend->base + buf_length(&backend->stream);
@@ -166,6 +199,7 @@ struct backlog backlog_take(struct backend *backend)
 	backend->head = backend->tail = NULL;
 	backend->stream = (struct buf){ 0 };
 	backend->base = backend->sent = 0;
+	backend->batch_open = false;
 	return backlog;
 }
 

@@ -15,6 +15,7 @@
 #include "../protocol/encode.h"
 #include "backend.h"
 #include "clock.h"
+#include "consistency.h"
 #include "cursors.h"
 #include "delivery.h"
 #include "dispatch.h"
@@ -31,6 +32,7 @@ enum {
 	OUTPUT_RESUME = 256 * 1024,
 	OUTPUT_PAUSE = 1024 * 1024,       /* unread bytes beyond which a private backend is not read */
 	KEEPALIVE_SECONDS = 300,
+	UNPROVEN_BYTES = 1024 * 1024,     /* replies that wait for a proof do so only up to here */
 	CLOSE_LINES_PER_SECOND = 10,      /* of the log, per worker: hostile clients shall not fill it */
 };
 
@@ -59,6 +61,8 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 	list_init(&client->readable);
 	list_init(&client->dirty);
 	list_init(&client->resume);
+	list_init(&client->observer);
+	list_init(&client->index_waiter);
 	list_init(&client->of_worker);
 	list_append(&worker->clients, &client->of_worker);
 	client->session.id = id;
@@ -101,6 +105,7 @@ void client_close(struct client *client, enum close_reason reason)
 		log_debug("client %llu %s closed (%s): %s", (unsigned long long)client->session.id, client_peer(client),
 			  row->word, row->text);
 	delivery_abandon(client);
+	consistency_forget(client);
 	drop_private_backend(client);
 	conn_close(&client->conn);
 	list_remove(&client->readable);
@@ -253,6 +258,8 @@ void client_reply(struct client *client, const char *bytes, size_t length)
 		client_close(client, CLOSE_output_limit);
 		return;
 	}
+	if (buf_length(&client->out) > UNPROVEN_BYTES)
+		consistency_let_go(client);
 	if (client->session.pinned != NULL && buf_length(&client->out) > OUTPUT_PAUSE)
 		backend_pause_reading(client->session.pinned, true);
 }
@@ -262,6 +269,8 @@ void client_flush(struct client *client)
 	enum conn_result result = CONN_OK;
 	size_t wrote;
 
+	if (client->awaits_proof)
+		return; /* its replies become due with the proof */
 	while (buf_length(&client->out) > 0 && result == CONN_OK) {
 		result = conn_write(&client->conn, buf_head(&client->out), buf_length(&client->out), &wrote);
 		buf_consume(&client->out, wrote);
@@ -511,19 +520,37 @@ static void end_of_input(struct client *client)
 	watch(client);
 }
 
-void client_resume(struct client *client)
+static void take_waiting(struct client *client, size_t length)
 {
-	size_t done;
+	size_t done = take_input(client, buf_head(&client->in), length);
 
 	if (client->closing)
 		return;
-	if (buf_length(&client->in) > 0) {
-		done = take_input(client, buf_head(&client->in), buf_length(&client->in));
-		if (client->closing)
-			return;
-		buf_consume(&client->in, done);
-		buf_shrink(&client->in, 0);
-	}
+	buf_consume(&client->in, done);
+	client->indexed_bytes -= done < client->indexed_bytes ? done : client->indexed_bytes;
+}
+
+/* Strong reads: the index is good for what had arrived before it was asked for. */
+static void take_indexed(struct client *client)
+{
+	client->index_ready = true;
+	take_waiting(client, client->indexed_bytes);
+	client->index_ready = false;
+	if (client->stall == STALL_NONE)
+		client->indexed_bytes = 0; /* what is left of them is the beginning of a command */
+}
+
+void client_resume(struct client *client)
+{
+	if (client->closing)
+		return;
+	if (client->indexed_bytes > 0)
+		take_indexed(client);
+	if (buf_length(&client->in) > 0 && takes_commands(client))
+		take_waiting(client, buf_length(&client->in));
+	if (client->closing)
+		return;
+	buf_shrink(&client->in, 0);
 	finish_at_end(client);
 	watch(client);
 }
@@ -607,7 +634,7 @@ static void watch(struct client *client)
 		return;
 	if (!client->at_end && !client->close_after_flush && !full)
 		events |= EV_READ;
-	if (buf_length(&client->out) > 0 && !list_is_linked(&client->dirty))
+	if (buf_length(&client->out) > 0 && !list_is_linked(&client->dirty) && !client->awaits_proof)
 		events |= EV_WRITE;
 	conn_watch(&client->conn, events);
 }

@@ -60,6 +60,17 @@ struct client {
 	bool close_after_flush;        /* takes no more input; closes once everything is answered and written */
 	bool at_end;                   /* the peer has sent its last byte */
 	uint8_t close_reason;          /* of close_after_flush */
+	/* consistency.h */
+	struct list_link observer;     /* in observed_lane->observers: the next ROLE there covers its last reply */
+	struct backend *observed_lane; /* while observer is linked */
+	uint32_t covered_by;           /* number of that ROLE */
+	bool awaits_proof;             /* observer is linked, and until then its replies are not written */
+	bool index_ready;              /* the commands being taken had arrived before session.index was asked for */
+	int64_t covered_ns;            /* when that reply came */
+	struct list_link index_waiter; /* in a lane's index_waiters */
+	uint32_t index_by;             /* number of the ROLE it waits for */
+	size_t index_bytes;            /* waiting input when that was sent */
+	size_t indexed_bytes;          /* of the input: they had arrived before session.index was asked for */
 	struct resp_request_framer framer;
 	struct buf in;                 /* bytes of a command that is incomplete or has to wait */
 	struct buf out;                /* replies not written yet */
@@ -67,7 +78,9 @@ struct client {
 	struct session session;
 	struct {                       /* the next command goes on with a cursor whose node has to catch up: */
 		int64_t until_ns;      /* then it is answered with an error; 0: nothing waits */
-		int64_t floor_ns;      /* what it demanded when it came */
+		int64_t since_ns;      /* when it came */
+		bool settled;          /* what it demands is known: */
+		uint64_t floor, floor_elsewhere; /* route_demand's */
 	} bound;
 	int64_t connected_ns;
 	int64_t active_ns;             /* when it last sent something, or began to finish */

@@ -13,6 +13,7 @@
 #include "../protocol/command.h"
 #include "admin.h"
 #include "clock.h"
+#include "consistency.h"
 #include "control_line.h"
 #include "learn.h"
 #include "listener.h"
@@ -172,7 +173,13 @@ void control_line_stopped(struct control_line *line)
 static void on_publish(void *arg, struct snapshot *snapshot)
 {
 	struct control *control = arg;
+	struct worker_shared *shared = &control->shared;
 
+	if (atomic_load(&shared->epoch) != snapshot->epoch) {
+		/* What is acknowledged before a worker adopts it has no offset in it. */
+		atomic_store(&shared->epoch, snapshot->epoch);
+		consistency_unproven(shared, clock_ns());
+	}
 	for (size_t i = 0; i < control->shared.worker_count; i++)
 		worker_give_snapshot(control->shared.workers[i], snapshot);
 	learner_follow(control->learner, snapshot);
@@ -321,7 +328,8 @@ static void create_workers(struct control *control)
 
 	/* What another weir, or this one before it was restarted, acknowledged until
 	 * now shall be seen as well. */
-	atomic_store(&shared->acknowledged_ns, clock_ns());
+	atomic_store(&shared->unproven_ns, clock_ns());
+	atomic_store(&shared->needs_floors, control->config->consistency != CONSISTENCY_EVENTUAL);
 	atomic_store(&shared->user_changes, 1);
 	shared->config = control->config;
 	shared->control = &control->line;
@@ -399,13 +407,6 @@ static void join_workers(struct control *control)
 	free(control->all_stats);
 }
 
-/* What the file may ask for and this version does not do yet. */
-static void warn_of_gaps(const struct config *config)
-{
-	if (config->consistency == CONSISTENCY_STRONG)
-		log_warning("consistency = strong: reads go to the master in this version");
-}
-
 int control_run(const struct config *config, const struct control_sockets *sockets)
 {
 	struct control *control = alloc_checked(aligned_alloc(64, (sizeof(*control) + 63) / 64 * 64));
@@ -419,7 +420,6 @@ int control_run(const struct config *config, const struct control_sockets *socke
 	log_name_thread("control");
 	mailbox_init(&control->line.mailbox, control->loop, control);
 	watch_signals(control);
-	warn_of_gaps(config);
 	create_workers(control);
 	start_services(control, sockets);
 	start_workers(control);

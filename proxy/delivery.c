@@ -19,6 +19,7 @@
 #include "backend.h"
 #include "client.h"
 #include "clock.h"
+#include "consistency.h"
 #include "control_line.h"
 #include "cursors.h"
 #include "dispatch.h"
@@ -110,7 +111,7 @@ static void leave_lane(struct request *request)
 		client->replica_in_flight--;
 	if ((request->flags & REQUEST_ON_LANE) && --client->lane_in_flight == 0)
 		client->lane = NULL;
-	request->flags &= (uint16_t)~(REQUEST_ON_REPLICA | REQUEST_ON_LANE);
+	request->flags &= ~(uint32_t)(REQUEST_ON_REPLICA | REQUEST_ON_LANE);
 }
 
 static void answered(struct request *request)
@@ -129,7 +130,7 @@ static void answered(struct request *request)
 
 enum delivery_mode delivery_begin(const struct request *request, char type)
 {
-	if (request->client == NULL || (request->flags & REQUEST_MUTED))
+	if (request->client == NULL || (request->flags & (REQUEST_MUTED | REQUEST_STALE)))
 		return DELIVERY_DROP;
 	if (request->kind != REQUEST_CLIENT || (request->flags & REQUEST_WHOLE) || type == '-' || type == '|') /* an error may stand behind an attribute */
 		return DELIVERY_HOLD;
@@ -151,6 +152,15 @@ static size_t hold_back(struct request *request, const char *bytes, size_t lengt
 		release_held(request->client, request);
 	}
 	return kept;
+}
+
+/* The reads behind it must not come back from a place in time before the one
+ * that it is going to see. */
+void delivery_make_stale(struct request *request)
+{
+	for (; request != NULL; request = request->next_of_client)
+		if (request->flags & REQUEST_ON_REPLICA)
+			request->flags |= REQUEST_STALE;
 }
 
 void delivery_bytes(struct request *request, const char *bytes, size_t length)
@@ -240,18 +250,19 @@ static void judge_cursor(struct worker *worker, struct request *request, struct 
 }
 
 /* What the reply proves about what this session has seen. */
-static void observe(struct worker *worker, const struct request *request, const struct backend *from, int64_t now_ns)
+static void observe(const struct request *request, struct backend *from, int64_t now_ns)
 {
 	struct session *session = &request->client->session;
 
-	if (from->key.node != BACKEND_TO_MASTER) {
-		if (request->flags & REQUEST_ON_REPLICA)
-			session->read_ns = now_ns;
-		return;
+	if (from->key.node == BACKEND_TO_MASTER) {
+		consistency_observed(request->client, from, request->flags & REQUEST_WRITE, now_ns);
+	} else if (request->flags & REQUEST_ON_REPLICA) {
+		stats_add(&from->worker->stats, STAT_reads_on_replicas, 1);
+		session->seen_node = (int32_t)from->node_id;
+		session->seen_generation = from->generation;
+		session->seen_role = from->roles_answered;
+		session->seen_ns = now_ns;
 	}
-	session->observed_ns = now_ns;
-	if (request->flags & REQUEST_WRITE)
-		worker_acknowledged(worker, now_ns);
 }
 
 /* Is the session done with its private backend? */
@@ -277,6 +288,10 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 		request_free(&worker->requests, request);
 		return;
 	}
+	if (request->flags & REQUEST_STALE) {
+		dispatch_stale(worker, request, from, bytes);
+		return;
+	}
 	if (request->kind == REQUEST_CURSOR && (request->flags & REQUEST_WHOLE) && request->held == NULL) {
 		judge_cursor(worker, request, from, bytes);
 		return;
@@ -289,7 +304,7 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 	}
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
-	observe(worker, request, from, now_ns);
+	observe(request, from, now_ns);
 	if (request->flags & REQUEST_MOVES)
 		session_take_selects(&client->session, request_held(request));
 	if (!is_clients_own(request) && !local_judge(client, request, request_held(request)))
@@ -358,7 +373,7 @@ void delivery_lost(struct worker *worker, struct request *request, struct backen
 		return;
 	}
 	request_drop_held(request);
-	request->flags &= (uint16_t)~REQUEST_WHOLE;
+	request->flags &= ~(uint32_t)REQUEST_WHOLE;
 	if (request->flags & REQUEST_MUTED) { /* weir had an answer of its own, but the context is gone */
 		delivery_error(worker, request, "EXECABORT the transaction's connection was lost");
 	} else if (request_is_bound(request)) {
@@ -456,9 +471,8 @@ void delivery_stream_done(struct backend *backend, char type, uint64_t length, i
 
 	if (client == NULL || client->closing)
 		return;
-	client->session.observed_ns = now_ns;
-	if (client->session.stream_writes && type != '>')
-		worker_acknowledged(backend->worker, now_ns);
+	if (backend->key.node == BACKEND_TO_MASTER)
+		consistency_observed(client, backend, client->session.stream_writes && type != '>', now_ns);
 	if (client->session.resetting && type == '-')
 		resume_stream(client);
 	if (!client->session.resetting || type != '+' || length != RESET_REPLY_LENGTH)

@@ -20,10 +20,15 @@ enum delivery_mode {
 	DELIVERY_PASS, /* hand them over as they come */
 	DELIVERY_HOLD, /* collect the whole reply first: it has to be judged */
 	DELIVERY_DROP, /* nobody wants them */
+	DELIVERY_OWN,  /* they are for weir itself: not delivery's business */
 };
 
 /* `type` is the reply's first byte. */
 enum delivery_mode delivery_begin(const struct request *request, char type);
+
+/* The reply to a read has begun on a replica that is not proven to show what it
+ * must see: it and the session's reads behind it will be sent again. */
+void delivery_make_stale(struct request *request);
 
 /* Bytes of the reply to `request`, in mode PASS or HOLD. */
 void delivery_bytes(struct request *request, const char *bytes, size_t length);

@@ -25,6 +25,14 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
 void dispatch_bound_again(struct worker *worker, struct request *request, const struct backend *from,
 			  struct slice bytes);
 
+/* A replica has answered a read, but is not proven to show what the read must
+ * see: it waits there for the replica to catch up, or goes to the master. */
+void dispatch_stale(struct worker *worker, struct request *request, struct backend *from, struct slice bytes);
+
+/* There is no master any more: reads that wait for it on this lane, which has
+ * no connection, go to the replicas after all. */
+void dispatch_rescue_reads(struct worker *worker, struct backend *lane);
+
 /* The answer to SCRIPT KILL has come from one node: true when the next one is
  * asked instead, because there was nothing to kill. `bytes` is the request. */
 bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, struct backend *from, struct slice bytes);

@@ -12,6 +12,7 @@
 #include "dispatch_parts.h"
 
 #include "clock.h"
+#include "consistency.h"
 #include "control_line.h"
 #include "cursors.h"
 #include "delivery.h"
@@ -29,12 +30,13 @@ static const char timed_out[] = "TIMEOUT the server that issued this cursor has 
 /* ---- waiting for the node ---- */
 
 /* From the first look at a command to the last. */
-static void begin_wait(struct client *client, int64_t floor_ns)
+static void begin_wait(struct client *client)
 {
 	if (client->bound.until_ns != 0)
 		return;
 	client->bound.until_ns = client->worker->now_ns + clock_ms_to_ns(client->worker->config->backend_timeout_ms);
-	client->bound.floor_ns = floor_ns;
+	client->bound.since_ns = clock_ns();
+	client->bound.settled = false;
 }
 
 static void end_wait(struct client *client)
@@ -53,14 +55,30 @@ static enum verdict wait_a_moment(struct client *client)
 	return dispatch_stall(client, STALL_EVENT);
 }
 
-/* What it demanded when it came: of what others have written since then it need
- * not know. */
+/* What it demanded when it came, or as soon as that has an offset: of what
+ * others have written since then it need not know. It waits until the node is
+ * known to have it, rather than try. */
 static struct route_demand bound_demand(struct client *client)
 {
 	struct route_demand demand = dispatch_demand(client);
 
-	begin_wait(client, client->session.consistency == CONSISTENCY_STRONG ? clock_ns() : demand.floor_ns);
-	demand.floor_ns = client->bound.floor_ns;
+	begin_wait(client);
+	demand.catch_up_ns = 0;
+	if (client->bound.settled) {
+		demand.floor = client->bound.floor;
+		demand.floor_elsewhere = client->bound.floor_elsewhere;
+		demand.unproven = demand.unproven_elsewhere = false;
+		return demand;
+	}
+	if (client->session.consistency == CONSISTENCY_STRONG)
+		consistency_demand_moment(client->worker, &demand, client->bound.since_ns);
+	if (demand.unproven || demand.unproven_elsewhere) {
+		consistency_want(dispatch_read_lane(client, BACKEND_TO_MASTER, false));
+		return demand;
+	}
+	client->bound.settled = true;
+	client->bound.floor = demand.floor;
+	client->bound.floor_elsewhere = demand.floor_elsewhere;
 	return demand;
 }
 
@@ -97,7 +115,7 @@ static void rewrite(const struct parsed_command *parsed, uint64_t own, struct pa
 }
 
 static enum verdict send_bound(struct client *client, const struct parsed_command *parsed, uint64_t own, size_t index,
-			       struct backend *lane)
+			       struct backend *lane, const struct route_demand *demand)
 {
 	const struct snapshot_node *node = &client->worker->snapshot->nodes[index];
 	unsigned flags = REQUEST_READ;
@@ -114,12 +132,15 @@ static enum verdict send_bound(struct client *client, const struct parsed_comman
 	if (!is_master(client->worker, index)) {
 		client->session.read_node = (int32_t)node->id;
 		client->session.read_incarnation = node->incarnation;
+		client->session.read_script = false;
 		flags |= REQUEST_ON_REPLICA;
 	}
 	rewrite(parsed, own, &rewritten, &bytes);
 	dispatch_send_to(client, lane, &rewritten, flags);
 	client->tail->step = CURSOR_BOUND;
-	dispatch_count(client, flags & REQUEST_ON_REPLICA ? STAT_reads_on_replicas : STAT_reads_on_master);
+	client->tail->floor = route_floor(demand, node);
+	if (!(flags & REQUEST_ON_REPLICA))
+		dispatch_count(client, STAT_reads_on_master);
 	buf_free(&bytes);
 	return TAKEN;
 }
@@ -145,10 +166,10 @@ static enum verdict take_tagged(struct client *client, const struct parsed_comma
 	if (index == CURSORS_NO_NODE)
 		return give_up(client, gone);
 	demand = bound_demand(client);
-	reason = route_bound(worker->snapshot, (uint32_t)index, &demand);
+	reason = route_bound(worker->snapshot, worker->loads, (uint32_t)index, &demand);
 	lane = reason == ROUTE_REASON_NONE ? bound_lane(client, (size_t)index) : NULL;
 	if (lane != NULL)
-		return send_bound(client, parsed, cursor->own, (size_t)index, lane);
+		return send_bound(client, parsed, cursor->own, (size_t)index, lane, &demand);
 	if (has_waited_enough(client))
 		return give_up(client, not_now);
 	if (reason == ROUTE_REASON_FLOOR || reason == ROUTE_REASON_LAG)
@@ -224,7 +245,7 @@ static bool untag(struct client *client, const struct parsed_command *parsed, co
 
 	if (index == CURSORS_NO_NODE)
 		return refuse_plain(client, parsed, gone);
-	begin_wait(client, 0);
+	begin_wait(client);
 	if (!ready && !has_waited_enough(client)) {
 		*verdict = wait_a_moment(client);
 		return false;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "../protocol/encode.h"
+#include "clock.h"
+#include "consistency.h"
 #include "delivery.h"
 #include "pool.h"
 
@@ -117,15 +119,18 @@ struct route_demand dispatch_demand(const struct client *client)
 	const struct worker *worker = client->worker;
 	const struct config *config = worker->config;
 
-	return (struct route_demand){
+	struct route_demand demand = {
 		.session = &client->session,
-		.floor_ns = session_floor(&client->session, config->session_scope, worker_acknowledged_ns(worker)),
+		.catch_up_ns = clock_ms_to_ns(config->catch_up_wait_ms),
 		.max_lag_ns = config->topology.max_lag_ms * 1000000,
 		.now_ns = worker->now_ns,
 		.refused_nodes = refused_nodes(client),
 		.fallback_error = config->fallback == FALLBACK_ERROR,
 		.serve_without_master = config->no_master_reads == NO_MASTER_READS_SERVE,
 	};
+
+	consistency_demand(client, &demand);
+	return demand;
 }
 
 static bool is_master(const struct snapshot *snapshot, const struct snapshot_node *node)

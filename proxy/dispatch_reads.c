@@ -2,11 +2,16 @@
  * the node they were sent to is lost. */
 #include "dispatch_parts.h"
 
+#include "clock.h"
+#include "consistency.h"
 #include "control_line.h"
 #include "delivery.h"
 #include "pool.h"
 
-enum { RETRIES_MAX = 2 };
+enum {
+	RETRIES_MAX = 2,
+	CATCH_UPS_MAX = 8, /* times that a read waits at a replica that has not caught up */
+};
 
 /* ---- reads ---- */
 
@@ -65,50 +70,103 @@ static enum verdict read_on_master(struct client *client, const struct parsed_co
 	return verdict;
 }
 
-static enum verdict read_on_replica(struct client *client, const struct parsed_command *parsed, uint32_t index)
+static enum verdict read_on_replica(struct client *client, const struct parsed_command *parsed, const struct route *route)
 {
-	const struct snapshot_node *node = &client->worker->snapshot->nodes[index];
+	const struct snapshot_node *node = &client->worker->snapshot->nodes[route->node];
 	struct session *session = &client->session;
 	struct backend *lane;
 
 	if (client->replica_in_flight > 0 && session->consistency != CONSISTENCY_EVENTUAL &&
-	    (session->read_node != (int32_t)node->id || session->read_incarnation != node->incarnation))
-		return dispatch_stall(client, STALL_REPLICAS); /* two nodes at once could show time running backwards */
+	    (session->read_node != (int32_t)node->id || session->read_incarnation != node->incarnation ||
+	     session->read_script != is_script(parsed->command)))
+		return dispatch_stall(client, STALL_REPLICAS); /* two at once could show time running backwards */
 	lane = dispatch_read_lane(client, (int32_t)node->id, is_script(parsed->command));
 	if (backend_is_full(lane))
 		return dispatch_wait_for_room(client);
 	session->read_node = (int32_t)node->id;
 	session->read_incarnation = node->incarnation;
+	session->read_script = is_script(parsed->command);
 	dispatch_send_to(client, lane, parsed, read_flags(parsed->command) | REQUEST_ON_REPLICA);
-	dispatch_count(client, STAT_reads_on_replicas);
+	client->tail->floor = route->floor;
+	if (route->stays) /* a ROLE behind it frees the next one to go elsewhere */
+		consistency_want(lane);
 	return TAKEN;
+}
+
+static void route_chunk(struct client *client, struct chunk *chunk)
+{
+	struct route_demand demand = dispatch_demand(client);
+
+	chunk->route = route_read(client->worker->snapshot, client->worker->loads, &demand);
+	chunk->routed = true;
+}
+
+/* No replica will do. What would make one do is asked for: an offset of the
+ * master that covers what the session has seen, or younger positions. Where the
+ * read may not go to the master it waits for that offset. */
+static enum verdict leave_replicas(struct client *client, const struct parsed_command *parsed, const struct route *route)
+{
+	struct worker *worker = client->worker;
+	bool by_floor = route->reason == ROUTE_REASON_FLOOR;
+
+	if (route->reason == ROUTE_REASON_LAG)
+		control_line_refresh(worker->shared->control);
+	if (route->target == ROUTE_NO_REPLICA) {
+		if (by_floor && !client->index_ready &&
+		    consistency_await_index(client, dispatch_read_lane(client, BACKEND_TO_MASTER, false)))
+			return STALLED;
+		dispatch_error(client, "NOREPLICA no replica may serve this read now, and fallback = error");
+		return TAKEN;
+	}
+	if (by_floor)
+		consistency_want(dispatch_read_lane(client, BACKEND_TO_MASTER, is_script(parsed->command)));
+	return read_on_master(client, parsed, left_stat(route->reason));
+}
+
+/* A strong read needs an offset that was asked of the master after it arrived.
+ * Not where no replica could serve it anyway. */
+static bool awaits_index(struct client *client, const struct chunk *chunk)
+{
+	const struct session *session = &client->session;
+
+	if (session->consistency != CONSISTENCY_STRONG || chunk->route.target != ROUTE_NODE ||
+	    (client->index_ready && session->index_epoch == client->worker->snapshot->epoch))
+		return false;
+	return consistency_await_index(client, dispatch_read_lane(client, BACKEND_TO_MASTER, false));
+}
+
+/* Without an index only the master itself is linearizable. */
+static bool must_read_on_master(const struct client *client)
+{
+	const struct session *session = &client->session;
+
+	return session->consistency == CONSISTENCY_STRONG &&
+	       !(client->index_ready && session->index_epoch == client->worker->snapshot->epoch);
 }
 
 enum verdict dispatch_read(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
 	const struct session *session = &client->session;
+	const struct identity *identity = session->identity;
 
-	if (session->endpoint == ENDPOINT_SPLIT && session->identity->state != IDENTITY_ACCEPTED)
-		return read_on_master(client, parsed, STAT_left_user);
-	if (chunk->has_write || client->lane_in_flight > 0)
-		return read_on_master(client, parsed, STAT_left_write_in_pipeline);
-	if (session->consistency == CONSISTENCY_STRONG)
-		return read_on_master(client, parsed, STAT_left_floor);
-	if (!chunk->routed) {
-		struct route_demand demand = dispatch_demand(client);
-
-		chunk->route = route_read(client->worker->snapshot, client->worker->loads, &demand);
-		chunk->routed = true;
-	}
-	if (chunk->route.target == ROUTE_NODE)
-		return read_on_replica(client, parsed, chunk->route.node);
-	if (chunk->route.reason == ROUTE_REASON_FLOOR)
-		control_line_refresh(client->worker->shared->control);
-	if (chunk->route.target == ROUTE_NO_REPLICA) {
-		dispatch_error(client, "NOREPLICA no replica may serve this read now, and fallback = error");
+	if (session->consistency == CONSISTENCY_STRONG && client->worker->snapshot->master < 0) {
+		dispatch_count(client, STAT_no_master);
+		dispatch_error(client, "NOMASTER there is no master, and a strong read needs one");
 		return TAKEN;
 	}
-	return read_on_master(client, parsed, left_stat(chunk->route.reason));
+	if ((session->endpoint == ENDPOINT_SPLIT && identity->state != IDENTITY_ACCEPTED) || identity->may_not_ask_role)
+		return read_on_master(client, parsed, STAT_left_user);
+	if (chunk->has_write || client->lane_in_flight > 0 || client->awaits_proof)
+		return read_on_master(client, parsed, STAT_left_write_in_pipeline);
+	if (!chunk->routed)
+		route_chunk(client, chunk);
+	if (awaits_index(client, chunk))
+		return STALLED;
+	if (chunk->route.target == ROUTE_NODE && must_read_on_master(client))
+		return read_on_master(client, parsed, STAT_left_floor);
+	if (chunk->route.target == ROUTE_NODE)
+		return read_on_replica(client, parsed, &chunk->route);
+	return leave_replicas(client, parsed, &chunk->route);
 }
 
 /* ---- reads that have to be sent again ---- */
@@ -133,14 +191,29 @@ static bool is_last_try(const struct request *request)
 	return request->retries == RETRIES_MAX - 1;
 }
 
+/* As if it came now: it is not in flight itself. */
+static struct route_demand demand_again(const struct request *request)
+{
+	struct client *client = request->client;
+	struct route_demand demand;
+
+	client->replica_in_flight--;
+	demand = dispatch_demand(client);
+	client->replica_in_flight++;
+	demand.avoid = request->avoid;
+	return demand;
+}
+
 static struct route route_again(struct worker *worker, const struct request *request)
 {
-	struct route_demand demand = dispatch_demand(request->client);
+	struct route_demand demand;
 	bool has_master = worker->snapshot->master >= 0;
 
 	if (!(request->flags & REQUEST_ON_REPLICA) || (request->flags & REQUEST_TO_MASTER))
 		return (struct route){ .target = ROUTE_MASTER };
-	demand.avoid = request->avoid;
+	demand = demand_again(request);
+	if (request->client->session.consistency == CONSISTENCY_STRONG && has_master && !must_not_reach_master(request))
+		return (struct route){ .target = ROUTE_MASTER }; /* its index may be gone by now */
 	if ((is_one_of_several(request->client) || is_last_try(request)) && has_master && !demand.fallback_error &&
 	    !must_not_reach_master(request))
 		return (struct route){ .target = ROUTE_MASTER };
@@ -174,15 +247,18 @@ static struct backend *lane_again(struct worker *worker, struct request *request
 	struct backend *lane;
 
 	if (route->target == ROUTE_NODE) {
+		request->floor = route->floor;
 		client->session.read_node = (int32_t)node->id;
 		client->session.read_incarnation = node->incarnation;
+		client->session.read_script = script;
 		return dispatch_read_lane(client, (int32_t)node->id, script);
 	}
 	lane = dispatch_read_lane(client, BACKEND_TO_MASTER, script);
 	if (request->flags & REQUEST_ON_REPLICA) {
-		request->flags &= (uint16_t)~REQUEST_ON_REPLICA;
+		request->flags &= ~(uint32_t)REQUEST_ON_REPLICA;
 		client->replica_in_flight--;
 		dispatch_on_lane(client, request, lane);
+		stats_add(&worker->stats, STAT_reads_on_master, 1);
 		stats_add(&worker->stats, STAT_left_retry, 1);
 	}
 	return lane;
@@ -202,8 +278,110 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
 		return;
 	}
 	stats_add(&worker->stats, STAT_retried_reads, 1);
-	request->flags &= (uint16_t)~(REQUEST_TIMED_OUT | REQUEST_WHOLE);
+	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_WHOLE | REQUEST_STALE);
 	request->enqueued_ms = worker->now_ms;
 	backend_enqueue(lane_again(worker, request, &route), request, bytes);
 	client_check_stall(client);
+}
+
+/* ---- reads that a replica was not ready for ---- */
+
+/* It is worth trying the same replica again while what it lacks should be there
+ * within catch_up_wait; a round trip is the wait. */
+static bool may_catch_up(const struct worker *worker, const struct request *request, const struct backend *from)
+{
+	const struct node_load *load = &worker->loads[from->node_id];
+	int64_t wait_ms = worker->config->catch_up_wait_ms;
+
+	return from->proof.valid && from->proof.young && request->client->lane_in_flight == 0 &&
+	       request->catch_ups < CATCH_UPS_MAX && load->behind_ns < clock_ms_to_ns(wait_ms) &&
+	       worker->now_ms - request->enqueued_ms <= (uint64_t)wait_ms;
+}
+
+static enum stat_id stale_stat(const struct backend *from)
+{
+	if (!from->proof.valid)
+		return STAT_left_no_replica;
+	return from->proof.young ? STAT_left_floor : STAT_left_lag;
+}
+
+static void read_stale_on_master(struct request *request, enum stat_id why, struct slice bytes)
+{
+	struct client *client = request->client;
+	struct backend *lane = dispatch_read_lane(client, BACKEND_TO_MASTER, request->flags & REQUEST_SCRIPT);
+
+	request->flags &= ~(uint32_t)REQUEST_ON_REPLICA;
+	client->replica_in_flight--;
+	dispatch_on_lane(client, request, lane);
+	dispatch_count(client, STAT_reads_on_master);
+	dispatch_count(client, why);
+	consistency_want(lane);
+	backend_enqueue(lane, request, bytes);
+}
+
+void dispatch_stale(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
+{
+	struct client *client = request->client;
+	struct buf copy = { 0 };
+
+	buf_append(&copy, bytes.bytes, bytes.length); /* the stream may move while it is sent again */
+	request->flags &= ~(uint32_t)REQUEST_STALE;
+	if (may_catch_up(worker, request, from)) {
+		request->catch_ups++;
+		stats_add(&worker->stats, STAT_catch_ups, 1);
+		backend_enqueue(from, request, buf_slice(&copy));
+	} else if (request_is_bound(request)) {
+		dispatch_bound_again(worker, request, from, buf_slice(&copy));
+	} else if (worker->snapshot->master < 0 || worker->config->fallback == FALLBACK_ERROR) {
+		dispatch_again(worker, request, buf_slice(&copy));
+	} else {
+		read_stale_on_master(request, stale_stat(from), buf_slice(&copy));
+	}
+	buf_free(&copy);
+	client_check_stall(client);
+}
+
+/* ---- reads that wait for a master that is gone ---- */
+
+static bool waits_for_nothing_but_reads(const struct client *client)
+{
+	for (const struct request *request = client->head; request != NULL; request = request->next_of_client)
+		if ((request->flags & REQUEST_ON_LANE) && !((request->flags & REQUEST_READ) && request->kind == REQUEST_CLIENT))
+			return false;
+	return true;
+}
+
+static bool has_replica(const struct client *client)
+{
+	struct route_demand demand = dispatch_demand(client);
+
+	return route_read(client->worker->snapshot, client->worker->loads, &demand).target == ROUTE_NODE;
+}
+
+/* In the client's order, because the queue is. */
+static void send_to_replica(struct worker *worker, struct request *request, struct backend *lane)
+{
+	struct client *client = request->client;
+	struct slice bytes = backend_request_bytes(lane, request);
+	struct buf copy = { 0 };
+
+	buf_append(&copy, bytes.bytes, bytes.length);
+	backend_withdraw(lane, request);
+	request->flags = ((request->flags & ~REQUEST_ON_LANE) | REQUEST_ON_REPLICA);
+	client->replica_in_flight++;
+	if (--client->lane_in_flight == 0)
+		client->lane = NULL;
+	dispatch_again(worker, request, buf_slice(&copy));
+	buf_free(&copy);
+}
+
+void dispatch_rescue_reads(struct worker *worker, struct backend *lane)
+{
+	struct request *request = lane->head, *next;
+
+	for (; request != NULL; request = next) {
+		next = request->next_of_backend;
+		if (request->client != NULL && waits_for_nothing_but_reads(request->client) && has_replica(request->client))
+			send_to_replica(worker, request, lane);
+	}
 }

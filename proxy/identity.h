@@ -25,6 +25,7 @@ struct identity {
 	unsigned references;
 	enum identity_state state;
 	uint64_t refused_nodes;  /* bit per node id: that replica refuses it */
+	bool may_not_ask_role;   /* a server does not let it run ROLE: nothing proves its reads on replicas */
 	uint64_t foreign_nodes;  /* bit per node id: its rules for the user are not known to be the master's; as of: */
 	uint64_t foreign_generation, foreign_changes;
 	bool has_credentials;

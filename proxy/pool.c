@@ -9,6 +9,7 @@
 #include "client.h"
 #include "clock.h"
 #include "delivery.h"
+#include "dispatch.h"
 #include "log.h"
 #include "worker.h"
 
@@ -135,9 +136,17 @@ static void retarget(struct backend *backend)
 	backend_retarget(backend, backend->worker->snapshot);
 }
 
+static void rescue_reads(struct backend *backend)
+{
+	if (backend->key.node == BACKEND_TO_MASTER && backend->state == BACKEND_IDLE && backend->owner == NULL)
+		dispatch_rescue_reads(backend->worker, backend);
+}
+
 void pool_retarget(struct worker *worker)
 {
 	each_backend(worker, retarget);
+	if (worker->snapshot->master < 0 && worker->config->no_master_reads == NO_MASTER_READS_SERVE)
+		each_backend(worker, rescue_reads);
 }
 
 void pool_check_proofs(struct worker *worker)
@@ -223,12 +232,24 @@ static bool keeps_reads_waiting(const struct backend *backend)
 	return backend->state != BACKEND_READY || worker->now_ns - backend->last_read_ns > clock_ms_to_ns(limit_ms);
 }
 
+/* The command that the server may be busy with. A ROLE in front of it has been
+ * answered, but a server writes its replies when it has run all that it read. */
+static struct request *first_of_a_client(struct backend *backend)
+{
+	struct request *request = backend->head;
+
+	while (request != NULL && request->kind == REQUEST_ROLE)
+		request = request->next_of_backend;
+	return request;
+}
+
 static void give_up_waiting(struct backend *backend)
 {
 	bool asked = backend->state == BACKEND_READY;
+	struct request *suspect = asked ? first_of_a_client(backend) : NULL;
 
-	if (asked)
-		backend->head->flags |= REQUEST_TIMED_OUT;
+	if (suspect != NULL)
+		suspect->flags |= REQUEST_TIMED_OUT;
 	backend_disconnect(backend, asked ? "silent for backend_timeout" : "not connected within backend_timeout");
 }
 

@@ -12,7 +12,7 @@ struct request *request_create(struct slab *slab, enum request_kind kind, unsign
 
 	memset(request, 0, sizeof(*request));
 	request->kind = (uint8_t)kind;
-	request->flags = (uint16_t)flags;
+	request->flags = flags;
 	request->enqueued_ms = now_ms;
 	return request;
 }

@@ -30,6 +30,7 @@ enum request_kind {
 	REQUEST_CURSOR,     /* the same, but the cursor at its head gets a tag (cursors.h) */
 	REQUEST_USERS,      /* the same; from its reply on, users may do other things */
 	REQUEST_HANDSHAKE,  /* weir's own, no client: prepares the connection */
+	REQUEST_ROLE,       /* weir's own, no client: where the server is in the stream (consistency.h) */
 	REQUEST_AUTH,       /* these are judged by local.c when the reply is whole: */
 	REQUEST_HELLO,
 	REQUEST_HELLO_PINNED,
@@ -56,6 +57,7 @@ enum request_flag {
 	REQUEST_TO_MASTER = 1 << 13, /* a read that no replica can serve: one has said so */
 	REQUEST_BLOCK = 1 << 14,     /* in a transaction that travels whole on a shared backend */
 	REQUEST_CUT = 1 << 15,       /* its first bytes have left the stream: it cannot be sent again */
+	REQUEST_STALE = 1 << 16,     /* a replica answered that is not proven to show what it must see */
 };
 
 enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };
@@ -67,13 +69,15 @@ struct request {
 	struct backend *backend;  /* NULL once it has left the backend's FIFO */
 	struct buf *held;         /* reply that came before its turn, or is judged whole; owned */
 	uint64_t at;              /* offset of its bytes in the backend's stream */
+	uint64_t floor;           /* a read on a replica: the position it demands; ROLE: when it was sent, ns */
 	uint32_t length;          /* of its bytes */
 	uint32_t enqueued_ms;     /* worker time when it was enqueued, wraps */
-	uint16_t flags;           /* enum request_flag */
+	uint32_t flags;           /* enum request_flag */
 	uint8_t kind;             /* enum request_kind */
 	uint8_t retries;
 	uint8_t cost;             /* in the backend's outstanding work */
 	uint8_t avoid;            /* node id + 1 that failed it, 0 none */
+	uint8_t catch_ups;        /* how often it was asked again of a replica that had not caught up */
 	uint8_t step;             /* HANDSHAKE: which part of it; SCRIPT_KILL: which node comes next; with
 				   * REQUEST_BLOCK: BLOCK_BEGINS for its MULTI; CURSOR: CURSOR_BOUND, it goes on */
 };

@@ -15,6 +15,7 @@
 #include "../topology/snapshot.h"
 
 #define SLOW_START_NS 10000000000LL /* full weight after this long */
+#define BEHIND_HALF_LIFE_NS 2000000LL
 
 enum {
 	SLOW_START_LEAST = 10,  /* percent of its weight that a new node begins with */
@@ -22,9 +23,24 @@ enum {
 	LATENCY_NOISE_US = 1000 /* ... and this much on top */
 };
 
-static bool is_other_node(const struct session *session, const struct snapshot_node *node)
+uint64_t route_floor(const struct route_demand *demand, const struct snapshot_node *node)
 {
-	return session->read_node != (int32_t)node->id || session->read_incarnation != node->incarnation;
+	return demand->stay_on == (int32_t)node->id ? demand->floor : demand->floor_elsewhere;
+}
+
+/* How far behind it is expected to be. Whoever is not asked cannot show that it
+ * has caught up: what was seen of it counts for less and less. */
+static int64_t expected_behind_ns(const struct node_load *load, int64_t now_ns)
+{
+	int64_t halvings = (now_ns - load->behind_at_ns) / BEHIND_HALF_LIFE_NS;
+
+	return halvings < 63 ? load->behind_ns >> (halvings > 0 ? halvings : 0) : 0;
+}
+
+/* As far as is known. */
+static bool has_reached(const struct snapshot_node *node, const struct node_load *load, uint64_t floor)
+{
+	return load->position >= floor || atomic_load_explicit(&node->vitals->offset, memory_order_relaxed) >= floor;
 }
 
 static bool is_refused(const struct route_demand *demand, uint32_t node_id)
@@ -32,8 +48,20 @@ static bool is_refused(const struct route_demand *demand, uint32_t node_id)
 	return node_id >= 64 || (demand->refused_nodes >> node_id & 1);
 }
 
+static enum route_reason filter_by_floor(const struct snapshot_node *node, const struct node_load *load,
+					 const struct route_demand *demand, bool orphaned)
+{
+	if (demand->unproven || (demand->unproven_elsewhere && demand->stay_on != (int32_t)node->id))
+		return ROUTE_REASON_FLOOR;
+	if (has_reached(node, load, route_floor(demand, node)) ||
+	    (!orphaned && expected_behind_ns(load, demand->now_ns) < demand->catch_up_ns))
+		return ROUTE_REASON_NONE;
+	return ROUTE_REASON_FLOOR;
+}
+
 /* Is its data young enough, and does it hold what the session must see? */
-static enum route_reason filter_data(const struct snapshot_node *node, bool orphaned, const struct route_demand *demand)
+static enum route_reason filter_data(const struct snapshot_node *node, const struct node_load *load, bool orphaned,
+				     const struct route_demand *demand)
 {
 	int64_t fresh = atomic_load_explicit(&node->vitals->fresh_as_of_ns, memory_order_acquire);
 
@@ -41,14 +69,11 @@ static enum route_reason filter_data(const struct snapshot_node *node, bool orph
 		return ROUTE_REASON_LAG;
 	if (demand->session->consistency == CONSISTENCY_EVENTUAL)
 		return ROUTE_REASON_NONE;
-	if (demand->floor_ns != 0 && fresh <= demand->floor_ns)
-		return ROUTE_REASON_FLOOR;
-	if (demand->session->read_ns != 0 && is_other_node(demand->session, node) && fresh <= demand->session->read_ns)
-		return ROUTE_REASON_FLOOR;
-	return ROUTE_REASON_NONE;
+	return filter_by_floor(node, load, demand, orphaned);
 }
 
-static enum route_reason filter(const struct snapshot *snapshot, uint32_t index, const struct route_demand *demand)
+static enum route_reason filter(const struct snapshot *snapshot, uint32_t index, const struct node_load *load,
+				const struct route_demand *demand)
 {
 	const struct snapshot_node *node = &snapshot->nodes[index];
 	bool orphaned = snapshot->master < 0;
@@ -59,10 +84,11 @@ static enum route_reason filter(const struct snapshot *snapshot, uint32_t index,
 		return ROUTE_REASON_NO_REPLICA;
 	if (is_refused(demand, node->id))
 		return ROUTE_REASON_USER;
-	return filter_data(node, orphaned, demand);
+	return filter_data(node, load, orphaned, demand);
 }
 
-enum route_reason route_bound(const struct snapshot *snapshot, uint32_t index, const struct route_demand *demand)
+enum route_reason route_bound(const struct snapshot *snapshot, const struct node_load *loads, uint32_t index,
+			      const struct route_demand *demand)
 {
 	const struct snapshot_node *node = &snapshot->nodes[index];
 	bool orphaned = snapshot->master < 0;
@@ -73,7 +99,7 @@ enum route_reason route_bound(const struct snapshot *snapshot, uint32_t index, c
 		return ROUTE_REASON_NO_REPLICA;
 	if (is_refused(demand, node->id))
 		return ROUTE_REASON_USER;
-	return filter_data(node, orphaned, demand);
+	return filter_data(node, &loads[node->id], orphaned, demand);
 }
 
 /* In percent of one weight unit, at least 1. */
@@ -89,6 +115,7 @@ static uint64_t effective_weight(const struct snapshot_node *node, const struct 
 
 struct candidate {
 	uint32_t index;
+	bool is_sure;             /* it is known to have reached the floor */
 	uint64_t weight;
 	uint32_t latency_us; /* 0 unknown */
 	const struct node_load *load;
@@ -108,6 +135,8 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 
 	if (order != 0)
 		return order < 0;
+	if (a->is_sure != b->is_sure)
+		return a->is_sure;
 	if (a->latency_us != 0 && b->latency_us != 0) {
 		if (a->latency_us > b->latency_us * LATENCY_FACTOR + LATENCY_NOISE_US)
 			return false;
@@ -124,21 +153,25 @@ struct route route_read(const struct snapshot *snapshot, const struct node_load 
 	struct candidate best = { .load = NULL };
 
 	for (uint32_t i = 0; i < snapshot->node_count; i++) {
-		enum route_reason reason = filter(snapshot, i, demand);
-		struct candidate candidate = { .index = i, .load = &loads[snapshot->nodes[i].id] };
+		const struct snapshot_node *node = &snapshot->nodes[i];
+		struct candidate candidate = { .index = i, .load = &loads[node->id] };
+		enum route_reason reason = filter(snapshot, i, candidate.load, demand);
 
 		if (reason != ROUTE_REASON_NONE) {
 			if (reason > route.reason)
 				route.reason = reason;
 			continue;
 		}
-		candidate.weight = effective_weight(&snapshot->nodes[i], candidate.load, demand->now_ns);
+		candidate.is_sure = has_reached(node, candidate.load, route_floor(demand, node));
+		candidate.weight = effective_weight(node, candidate.load, demand->now_ns);
 		candidate.latency_us = node_load_latency(candidate.load, demand->now_ns);
 		if (best.load == NULL || is_better(&candidate, &best))
 			best = candidate;
 	}
 	if (best.load != NULL)
-		return (struct route){ .target = ROUTE_NODE, .node = best.index, .reason = ROUTE_REASON_NONE };
+		return (struct route){ .target = ROUTE_NODE, .node = best.index, .reason = ROUTE_REASON_NONE,
+				       .floor = route_floor(demand, &snapshot->nodes[best.index]),
+				       .stays = demand->unproven_elsewhere };
 	if (demand->fallback_error)
 		route.target = ROUTE_NO_REPLICA;
 	return route;

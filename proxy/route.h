@@ -18,6 +18,10 @@ struct node_load {
 	int64_t measured_ns;       /* when that was measured last */
 	uint64_t served;           /* reads sent, halved now and then: breaks ties fairly */
 	int64_t readable_since_ns; /* slow start counts from here, 0 not readable */
+	uint64_t position;         /* that a ROLE on a data connection has shown ... */
+	int64_t position_ns;       /* ... sent at this time; 0: none in this epoch */
+	int64_t behind_ns;         /* EWMA: how long it had been missing what it did not have ... */
+	int64_t behind_at_ns;      /* ... when a ROLE was judged last */
 };
 
 #define NODE_LOAD_LATENCY_LASTS_NS 100000000LL
@@ -42,18 +46,26 @@ enum route_reason {
 	ROUTE_REASON_NO_REPLICA, /* none readable */
 	ROUTE_REASON_USER,       /* some readable, but none of them for this user */
 	ROUTE_REASON_LAG,        /* some readable, all older than max_lag by now */
-	ROUTE_REASON_FLOOR,      /* some fresh enough, none proven to have what the session must see */
+	ROUTE_REASON_FLOOR,      /* some fresh enough, none expected to have what the session must see */
 };
 
 struct route {
 	enum route_target target;
 	uint32_t node;             /* index into snapshot->nodes */
+	uint64_t floor;            /* what it has to prove */
+	bool stays;                /* there was no choice: where the session has read last, or the master */
 	enum route_reason reason;
 };
 
 struct route_demand {
 	const struct session *session;
-	int64_t floor_ns;          /* session_floor() */
+	/* consistency_demand() */
+	uint64_t floor;            /* offset that the node has to have applied */
+	uint64_t floor_elsewhere;  /* any other node than stay_on; not lower */
+	int32_t stay_on;           /* node that cannot show less than it has shown; SESSION_NO_NODE none */
+	bool unproven;             /* the session has seen what no offset is known for: only the master shows it */
+	bool unproven_elsewhere;   /* but so does stay_on */
+	int64_t catch_up_ns;       /* a node that is so far behind is worth a try */
 	int64_t max_lag_ns;
 	int64_t now_ns;
 	uint64_t refused_nodes;    /* bit per node id: not for the session's user */
@@ -67,7 +79,11 @@ struct route route_read(const struct snapshot *snapshot, const struct node_load 
 
 /* May this very node serve it, when no other can: ROUTE_REASON_NONE, or why not
  * now. The master always may; a drained replica ends what it has begun. */
-enum route_reason route_bound(const struct snapshot *snapshot, uint32_t index, const struct route_demand *demand);
+enum route_reason route_bound(const struct snapshot *snapshot, const struct node_load *loads, uint32_t index,
+			      const struct route_demand *demand);
+
+/* What this node has to have applied. */
+uint64_t route_floor(const struct route_demand *demand, const struct snapshot_node *node);
 
 const char *route_reason_name(enum route_reason reason);
 

@@ -56,16 +56,22 @@ struct session {
 	bool stream_writes;          /* something that may change data was sent on the stream */
 	bool resetting;              /* RESET was sent on a stream; its +RESET ends it */
 	int32_t home;                /* replica endpoint: node that gets what is no plain read */
-	int32_t read_node;           /* replica that served the last read, SESSION_NO_NODE none */
+	/* what its reads must see: consistency.h */
+	uint64_t floor;              /* offset, in floor_epoch */
+	uint64_t floor_epoch;        /* 0: no floor yet */
+	int64_t observed_ns;         /* when the master answered something that the floor does not cover; 0 never */
+	uint64_t index;              /* strong reads: the master's offset, asked after they had arrived */
+	uint64_t index_epoch;
+	/* where its last read on a replica went */
+	int32_t read_node;           /* SESSION_NO_NODE: none did */
 	uint32_t read_incarnation;   /* of that node then */
-	int64_t read_ns;             /* when its last reply came: an upper bound of what was seen */
-	int64_t observed_ns;         /* when the last reply of the master came: the session's own floor */
+	bool read_script;            /* it took the way of scripts */
+	/* where the last one was answered that was: it has seen what was there then */
+	int32_t seen_node;
+	uint64_t seen_generation;    /* of the connection */
+	uint32_t seen_role;          /* ROLEs answered on it until then */
+	int64_t seen_ns;             /* 0: none was */
 };
-
-/* The floor of a session's reads: everything that the master had answered
- * before this moment has to be visible. 0: no demand. `acknowledged_ns` is
- * when weir last acknowledged a write to anyone. */
-int64_t session_floor(const struct session *session, enum config_session_scope scope, int64_t acknowledged_ns);
 
 /* MULTI was sent, then one command after the other; `db` is what a SELECT among
  * them asks for, or SESSION_NO_SELECT. */

@@ -11,6 +11,7 @@
 #include "backend.h"
 #include "client.h"
 #include "clock.h"
+#include "consistency.h"
 #include "control_line.h"
 #include "log.h"
 #include "pool.h"
@@ -115,6 +116,7 @@ static void bury_the_dead(struct worker *worker)
 		struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
 
 		identity_release(&backend->key.identity);
+		buf_free(&backend->own_reply);
 		free(backend);
 	}
 }
@@ -302,6 +304,8 @@ static void adopt_loads(struct worker *worker, const struct snapshot *snapshot, 
 		const struct snapshot_node *before = old ? find_node(old, node->id) : NULL;
 		struct node_load *load = &worker->loads[node->id];
 
+		if (before != NULL && before->incarnation != node->incarnation)
+			load->position = 0, load->position_ns = 0, load->behind_ns = 0;
 		if (!node->readable)
 			load->readable_since_ns = 0;
 		else if (before == NULL || !before->readable || before->incarnation != node->incarnation)
@@ -315,11 +319,14 @@ static void warm_up(struct worker *worker)
 {
 	const struct snapshot *snapshot = worker->snapshot;
 	struct backend_key key = { .identity = worker->identities.nobody, .kind = BACKEND_SHARED, .resp = 2 };
+	struct backend *master;
 
 	if (snapshot->master < 0)
 		return;
 	key.node = BACKEND_TO_MASTER;
-	backend_open(pool_shared(worker, &key));
+	master = pool_shared(worker, &key);
+	backend_open(master);
+	consistency_want(master); /* what was acknowledged until now has an offset then */
 	for (size_t i = 0; i < snapshot->node_count; i++) {
 		key.node = (int32_t)snapshot->nodes[i].id;
 		if (snapshot->nodes[i].readable)
@@ -340,6 +347,7 @@ static void open_snapshot_mail(void *receiver, struct mail *mail)
 	}
 	adopt_loads(worker, letter->snapshot, old);
 	worker->snapshot = letter->snapshot;
+	consistency_adopt(worker, old == NULL || old->epoch != worker->snapshot->epoch);
 	if (worker->snapshot->master >= 0 && worker->learn_deadline_ns == 0)
 		worker->learn_deadline_ns = worker->now_ns + clock_ms_to_ns(LEARN_MS);
 	pool_retarget(worker);
@@ -580,14 +588,4 @@ void worker_users_changed(struct worker *worker)
 {
 	atomic_fetch_add(&worker->shared->user_changes, 1);
 	control_line_audit(worker->shared->control);
-}
-
-void worker_acknowledged(struct worker *worker, int64_t now_ns)
-{
-	_Atomic int64_t *latest = &worker->shared->acknowledged_ns;
-	int64_t seen = atomic_load_explicit(latest, memory_order_relaxed);
-
-	while (seen < now_ns && !atomic_compare_exchange_weak_explicit(latest, &seen, now_ns, memory_order_release,
-								       memory_order_relaxed))
-		;
 }

@@ -15,6 +15,7 @@
 #include "list.h"
 #include "log.h"
 #include "mailbox.h"
+#include "positions.h"
 #include "route.h"
 #include "slab.h"
 #include "stats.h"
@@ -52,7 +53,9 @@ struct parsed_command {
 struct worker_shared {
 	const struct config *config;
 	struct control_line *control;         /* the way to the control thread */
-	_Alignas(64) _Atomic int64_t acknowledged_ns; /* when a write was last acknowledged to anyone */
+	_Alignas(64) _Atomic int64_t unproven_ns; /* when something was last acknowledged that no offset covers */
+	_Atomic uint64_t epoch;               /* the newest one published */
+	_Atomic bool needs_floors;            /* some session reads under a floor, or may */
 	_Atomic uint64_t user_changes;        /* how often what users may do was changed through weir; from 1 on */
 	size_t worker_count;
 	struct worker **workers;              /* set before the first thread starts */
@@ -78,6 +81,7 @@ struct worker {
 	struct command_table *commands;       /* one reference */
 	bool has_learned;                     /* it is a server's, not only the built-in one */
 	int64_t learn_deadline_ns;            /* commands it does not know wait for it until then; 0: no master yet */
+	struct positions positions;           /* of the master */
 	struct node_load *loads;              /* by node id */
 	size_t load_count;
 	struct identities identities;
@@ -139,11 +143,11 @@ void worker_free(struct worker **worker);
 
 /* ---- for the modules of the data path, on the worker's thread ---- */
 
-/* A write was acknowledged at this time. */
-void worker_acknowledged(struct worker *worker, int64_t now_ns);
-static inline int64_t worker_acknowledged_ns(const struct worker *worker)
+/* Are there replicas that could be behind, and sessions that would mind? */
+static inline bool worker_needs_floors(const struct worker *worker)
 {
-	return atomic_load_explicit(&worker->shared->acknowledged_ns, memory_order_acquire);
+	return worker->snapshot->node_count > 1 &&
+	       atomic_load_explicit(&worker->shared->needs_floors, memory_order_relaxed);
 }
 
 /* What users may do was changed: no replica serves anybody before its rules have

@@ -104,13 +104,47 @@ void adopt_plan(struct topology *topology)
 
 /* ---- the answer ---- */
 
+/* Up to which offset of the old history the new master has it: INFO_UNKNOWN
+ * when nothing shows that it has any of it. */
+static int64_t kept_of(const struct epoch *old, const struct info *master)
+{
+	if (strcmp(master->replid, old->replid) == 0)
+		return info_position(master);
+	return strcmp(master->replid2, old->replid) == 0 ? master->second_offset - 1 : INFO_UNKNOWN;
+}
+
+/* What weir's clients were told is done, and the new master does not have. The
+ * same process under a new replid has what it had. */
+static void report_loss(struct epoch *old, const struct node *master)
+{
+	uint64_t acknowledged = atomic_load_explicit(&old->floor->offset, memory_order_acquire);
+	int64_t kept = kept_of(old, &master->info);
+
+	if (acknowledged == 0 || strcmp(old->run_id, master->info.run_id) == 0 || (kept >= 0 && (uint64_t)kept >= acknowledged))
+		return;
+	old->lossy_changes++;
+	if (kept < 0) {
+		log_warning("acknowledged writes may be lost: they reached offset %llu of history %.8s, which %s does not continue",
+			    (unsigned long long)acknowledged, old->replid, master->config->name);
+		return;
+	}
+	old->lost_bytes += acknowledged - (uint64_t)kept;
+	log_warning("acknowledged writes are lost: they reached offset %llu of history %.8s, %s has it up to %lld: %llu bytes are gone",
+		    (unsigned long long)acknowledged, old->replid, master->config->name, (long long)kept,
+		    (unsigned long long)(acknowledged - (uint64_t)kept));
+}
+
 static void begin_epoch(struct topology *topology, const struct node *master)
 {
 	struct epoch *epoch = &topology->epoch;
 
+	if (epoch->number != 0)
+		report_loss(epoch, master);
 	epoch->number++;
 	epoch->master = (int)master->id;
 	epoch->offset = 0;
+	epoch_floor_release(&epoch->floor);
+	epoch->floor = epoch_floor_create();
 	memcpy(epoch->run_id, master->info.run_id, sizeof(epoch->run_id));
 	memcpy(epoch->replid, master->info.replid, sizeof(epoch->replid));
 	lag_reset(&topology->lag);

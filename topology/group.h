@@ -19,6 +19,10 @@ struct epoch {
 	char replid[INFO_REPLID_LENGTH + 1];
 	int64_t keys;              /* the master held last */
 	int64_t offset;            /* the highest one sampled; 0: offsets meant nothing yet */
+	struct epoch_floor *floor; /* of what weir's workers acknowledged in it */
+	/* over all epochs, of what was acknowledged and is gone: */
+	uint64_t lossy_changes;    /* changes of the master that lost some */
+	uint64_t lost_bytes;       /* as far as it can be told */
 };
 
 /* What the group makes of one node; parallel to the nodes. */

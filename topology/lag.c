@@ -32,7 +32,9 @@ bool lag_add(struct lag *lag, int64_t sent_ns, uint64_t offset)
 	return true;
 }
 
-int64_t lag_fresh_as_of(const struct lag *lag, uint64_t position)
+/* How many samples `position` has reached. Nearly always all of them, or all
+ * but the newest few. */
+static size_t reached(const struct lag *lag, uint64_t position)
 {
 	size_t low = 0;
 	size_t high = lag->count;
@@ -45,7 +47,40 @@ int64_t lag_fresh_as_of(const struct lag *lag, uint64_t position)
 		else
 			high = middle;
 	}
-	return low == 0 ? 0 : lag->samples[low - 1].sent_ns;
+	return low;
+}
+
+int64_t lag_fresh_as_of(const struct lag *lag, uint64_t position)
+{
+	size_t count = reached(lag, position);
+
+	return count == 0 ? 0 : lag->samples[count - 1].sent_ns;
+}
+
+int64_t lag_behind(const struct lag *lag, uint64_t position, int64_t now_ns)
+{
+	size_t count = reached(lag, position);
+
+	return count == lag->count ? 0 : now_ns - lag->samples[count].sent_ns;
+}
+
+bool lag_first_after(const struct lag *lag, int64_t ns, uint64_t *offset)
+{
+	size_t low = 0;
+	size_t high = lag->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (lag->samples[middle].sent_ns <= ns)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == lag->count)
+		return false;
+	*offset = lag->samples[low].offset;
+	return true;
 }
 
 const struct lag_sample *lag_newest(const struct lag *lag)

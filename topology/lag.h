@@ -35,6 +35,12 @@ bool lag_add(struct lag *lag, int64_t sent_ns, uint64_t offset);
 /* The time the newest sample was sent whose offset `position` has reached; 0:
  * none, so the age is not known. */
 int64_t lag_fresh_as_of(const struct lag *lag, uint64_t position);
+/* The offset of the oldest sample that was sent later than that: whatever was
+ * seen of the master until then is below it. False: there is none yet. */
+bool lag_first_after(const struct lag *lag, int64_t ns, uint64_t *offset);
+/* How long ago the oldest sample was sent that `position` has not reached; 0:
+ * it has reached them all. */
+int64_t lag_behind(const struct lag *lag, uint64_t position, int64_t now_ns);
 /* NULL while there is none. Valid until the next lag_add(). */
 const struct lag_sample *lag_newest(const struct lag *lag);
 

@@ -25,6 +25,8 @@ static void fill_node(const struct topology *topology, size_t index, struct snap
 	out->sound = standing->sound;
 	out->readable_without_master = standing->readable_without_master;
 	out->weight = node->config->weight;
+	out->master_host = memory_text(node->info.master_host);
+	out->master_port = (uint16_t)node->info.master_port;
 	out->vitals = node_vitals_acquire(node->vitals);
 	out->users = audit_users(topology->audit, index);
 }
@@ -42,6 +44,8 @@ static struct snapshot *make_picture(const struct topology *topology)
 	const struct epoch *epoch = &topology->epoch;
 
 	picture->epoch = epoch->number;
+	memcpy(picture->replid, epoch->replid, sizeof(picture->replid));
+	picture->floor = epoch_floor_acquire(epoch->floor);
 	picture->master = topology->master_usable ? topology->plan.master : -1;
 	if (!topology->master_usable)
 		picture->no_master_reason = memory_text(topology->plan.reason);

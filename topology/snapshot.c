@@ -33,6 +33,29 @@ void node_vitals_release(struct node_vitals **vitals)
 		free(gone);
 }
 
+struct epoch_floor *epoch_floor_create(void)
+{
+	struct epoch_floor *floor = memory_zeroed(1, sizeof(*floor));
+
+	atomic_init(&floor->references, 1);
+	return floor;
+}
+
+struct epoch_floor *epoch_floor_acquire(struct epoch_floor *floor)
+{
+	atomic_fetch_add_explicit(&floor->references, 1, memory_order_relaxed);
+	return floor;
+}
+
+void epoch_floor_release(struct epoch_floor **floor)
+{
+	struct epoch_floor *gone = *floor;
+
+	*floor = NULL;
+	if (gone != NULL && atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) == 1)
+		free(gone);
+}
+
 /* ---- users ---- */
 
 struct snapshot_users *snapshot_users_create(size_t room)
@@ -118,9 +141,11 @@ static void snapshot_free(struct snapshot *snapshot)
 	for (size_t i = 0; i < snapshot->node_count; i++) {
 		free(snapshot->nodes[i].name);
 		free(snapshot->nodes[i].address);
+		free(snapshot->nodes[i].master_host);
 		node_vitals_release(&snapshot->nodes[i].vitals);
 		snapshot_users_release(&snapshot->nodes[i].users);
 	}
+	epoch_floor_release(&snapshot->floor);
 	free(snapshot->nodes);
 	free(snapshot->no_master_reason);
 	free(snapshot);
@@ -145,6 +170,7 @@ static bool nodes_equal(const struct snapshot_node *a, const struct snapshot_nod
 	return a->id == b->id && a->incarnation == b->incarnation && a->up == b->up && a->readable == b->readable &&
 	       a->sound == b->sound && a->readable_without_master == b->readable_without_master && a->weight == b->weight &&
 	       a->vitals == b->vitals && users_equal(a->users, b->users) && texts_equal(a->name, b->name) && texts_equal(a->address, b->address) &&
+	       texts_equal(a->master_host, b->master_host) && a->master_port == b->master_port &&
 	       strcmp(a->run_id, b->run_id) == 0 && a->socket_length == b->socket_length &&
 	       memcmp(&a->socket_address, &b->socket_address, a->socket_length) == 0;
 }

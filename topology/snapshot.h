@@ -46,6 +46,14 @@ static inline bool node_vitals_prove(struct node_vitals *vitals, int64_t connect
 	return confirmed > established_ns && since != 0 && since < connect_ns;
 }
 
+/* Of one epoch: the highest offset that a write acknowledged by any worker is
+ * known to end at or below. Workers raise and read it; offsets of another
+ * epoch never get here, because every epoch has a floor of its own. */
+struct epoch_floor {
+	_Atomic unsigned references;
+	_Atomic uint64_t offset;
+};
+
 /* The users who have the same rules on a node as on the master. Constant once
  * published. */
 struct snapshot_users {
@@ -73,6 +81,10 @@ struct snapshot_node {
 	bool sound;               /* readable, or would be if it were not drained: it may end what it has begun */
 	bool readable_without_master; /* may serve when there is no master (no_master_reads = serve) */
 	unsigned weight;
+	/* Whom its ROLE has to name, as its INFO did together with the replid of
+	 * this epoch: otherwise it has been pointed elsewhere since. */
+	char *master_host;        /* "" when it follows nobody */
+	uint16_t master_port;
 	struct node_vitals *vitals; /* one reference is held by the snapshot */
 	struct snapshot_users *users; /* so here; NULL: nothing was compared */
 };
@@ -81,6 +93,8 @@ struct snapshot {
 	_Atomic unsigned references;
 	uint64_t generation;      /* rises with every publication */
 	uint64_t epoch;           /* rises with every new replication history or master */
+	char replid[RUN_ID_LENGTH + 1]; /* of that history; "" before the first master */
+	struct epoch_floor *floor; /* of the epoch; one reference is held by the snapshot */
 	int master;               /* index into nodes, -1: no usable master */
 	char *no_master_reason;   /* one sentence, NULL while there is a master */
 	/* of the master, or of the last one; "" unknown */
@@ -99,11 +113,15 @@ void snapshot_release(struct snapshot **snapshot);
 /* ---- for the control thread, which makes them ---- */
 
 /* All fields zero, master -1, one reference. The maker fills in strings that
- * free(3) may take; each node's vitals by node_vitals_acquire(). */
+ * free(3) may take; each node's vitals by node_vitals_acquire(), and the floor
+ * by epoch_floor_acquire(). */
 struct snapshot *snapshot_create(size_t node_count);
 /* Whether a router could tell the two apart. The generation is not looked at. */
 bool snapshot_equal(const struct snapshot *a, const struct snapshot *b);
 
+struct epoch_floor *epoch_floor_create(void);
+struct epoch_floor *epoch_floor_acquire(struct epoch_floor *floor);
+void epoch_floor_release(struct epoch_floor **floor);
 /* Room for so many names; then add them, then seal. */
 struct snapshot_users *snapshot_users_create(size_t room);
 void snapshot_users_add(struct snapshot_users *users, const char *name, size_t length);

@@ -352,6 +352,7 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 	topology->loop = loop;
 	topology->events = *events;
 	topology->node_count = config->node_count;
+	topology->epoch.floor = epoch_floor_create();
 	copy_config(&topology->config, config);
 	choose_name(topology);
 	allocate(topology);
@@ -387,6 +388,7 @@ void topology_stop(struct topology **topology)
 	rivals_destroy(&gone->rivals);
 	audit_destroy(&gone->audit);
 	snapshot_release(&gone->snapshot);
+	epoch_floor_release(&gone->epoch.floor);
 	free(gone->nodes);
 	free(gone->standings);
 	free(gone->confirm_wanted);

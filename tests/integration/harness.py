@@ -314,7 +314,9 @@ class Raw:
 
     def silent(self, seconds):
         """True if nothing arrives for that long."""
-        return not select.select([self.socket], [], [], seconds)[0]
+        ready = select.poll() # any number of files may be open
+        ready.register(self.socket, select.POLLIN)
+        return not ready.poll(seconds * 1000)
 
     def reset(self):
         """Closes with a RST, as a crashed peer's kernel would."""
@@ -576,6 +578,16 @@ class Weir(Process):
     def wait_state(self, state="ok", timeout=20.0):
         wait_for(lambda: self.status()["state"] == state, timeout, f"weir's state is {state}")
         return self
+
+    def bytes_taken(self):
+        """What weir has read from its clients so far."""
+        return self.metrics()['weir_client_bytes_total{direction="in"}']
+
+    def take(self, raw, data):
+        """Sends it, and waits until weir has read it: no answer has to come."""
+        before = self.bytes_taken()
+        raw.send(data)
+        wait_for(lambda: self.bytes_taken() >= before + len(data), what="weir has taken it")
 
     def metrics(self):
         """{"weir_clients_connected": 1.0, 'weir_x{label="y"}': 2.0, ...}"""

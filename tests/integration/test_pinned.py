@@ -254,8 +254,10 @@ def pump(sock, command, most):
     Returns the bytes sent."""
     quiet = 0.3 * PATIENCE
     sent, left = 0, command
+    ready = select.poll()
+    ready.register(sock, select.POLLOUT)
     sock.setblocking(False)
-    while sent < most and select.select([], [sock], [], quiet)[1]:
+    while sent < most and ready.poll(quiet * 1000):
         count = sock.send(left)
         sent += count
         left = left[count:] or command

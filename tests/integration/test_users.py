@@ -2,7 +2,7 @@
 whose rules for him are the master's."""
 from harness import ServerError, wait_for
 
-ALICE = ("ACL", "SETUSER", "alice", "on", ">secret", "~*", "+@all", "-@dangerous")
+ALICE = ("ACL", "SETUSER", "alice", "on", ">secret", "~*", "+@all", "-@dangerous", "+role")
 
 
 def give(servers, *rule):
@@ -58,8 +58,8 @@ def test_equal_rules_are_read_on_replicas(lab):
     group = group_of(lab)
     give(group.servers, *ALICE)
     # Entered in another way, and another time: the same all the same.
-    give(group.servers[:1], "ACL", "SETUSER", "bob", "on", ">secret", "~b*", "~k*", "+get", "+set")
-    give(group.servers[1:], "ACL", "SETUSER", "bob", "~k*", "~b*", ">secret", "+set", "+get", "on")
+    give(group.servers[:1], "ACL", "SETUSER", "bob", "on", ">secret", "~b*", "~k*", "+get", "+set", "+role")
+    give(group.servers[1:], "ACL", "SETUSER", "bob", "~k*", "~b*", ">secret", "+role", "+set", "+get", "on")
     wait_until_equal(group)
     for user in ("alice", "bob"):
         wait_on_replicas(group, user)
@@ -174,7 +174,7 @@ def test_the_password_has_to_be_the_masters(lab):
 
 def test_the_replica_endpoint_goes_by_the_replicas_rules(lab):
     group = group_of(lab, replica_endpoint=True)
-    give(group.replicas, "ACL", "SETUSER", "reporter", "on", ">secret", "~*", "+@read")
+    give(group.replicas, "ACL", "SETUSER", "reporter", "on", ">secret", "~*", "+@read", "+role")
     wait_for(lambda: all_compared(group))
     with group.weir.raw(replica=True) as raw:
         assert raw.command("AUTH", "reporter", "secret") == "OK"
@@ -232,7 +232,7 @@ def test_a_replica_that_comes_back_with_other_rules(lab):
     group.settle()
     assert reads_of(group, 20) == (20, [0])
     assert differing(group, group.replicas[0]) == (True, 1, ["alice"])
-    give(group.replicas, *ALICE, "-@all", "+@all", "-@dangerous")
+    give(group.replicas, *ALICE, "-@all", "+@all", "-@dangerous", "+role")
     wait_on_replicas(group)
 
 
@@ -256,7 +256,7 @@ def test_many_users(lab):
     for server in group.servers:
         with server.client().pipeline(transaction=False) as pipe:
             for n in range(3000):
-                pipe.execute_command("ACL", "SETUSER", f"user{n}", "on", f">secret{n}", f"~{n}*", "+@read")
+                pipe.execute_command("ACL", "SETUSER", f"user{n}", "on", f">secret{n}", f"~{n}*", "+@read", "+role")
             pipe.execute_command(*ALICE)
             pipe.execute()
     wait_until_equal(group)
@@ -299,7 +299,7 @@ def test_tagged_cursors_keep_to_the_rules(lab):
         raw.commands([("AUTH", "alice", "secret"), ("WEIR", "CONSISTENCY", "eventual")])
         cursor = raw.command("SCAN", 0)[0]
         tag = int(cursor) >> 34
-        give(group.replicas, "ACL", "SETUSER", "alice", "-@all", "+get")
+        give(group.replicas, "ACL", "SETUSER", "alice", "-@all", "+get", "+role")
         wait_for(lambda: differing(group, group.replicas[0]) == (True, 1, ["alice"]))
         fresh = raw.command("SCAN", 0)[0]
         assert int(fresh) >> 34 != tag, "a new one begins on the master"

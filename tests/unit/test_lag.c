@@ -87,6 +87,40 @@ static void thinning_only_makes_older(void **state)
 	}
 }
 
+static void what_was_seen_until_then_is_below(void **state)
+{
+	struct lag lag = {0};
+	uint64_t offset;
+
+	(void)state;
+	assert_false(lag_first_after(&lag, 0, &offset));
+	lag_add(&lag, 10, 100);
+	lag_add(&lag, 20, 200);
+	assert_true(lag_first_after(&lag, 9, &offset));
+	assert_int_equal(offset, 100);
+	assert_true(lag_first_after(&lag, 10, &offset)); /* sent later, not at the same time */
+	assert_int_equal(offset, 200);
+	assert_false(lag_first_after(&lag, 20, &offset));
+	lag_add(&lag, 30, 200); /* an idle master: the same offset, but asked later */
+	assert_true(lag_first_after(&lag, 25, &offset));
+	assert_int_equal(offset, 200);
+}
+
+static void behind_since_the_first_sample_not_reached(void **state)
+{
+	struct lag lag = {0};
+
+	(void)state;
+	assert_int_equal(lag_behind(&lag, 5, 1000), 0);
+	lag_add(&lag, 10, 100);
+	lag_add(&lag, 20, 200);
+	lag_add(&lag, 30, 300);
+	assert_int_equal(lag_behind(&lag, 300, 1000), 0);
+	assert_int_equal(lag_behind(&lag, 299, 1000), 970);
+	assert_int_equal(lag_behind(&lag, 199, 1000), 980);
+	assert_int_equal(lag_behind(&lag, 0, 1000), 990);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +129,8 @@ int main(void)
 		cmocka_unit_test(idle_master_makes_no_lag),
 		cmocka_unit_test(another_history_is_refused),
 		cmocka_unit_test(thinning_only_makes_older),
+		cmocka_unit_test(what_was_seen_until_then_is_below),
+		cmocka_unit_test(behind_since_the_first_sample_not_reached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

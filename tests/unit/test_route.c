@@ -43,7 +43,7 @@ static struct group *make_group(void)
 					     .nodes = group->nodes };
 	group->session.consistency = CONSISTENCY_SESSION;
 	group->session.read_node = SESSION_NO_NODE;
-	group->demand = (struct route_demand){ .session = &group->session, .max_lag_ns = 1000 * MS,
+	group->demand = (struct route_demand){ .session = &group->session, .stay_on = SESSION_NO_NODE, .max_lag_ns = 1000 * MS,
 					       .now_ns = 10010 * MS, .serve_without_master = true };
 	return group;
 }
@@ -112,15 +112,71 @@ static void age_is_judged_by_this_workers_clock(void **state)
 	free(group);
 }
 
-static void a_floor_has_to_be_passed_not_only_reached(void **state)
+static void set_floor(struct group *group, uint64_t offset)
+{
+	group->demand.floor = group->demand.floor_elsewhere = offset;
+}
+
+static void a_floor_has_to_be_reached(void **state)
 {
 	struct group *group = make_group();
 
 	(void)state;
-	group->demand.floor_ns = 10000 * MS;
+	set_floor(group, 500);
 	assert_master(group, ROUTE_REASON_FLOOR);
-	set_fresh(group, 3, 10000 * MS + 1);
+	atomic_store(&group->vitals[3].offset, 499);
+	assert_master(group, ROUTE_REASON_FLOOR);
+	atomic_store(&group->vitals[3].offset, 500); /* as polled */
 	assert_node(group, 3);
+	assert_int_equal(route(group).floor, 500);
+	atomic_store(&group->vitals[3].offset, 0);
+	group->loads[2].position = 501; /* as seen on a data connection */
+	assert_node(group, 2);
+	free(group);
+}
+
+static void a_node_that_will_soon_be_there_is_worth_a_try(void **state)
+{
+	struct group *group = make_group();
+
+	(void)state;
+	set_floor(group, 500);
+	group->demand.catch_up_ns = 2 * MS;
+	group->loads[1].behind_ns = group->loads[3].behind_ns = 2 * MS;
+	group->loads[2].behind_ns = 2 * MS - 1;
+	for (int i = 1; i < NODES; i++)
+		group->loads[i].behind_at_ns = group->demand.now_ns;
+	assert_node(group, 2);
+	group->loads[3].position = 500; /* one that is there is better */
+	assert_node(group, 3);
+	group->loads[3].outstanding = 1; /* but not at any price */
+	assert_node(group, 2);
+	free(group);
+}
+
+static void what_was_seen_of_a_node_long_ago_counts_less(void **state)
+{
+	struct group *group = make_group();
+
+	(void)state;
+	set_floor(group, 500);
+	group->demand.catch_up_ns = 2 * MS;
+	for (int i = 1; i < NODES; i++)
+		group->loads[i] = (struct node_load){ .behind_ns = 100 * MS, .behind_at_ns = group->demand.now_ns };
+	assert_master(group, ROUTE_REASON_FLOOR);
+	group->demand.now_ns += 20 * MS;
+	assert_int_equal(route(group).target, ROUTE_NODE);
+	free(group);
+}
+
+static void what_has_no_offset_is_on_the_master_alone(void **state)
+{
+	struct group *group = make_group();
+
+	(void)state;
+	group->demand.unproven = true;
+	group->demand.catch_up_ns = 2 * MS;
+	assert_master(group, ROUTE_REASON_FLOOR);
 	free(group);
 }
 
@@ -130,7 +186,8 @@ static void eventual_reads_know_no_floor_but_age(void **state)
 
 	(void)state;
 	group->session.consistency = CONSISTENCY_EVENTUAL;
-	group->demand.floor_ns = 10005 * MS;
+	set_floor(group, 500);
+	group->demand.unproven = true;
 	assert_int_equal(route(group).target, ROUTE_NODE);
 	group->demand.now_ns = 12000 * MS;
 	assert_master(group, ROUTE_REASON_LAG);
@@ -143,15 +200,17 @@ static void reads_of_a_session_never_go_back_in_time(void **state)
 	struct group *group = make_group();
 
 	(void)state;
-	group->session.read_node = 2;
-	group->session.read_incarnation = 1;
-	group->session.read_ns = 10005 * MS;
-	assert_node(group, 2);
-	set_fresh(group, 1, 10006 * MS);
+	group->demand.stay_on = 2;
+	group->demand.unproven_elsewhere = true;
 	group->loads[2].outstanding = 10;
+	assert_node(group, 2);
+	group->demand.unproven_elsewhere = false;
+	group->demand.floor_elsewhere = 500;
+	assert_node(group, 2);
+	group->loads[1].position = 500;
 	assert_node(group, 1);
-	group->nodes[2].incarnation = 2; /* the same address, another process: staying is over */
-	set_fresh(group, 1, 10000 * MS);
+	group->demand.stay_on = SESSION_NO_NODE; /* the connection that showed it is gone */
+	group->loads[1].position = 499;
 	assert_master(group, ROUTE_REASON_FLOOR);
 	free(group);
 }
@@ -250,7 +309,7 @@ static void fallback_error_is_no_master(void **state)
 
 	(void)state;
 	group->demand.fallback_error = true;
-	group->demand.floor_ns = 10005 * MS;
+	set_floor(group, 500);
 	chosen = route(group);
 	assert_int_equal(chosen.target, ROUTE_NO_REPLICA);
 	assert_int_equal(chosen.reason, ROUTE_REASON_FLOOR);
@@ -269,9 +328,11 @@ static void without_a_master_age_is_not_asked_but_floors_are(void **state)
 	group->nodes[2].readable_without_master = true;
 	group->demand.now_ns = 99000 * MS;
 	assert_node(group, 2);
-	group->demand.floor_ns = 10001 * MS;
+	set_floor(group, 500);
+	group->demand.catch_up_ns = 2 * MS; /* nothing comes any more */
 	assert_master(group, ROUTE_REASON_FLOOR);
-	group->demand.floor_ns = 0;
+	atomic_store(&group->vitals[2].offset, 500);
+	assert_node(group, 2);
 	group->demand.serve_without_master = false;
 	assert_master(group, ROUTE_REASON_NO_REPLICA);
 	free(group);
@@ -286,19 +347,19 @@ static void what_is_bound_to_a_node(void **state)
 	(void)state;
 	for (int i = 1; i < NODES; i++)
 		group->nodes[i].sound = true;
-	assert_int_equal(route_bound(snapshot, MASTER, &group->demand), ROUTE_REASON_NONE);
-	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NONE);
+	assert_int_equal(route_bound(snapshot, group->loads, MASTER, &group->demand), ROUTE_REASON_NONE);
+	assert_int_equal(route_bound(snapshot, group->loads, 2, &group->demand), ROUTE_REASON_NONE);
 	group->nodes[2].readable = false; /* drained: it ends what it has begun */
-	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NONE);
+	assert_int_equal(route_bound(snapshot, group->loads, 2, &group->demand), ROUTE_REASON_NONE);
 	group->nodes[2].sound = false;
-	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
+	assert_int_equal(route_bound(snapshot, group->loads, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
 	group->demand.refused_nodes = 1ULL << 1;
-	assert_int_equal(route_bound(snapshot, 1, &group->demand), ROUTE_REASON_USER);
-	group->demand.floor_ns = 10001 * MS;
-	assert_int_equal(route_bound(snapshot, 3, &group->demand), ROUTE_REASON_FLOOR);
-	assert_int_equal(route_bound(snapshot, MASTER, &group->demand), ROUTE_REASON_NONE);
+	assert_int_equal(route_bound(snapshot, group->loads, 1, &group->demand), ROUTE_REASON_USER);
+	set_floor(group, 500);
+	assert_int_equal(route_bound(snapshot, group->loads, 3, &group->demand), ROUTE_REASON_FLOOR);
+	assert_int_equal(route_bound(snapshot, group->loads, MASTER, &group->demand), ROUTE_REASON_NONE);
 	group->demand.now_ns = 12000 * MS;
-	assert_int_equal(route_bound(snapshot, 3, &group->demand), ROUTE_REASON_LAG);
+	assert_int_equal(route_bound(snapshot, group->loads, 3, &group->demand), ROUTE_REASON_LAG);
 	free(group);
 }
 
@@ -310,25 +371,13 @@ static void without_a_master_a_cursor_goes_on_as_reads_do(void **state)
 	(void)state;
 	group->snapshot.master = -1;
 	group->nodes[2].sound = true;
-	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
+	assert_int_equal(route_bound(snapshot, group->loads, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
 	group->nodes[2].readable_without_master = true;
 	group->demand.now_ns = 99000 * MS;
-	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NONE);
+	assert_int_equal(route_bound(snapshot, group->loads, 2, &group->demand), ROUTE_REASON_NONE);
 	group->demand.serve_without_master = false;
-	assert_int_equal(route_bound(snapshot, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
+	assert_int_equal(route_bound(snapshot, group->loads, 2, &group->demand), ROUTE_REASON_NO_REPLICA);
 	free(group);
-}
-
-static void floors_of_a_session(void **state)
-{
-	struct session session = { .consistency = CONSISTENCY_SESSION, .observed_ns = 50 };
-
-	(void)state;
-	assert_int_equal(session_floor(&session, SESSION_SCOPE_WEIR, 40), 50);
-	assert_int_equal(session_floor(&session, SESSION_SCOPE_WEIR, 60), 60);
-	assert_int_equal(session_floor(&session, SESSION_SCOPE_CONNECTION, 60), 50);
-	session.consistency = CONSISTENCY_EVENTUAL;
-	assert_int_equal(session_floor(&session, SESSION_SCOPE_WEIR, 60), 0);
 }
 
 int main(void)
@@ -337,7 +386,10 @@ int main(void)
 		cmocka_unit_test(never_the_master_itself),
 		cmocka_unit_test(unreadable_refused_and_avoided_are_out),
 		cmocka_unit_test(age_is_judged_by_this_workers_clock),
-		cmocka_unit_test(a_floor_has_to_be_passed_not_only_reached),
+		cmocka_unit_test(a_floor_has_to_be_reached),
+		cmocka_unit_test(a_node_that_will_soon_be_there_is_worth_a_try),
+		cmocka_unit_test(what_was_seen_of_a_node_long_ago_counts_less),
+		cmocka_unit_test(what_has_no_offset_is_on_the_master_alone),
 		cmocka_unit_test(eventual_reads_know_no_floor_but_age),
 		cmocka_unit_test(reads_of_a_session_never_go_back_in_time),
 		cmocka_unit_test(least_outstanding_per_weight_wins),
@@ -349,7 +401,6 @@ int main(void)
 		cmocka_unit_test(without_a_master_age_is_not_asked_but_floors_are),
 		cmocka_unit_test(what_is_bound_to_a_node),
 		cmocka_unit_test(without_a_master_a_cursor_goes_on_as_reads_do),
-		cmocka_unit_test(floors_of_a_session),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

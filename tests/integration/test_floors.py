@@ -1,0 +1,203 @@
+"""What a read is promised to see, on replicas that are held back on purpose.
+
+CLIENT PAUSE ... WRITE on a replica is the sharpest of tools: it stops applying
+what its master sends, and answers reads as if nothing were amiss."""
+import time
+
+import pytest
+
+from harness import wait_for
+
+
+def left(group):
+    return {name.split('"')[1]: value for name, value in group.weir.metrics().items()
+            if name.startswith("weir_reads_left_replicas_total")}
+
+
+def hold_back(server, seconds=30):
+    server.cli("CLIENT", "PAUSE", str(seconds * 1000), "WRITE")
+
+
+def let_go(server):
+    server.cli("CLIENT", "UNPAUSE")
+
+
+def config(**routing):
+    return {"proxy": {"workers": "2"}, "routing": {"max_lag": "30s", **routing}}
+
+
+def reads_of(server):
+    return server.calls().get("get", 0)
+
+
+@pytest.mark.parametrize("scope", ["weir", "connection"])
+def test_a_session_sees_its_own_writes(lab, scope):
+    group = lab.group(2, config=config(session_scope=scope))
+    group.settle()
+    for replica in group.replicas:
+        hold_back(replica)
+    with group.weir.raw() as raw:
+        for n in range(200):
+            assert raw.command("SET", "own", n) == "OK"
+            assert raw.command("GET", "own") == b"%d" % n
+    for replica in group.replicas:
+        let_go(replica)
+
+
+def test_everybody_sees_what_weir_has_acknowledged(lab):
+    """Across connections and workers: the floor is one for the whole weir."""
+    group = lab.group(2, config=config())
+    group.settle()
+    for replica in group.replicas:
+        hold_back(replica)
+    readers = [group.weir.raw() for _ in range(6)]
+    with group.weir.raw() as writer:
+        for n in range(100):
+            assert writer.command("SET", "shared", n) == "OK"
+            assert [reader.command("GET", "shared") for reader in readers] == [b"%d" % n] * len(readers)
+    for reader in readers:
+        reader.close()
+
+
+def test_scope_connection_lets_others_read_replicas(lab):
+    """Another connection is not promised to see it, and so is served by a replica."""
+    group = lab.group(1, config=config(session_scope="connection"))
+    with group.weir.raw() as writer, group.weir.raw() as reader:
+        writer.command("SET", "mine", "old")
+        group.settle()
+        wait_for(lambda: reader.command("GET", "mine") == b"old" and reads_of(group.replicas[0]) > 0,
+                 what="the reader is served by the replica")
+        hold_back(group.replicas[0])
+        writer.command("SET", "mine", "new")
+        assert writer.command("GET", "mine") == b"new"
+        assert reader.command("GET", "mine") == b"old"
+        let_go(group.replicas[0])
+
+
+def test_reads_come_back_to_the_replicas_by_themselves(lab):
+    """After every write the session reads from a replica again, once that has
+    the write: nothing sticks to the master."""
+    group = lab.group(2, config=config())
+    group.settle()
+    with group.weir.raw() as raw:
+        before = sum(reads_of(replica) for replica in group.replicas)
+        for n in range(300):
+            raw.command("SET", "back", n)
+            assert raw.command("GET", "back") == b"%d" % n
+        after = sum(reads_of(replica) for replica in group.replicas)
+    assert after - before > 200, f"only {after - before} of 300 reads were served by replicas: {left(group)}"
+
+
+def test_one_replica_behind_does_not_hold_the_other(lab):
+    group = lab.group(2, config=config())
+    group.settle()
+    slow, quick = group.replicas
+    with group.weir.raw() as raw:
+        hold_back(slow)
+        before = reads_of(quick)
+        for n in range(300):
+            raw.command("SET", "k", n)
+            assert raw.command("GET", "k") == b"%d" % n
+        assert reads_of(quick) - before > 100
+        let_go(slow)
+
+
+def test_reads_do_not_go_back_in_time(lab):
+    """Somebody writes beside weir; a session that has seen it on one replica
+    must not see less on the other one."""
+    group = lab.group(2, config=config())
+    group.settle()
+    held = group.replicas[0]
+    with group.master.raw() as beside, group.weir.raw() as raw:
+        wait_for(lambda: raw.command("GET", "clock") is None and all(reads_of(replica) > 10 for replica in group.replicas),
+                 what="the session reads from both")
+        hold_back(held)
+        last = -1
+        for n in range(400):
+            beside.command("SET", "clock", n)
+            seen = int(raw.command("GET", "clock") or -1)
+            assert seen >= last, f"{seen} after {last}"
+            last = seen
+        assert last > 0
+        let_go(held)
+
+
+@pytest.mark.parametrize("pipelined", [1, 20])
+def test_strong_reads_see_what_was_written_beside_weir(lab, pipelined):
+    """The writer does not even know weir: what it was told is done, is read."""
+    group = lab.group(2, config=config(consistency="strong", catch_up_wait="50ms"))
+    group.settle()
+    hold_back(group.replicas[0])
+    with group.master.raw() as beside, group.weir.raw() as raw:
+        before = reads_of(group.replicas[1])
+        for n in range(300):
+            beside.command("SET", "strong", n)
+            assert raw.commands([("GET", "strong")] * pipelined) == [b"%d" % n] * pipelined
+        assert reads_of(group.replicas[1]) - before > 100 * pipelined, "strong reads shall use a replica that has caught up"
+    let_go(group.replicas[0])
+
+
+def test_strong_is_chosen_per_connection(lab):
+    group = lab.group(1, config=config())
+    group.settle()
+    with group.master.raw() as beside, group.weir.raw() as raw:
+        assert raw.command("WEIR", "CONSISTENCY", "strong") == "OK"
+        hold_back(group.replicas[0])
+        beside.command("SET", "k", "new")
+        assert raw.command("GET", "k") == b"new"
+        let_go(group.replicas[0])
+
+
+def test_eventual_reads_are_never_older_than_max_lag(lab):
+    group = lab.group(1, config={"routing": {"consistency": "eventual", "max_lag": "300ms"}})
+    group.settle()
+    with group.weir.raw() as writer, group.weir.raw() as reader:
+        writer.command("SET", "age", "old")
+        group.settle()
+        hold_back(group.replicas[0])
+        writer.command("SET", "age", "new")
+        written = time.monotonic()
+        stale, seen = 0, b"old"
+        while seen == b"old":
+            asked = time.monotonic()
+            seen = reader.command("GET", "age")
+            if seen == b"old":
+                stale += 1
+                assert asked - written < 0.3, "a read was older than max_lag"
+        assert stale > 0, "the replica was never read: nothing was proven"
+        let_go(group.replicas[0])
+
+
+def test_a_replica_pointed_elsewhere_is_not_believed(lab):
+    """Somebody re-points it: the very next read must not be served by it."""
+    group = lab.group(1, config={"replication": {"wiring": "observe"}, "routing": {"max_lag": "30s"},
+                                 "health": {"interval": "10s"}})
+    other = lab.redis(name="other")
+    group.settle()
+    with group.weir.raw() as raw:
+        raw.command("SET", "k", "v")
+        wait_for(lambda: raw.command("GET", "k") == b"v" and reads_of(group.replicas[0]) > 0, what="the replica serves")
+        group.replicas[0].cli("REPLICAOF", *str(other.address).rsplit(":", 1))
+        for _ in range(200):
+            assert raw.command("GET", "k") == b"v"
+
+
+def test_who_may_not_run_role_reads_on_the_master(lab):
+    group = lab.group(2, config=config())
+    for server in group.servers:
+        server.cli("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-role")
+    group.settle()
+    with group.weir.raw() as raw:
+        assert raw.command("AUTH", "app", "secret") == "OK"
+        for n in range(100):
+            assert raw.command("SET", "k", n) == "OK"
+            assert raw.command("GET", "k") == b"%d" % n
+        group.reset_calls()
+        for _ in range(50):
+            raw.command("GET", "k")
+        assert reads_of(group.master) == 50
+        # and his writes are still seen by everybody else
+        with group.weir.raw() as other:
+            for n in range(100):
+                raw.command("SET", "his", n)
+                assert other.command("GET", "his") == b"%d" % n
