@@ -60,11 +60,13 @@ class Front:
     def restart(self):
         """Every connection is lost; the port is the same. A bare server loses
         its data too, so a scenario that goes on writes it again."""
-        self.stop()
+        self.process.stop()
         self.start()
 
-    def stop(self):
-        self.process.stop()
+    def crash(self):
+        """The same without a goodbye: connections are reset."""
+        self.process.kill()
+        self.start()
 
     def start(self):
         self.process.start()

@@ -73,6 +73,18 @@ def test_bytes_and_large_values(front):
 
 
 @scenario
+def test_commands_of_many_words(front):
+    client = front.client()
+    count = 100_000
+    assert client.rpush("l", *range(count)) == count
+    assert client.mset({f"k{n}": n for n in range(count)})
+    front.settle()
+    assert client.lrange("l", 0, -1) == [str(n) for n in range(count)]
+    assert client.mget([f"k{n}" for n in range(count)]) == [str(n) for n in range(count)]
+    return client.sadd("s", *range(count)), client.exists(*(f"k{n}" for n in range(count))), client.delete(*(f"k{n}" for n in range(count)))
+
+
+@scenario
 def test_errors(front):
     client = front.client()
     client.set("s", "v")
@@ -258,6 +270,26 @@ def test_pubsub(front):
     pubsub.close()
     wait_for(lambda: client.pubsub_numsub("again")[0][1] == 0, what="the subscriber has left")
     return seen
+
+
+@scenario
+def test_many_channels_and_large_messages(front):
+    client = front.client()
+    pubsub = client.pubsub()
+    names = [f"channel:{n}" for n in range(5000)]
+    pubsub.subscribe(*names)
+    assert [row[3] for row in messages(pubsub, 5000)] == list(range(1, 5001))
+    large = "m" * 3_000_000
+    assert client.publish(names[-1], large) == 1
+    assert messages(pubsub, 1)[0][3] == large
+    with client.pipeline(transaction=False) as pipe:
+        for name in names:
+            pipe.publish(name, name)
+        assert pipe.execute() == [1] * 5000
+    assert [(row[2], row[3]) for row in messages(pubsub, 5000)] == [(name, name) for name in names]
+    pubsub.unsubscribe()
+    messages(pubsub, 5000)
+    return pubsub.subscribed, client.publish(names[0], "x")
 
 
 @scenario
@@ -735,6 +767,36 @@ def test_client_side_retry(front):
     return seen + messages(subscriber, 1)
 
 
+def insist(call):
+    """What call() returns, once it does not fail for want of a connection."""
+    deadline = time.monotonic() + 20 * PATIENCE
+    while True:
+        try:
+            return call()
+        except redis.ConnectionError:
+            assert time.monotonic() < deadline, "the front does not come back"
+            time.sleep(0.02)
+
+
+@scenario
+def test_a_crash_under_load(front):
+    """Connections are reset under threads that then go on where they were."""
+    client = front.client()
+    rounds = 600
+
+    def work(n):
+        for k in range(rounds):
+            assert insist(lambda: client.set(f"t{n}", k))
+            assert insist(lambda: client.pipeline().set(f"p{n}", k).get(f"p{n}").execute()) == [True, str(k)]
+            value = insist(lambda: client.get(f"t{n}"))
+            assert value == str(k) or (value is None and front.name == "bare"), "only a bare server has lost its data"
+            if n == 0 and k == rounds // 3:
+                front.crash()
+
+    in_threads(work, 6)
+    return client.mget([f"t{n}" for n in range(6)]), client.mget([f"p{n}" for n in range(6)])
+
+
 # ------------------------------------------------------------ other kinds of client
 
 @scenario
@@ -760,7 +822,8 @@ def test_cluster_clients_are_told(front):
     seen = [str(raised.value).replace(str(front.port), "PORT"), str(raised.value.__cause__)]
     for words in [("CLUSTER", "INFO"), ("CLUSTER", "NODES"), ("CLUSTER", "SLOTS"), ("CLUSTER", "SHARDS"), ("CLUSTER", "KEYSLOT", "x"),
                   ("CLUSTER", "NOSUCH"), ("ASKING",), ("READONLY",), ("READWRITE",), ("SENTINEL", "MASTERS")]:
-        with pytest.raises(redis.ResponseError) as raised:
-            client.execute_command(*words)
-        seen.append((words, str(raised.value)))
+        try:
+            seen.append((words, client.execute_command(*words)))    # Valkey says OK to some
+        except redis.ResponseError as error:
+            seen.append((words, str(error)))
     return seen
