@@ -78,16 +78,35 @@ static bool is_torn(const struct request *request, const struct backlog *backlog
 	return *torn;
 }
 
-static void settle(struct backend *backend, struct request *request, struct slice bytes, bool sent, bool torn)
+/* weir's own questions on a client's behalf leave nothing behind: another
+ * connection answers them as well. */
+static bool can_be_asked_again(const struct backend *backend, const struct request *request)
+{
+	bool question = request->kind == REQUEST_AUTH || request->kind == REQUEST_HELLO ||
+			request->kind == REQUEST_SELECT || request->kind == REQUEST_GATE;
+
+	return question && backend->key.kind != BACKEND_PRIVATE;
+}
+
+static void relink(struct backend *backend, struct request *request, struct slice bytes)
+{
+	request->flags &= ~(uint32_t)REQUEST_SENT;
+	request_drop_held(request);
+	backend_link_request(backend, request, bytes);
+}
+
+static void settle(struct backend *backend, struct request *request, struct slice bytes, bool torn)
 {
 	struct worker *worker = backend->worker;
+	bool sent = request->flags & REQUEST_SENT;
+	bool waits = waits_for_next_connection(backend);
 
 	if (request->client == NULL)
 		request_free(&worker->requests, request);
 	else if (buf_length(&backend->refusal) > 0)
 		delivery_refused(worker, request, buf_slice(&backend->refusal));
-	else if (!sent && !torn && waits_for_next_connection(backend))
-		backend_link_request(backend, request, bytes);
+	else if (waits && ((!sent && !torn) || can_be_asked_again(backend, request)))
+		relink(backend, request, bytes);
 	else
 		delivery_lost(worker, request, backend, sent, bytes);
 }
@@ -114,11 +133,14 @@ static void settle_backlog(struct backend *backend, struct backlog *backlog, boo
 	struct slice bytes;
 	bool torn = true; /* the head may be in the middle of a transaction */
 
+	for (request = backlog->first; request != NULL; request = request->next_of_backend)
+		if (request->at + request->length <= backlog->sent)
+			request->flags |= REQUEST_SENT;
+
 	if (backend->streaming && !was_ready && waits_for_next_connection(backend))
 		keep_unpaired(backend, backlog);
 	while ((request = backlog_next(backlog, &bytes)) != NULL)
-		settle(backend, request, bytes, request->at + request->length <= backlog->sent,
-		       is_torn(request, backlog, &torn));
+		settle(backend, request, bytes, is_torn(request, backlog, &torn));
 	buf_free(&backlog->stream);
 }
 

@@ -360,6 +360,22 @@ static void error_not_sent(struct worker *worker, struct request *request, const
 	}
 }
 
+/* Asked again, a read would show what a command behind it did, whose outcome
+ * the client does not know. */
+static bool has_sent_write_behind(const struct request *request)
+{
+	for (request = request->next_of_client; request != NULL && (request->flags & REQUEST_SENT);
+	     request = request->next_of_client)
+		if (request->flags & REQUEST_WRITE)
+			return true;
+	return false;
+}
+
+static bool may_read_again(const struct request *request, const struct backend *from)
+{
+	return (request->flags & REQUEST_READ) && from->key.kind != BACKEND_PRIVATE && !has_sent_write_behind(request);
+}
+
 void delivery_lost(struct worker *worker, struct request *request, struct backend *from, bool sent,
 		   struct slice bytes)
 {
@@ -378,7 +394,7 @@ void delivery_lost(struct worker *worker, struct request *request, struct backen
 		delivery_error(worker, request, "EXECABORT the transaction's connection was lost");
 	} else if (request_is_bound(request)) {
 		dispatch_bound_again(worker, request, from, bytes);
-	} else if ((request->flags & REQUEST_READ) && from->key.kind != BACKEND_PRIVATE) {
+	} else if (may_read_again(request, from)) {
 		if (from->key.node != BACKEND_TO_MASTER)
 			request->avoid = (uint8_t)(from->node_id + 1);
 		dispatch_again(worker, request, bytes);

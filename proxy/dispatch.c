@@ -45,9 +45,24 @@ static bool refused_on_replica_endpoint(struct client *client, const struct pars
 	return true;
 }
 
+/* Commands that change nothing: when the connection is lost they are asked
+ * again on the next one. CONFIG and LATENCY, for two, can change something. */
+static bool changes_nothing(const struct command *command)
+{
+	static const enum command_special harmless[] = { SPECIAL_PING, SPECIAL_ECHO, SPECIAL_INFO, SPECIAL_TIME,
+							 SPECIAL_LASTSAVE, SPECIAL_ROLE };
+
+	for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
+		if (command->special == harmless[i])
+			return true;
+	return (command->flags & COMMAND_FLAG_READONLY) && !(command->flags & COMMAND_FLAG_WRITE);
+}
+
 static enum verdict take_master_read(struct client *client, const struct parsed_command *parsed)
 {
-	enum verdict verdict = dispatch_send_on(client, dispatch_lane(client, BACKEND_SHARED), parsed, 0);
+	bool to_master = client->session.endpoint == ENDPOINT_SPLIT;
+	unsigned flags = to_master && changes_nothing(parsed->command) ? REQUEST_READ : 0;
+	enum verdict verdict = dispatch_send_on(client, dispatch_lane(client, BACKEND_SHARED), parsed, flags);
 
 	if (verdict == TAKEN)
 		dispatch_count(client, STAT_master_reads);

@@ -278,7 +278,7 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
 		return;
 	}
 	stats_add(&worker->stats, STAT_retried_reads, 1);
-	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_WHOLE | REQUEST_STALE);
+	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_WHOLE | REQUEST_STALE | REQUEST_SENT);
 	request->enqueued_ms = worker->now_ms;
 	backend_enqueue(lane_again(worker, request, &route), request, bytes);
 	client_check_stall(client);

@@ -57,6 +57,7 @@ enum request_flag {
 	REQUEST_TO_MASTER = 1 << 13, /* a read that no replica can serve: one has said so */
 	REQUEST_BLOCK = 1 << 14,     /* in a transaction that travels whole on a shared backend */
 	REQUEST_CUT = 1 << 15,       /* its first bytes have left the stream: it cannot be sent again */
+	REQUEST_SENT = 1 << 17,      /* of a lost connection: a server may have executed it */
 	REQUEST_STALE = 1 << 16,     /* a replica answered that is not proven to show what it must see */
 };
 

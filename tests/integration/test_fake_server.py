@@ -46,6 +46,7 @@ class Crooked:
         self.greet = None
         self.hold = {}      # {command: Event}: its reply waits for the event
         self.bent = 0       # replies that were bent
+        self.key = b"bad"
         self.refused_names = 0  # so many connections more are closed when they introduce themselves
         self.listener = socket.create_server((HOST, self.port))
         threading.Thread(target=self._accept, daemon=True).start()
@@ -92,7 +93,7 @@ class Crooked:
         return frame
 
     def _bend(self, words, reply):
-        if self.script is None or b"bad" not in words[1:2]:
+        if self.script is None or self.key not in words[1:2]:
             return [reply]
         self.bent += 1
         parts = self.script(words, reply)
@@ -324,6 +325,45 @@ def test_a_crooked_master(lab, trick):
             assert other.commands([("GET", "other"), ("GET", "bad"), ("INCR", "bad"), ("GET", "none")]) == [
                 b"x", b"1", 2, None]
         print(f"seen: {seen}")
+
+
+def test_a_read_in_front_of_writes_of_unknown_outcome(lab):
+    """Asked again, it would show what they did, although it stood before them."""
+    master = lab.redis(name="master")
+    with Crooked(master) as crooked:
+        weir = lab.weir(crooked.address, (), {"proxy": {"workers": 1}}).wait_state("ok")
+        with weir.raw(timeout=5) as raw:
+            assert raw.command("SET", "bad", "before") == "OK"
+            crooked.script = lambda words, reply: CLOSE
+            replies = raw.commands([("GET", "bad"), ("SET", "bad", "after")])
+            crooked.script = None
+            assert [str(reply).split()[0] for reply in replies] == ["UNKNOWNRESULT"] * 2
+            assert raw.command("GET", "bad") in (b"before", b"after")
+        with weir.raw(timeout=5) as raw:
+            calls = master.calls().get("get", 0)
+            closes = iter([CLOSE])
+            crooked.script = lambda words, reply: next(closes, reply)
+            assert raw.commands([("GET", "bad"), ("GET", "bad")]) == [b"before"] * 2, "nothing but reads: asked again"
+            assert master.calls()["get"] > calls + 2
+
+
+def test_questions_of_weirs_own_are_asked_again(lab):
+    """SELECT cannot fail for a lost connection: the next command would run in
+    the wrong database."""
+    master = lab.redis(name="master")
+    with Crooked(master) as crooked:
+        weir = lab.weir(crooked.address, (), {"proxy": {"workers": 1}}).wait_state("ok")
+        crooked.key = b"3"
+        with weir.raw(timeout=5) as raw:
+            assert raw.command("SET", "k", "of database 0") == "OK"
+            assert raw.commands([("SELECT", 3), ("SELECT", 0)]) == ["OK", "OK"]
+            closes = iter([CLOSE])
+            crooked.script = lambda words, reply: next(closes, reply)
+            assert raw.commands([("SELECT", 3), ("SET", "k", "of database 3")]) == ["OK", "OK"]
+            assert crooked.bent > 1
+        with master.raw() as direct:
+            assert direct.commands([("GET", "k"), ("SELECT", 3), ("GET", "k")]) == [
+                b"of database 0", "OK", b"of database 3"]
 
 
 def test_a_subscribers_handshake_that_breaks_off(lab):

@@ -87,7 +87,7 @@ def test_a_user_who_is_missing_or_another_stays_on_the_master(lab):
 
 def test_every_kind_of_rule_counts(lab):
     group = group_of(lab, 1)
-    whole = ("reset", "on", ">secret", "~*", "&*", "+@all", "-@dangerous")
+    whole = ("reset", "on", ">secret", "~*", "&*", "+@all", "-@dangerous", "+role")
     changes = {"password": ["resetpass", ">other"], "state": ["off"], "command": ["-get"], "keys": ["resetkeys", "~k*"],
                "channels": ["resetchannels"], "selector": ["(~x +set)"], "payload": ["skip-sanitize-payload"]}
     for user in changes:
