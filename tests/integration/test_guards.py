@@ -161,6 +161,24 @@ def test_loopback_is_not_told_to_other_machines(lab):
     assert remote.role()[1] == outer and remote.cli("DBSIZE") == 10
 
 
+def test_announce_that_leads_elsewhere(lab):
+    """A typo in announce= makes an empty replica follow a stranger. Nobody's
+    data is lost by it, none of the stranger's is ever shown, and a replica that
+    is in its place stays there."""
+    master, stranger = filled(lab.redis(name="master"), "ours"), filled(lab.redis(name="stranger"), "theirs", 20)
+    placed = lab.redis("--replicaof", HOST, master.port, name="placed")
+    wait_for(lambda: placed.cli("DBSIZE") == 10)
+    bare = lab.redis(name="bare")
+    weir = lab.weir(f"{master.address} announce={stranger.address}", [placed, bare])
+    wait_for(lambda: bare.follows(stranger), what="it was told so")
+    wait_for(lambda: weir.replica_status(bare)["reason"] == "other_history", what="weir sees where that led")
+    weir.wait_state("degraded")
+    with weir.raw() as raw:
+        assert raw.commands([("GET", "ours1"), ("GET", "theirs1")] * 50) == [b"1", None] * 50
+    assert replicaofs(placed) == 0 and placed.follows(master)
+    assert [server.cli("DBSIZE") for server in (master, placed, stranger)] == [10, 10, 20]
+
+
 # ---- the master lost its data
 
 def assert_takes_nothing(weir, server):
