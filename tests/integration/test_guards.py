@@ -207,6 +207,49 @@ def test_master_that_came_back_empty(lab):
     assert "waiting to be accepted" in str(group.weir.admin("ACCEPT", "MASTER"))
 
 
+class Writer(threading.Thread):
+    """Counts up until told to stop, and keeps every answer."""
+
+    def __init__(self, weir, key):
+        super().__init__(daemon=True)
+        self.weir, self.key = weir, key
+        self.stop = threading.Event()
+        self.answers = []
+        self.start()
+
+    def run(self):
+        with self.weir.raw(timeout=30) as raw:
+            while not self.stop.is_set():
+                self.answers.append(raw.command("INCR", self.key))
+
+    def end(self):
+        self.stop.set()
+        self.join(30)
+        assert not self.is_alive()
+
+
+def test_a_master_that_comes_back_empty_faster_than_anybody_looks(lab):
+    """Its new process answers at the old address before weir has asked it who it
+    is. Not one write may be acknowledged by it: no data connection carries
+    anything before control has confirmed the run behind it."""
+    group = lab.group(0, {"routing": {"write_hold": "200ms"}})
+    for _ in range(5):
+        group.master.cli("SET", "key", "value")
+        wait_for(lambda: group.weir.status()["master"]["keys"] > 0, what="weir knows that there is something to lose")
+        writers = [Writer(group.weir, f"counter:{n}") for n in range(4)]
+        wait_for(lambda: all(len(writer.answers) > 50 for writer in writers))
+        group.master.restart()
+        wait_for(lambda: "came back empty" in (group.weir.status()["no_master_reason"] or ""))
+        for writer in writers:
+            writer.end()
+            numbers = [answer for answer in writer.answers if isinstance(answer, int)]
+            assert numbers == list(range(1, len(numbers) + 1)), "the new process has answered"
+        assert group.master.cli("DBSIZE") == 0
+        assert "incr" not in group.master.calls()
+        assert group.weir.admin("ACCEPT", "MASTER") == "OK"
+        group.weir.wait_state("ok")
+
+
 def test_bare_replica_keeps_what_an_emptied_master_lost(lab):
     """A replica that does not reconnect by itself is not made to."""
     group = lab.group(1, wired=False)
