@@ -491,6 +491,21 @@ def _visible(versioned, registers, group, age, orphaned, check):
                 yield unseen(key, op.read, op, newest[1].wrote, newest[1])
 
 
+def ages(versioned):
+    """How old each read was, in ns: the time from the first acknowledgement of a
+    write that it does not show until it was asked for; 0 when it shows all."""
+    for target in versioned.values():
+        versions, soonest = [], []      # soonest[i]: first acknowledgement of versions[i] or a later one
+        for op, version in sorted(target.writes, key=lambda event: event.version, reverse=True):
+            soonest.append(min(soonest[-1], op.returned) if soonest else op.returned)
+            versions.append(version)
+        versions.reverse(), soonest.reverse()
+        for op, version in target.reads:
+            at = bisect.bisect_right(versions, version)
+            if op.name != "message":
+                yield max(0, op.invoked - soonest[at]) if at < len(versions) else 0
+
+
 # ---------------------------------------------------------- linearizability
 
 class Zone(NamedTuple):

@@ -314,6 +314,17 @@ def test_visibility_agrees_with_its_definition(age):
     assert bad > 300
 
 
+def test_ages_agree_with_their_definition():
+    dice = random.Random(4)
+    for _ in range(2000):
+        target = _random_numbers(dice)
+        expected = []
+        for read, seen in target.reads:
+            missed = [write.returned for write, version in target.writes if version > seen]
+            expected.append(max(0, read.invoked - min(missed)) if missed else 0)
+        assert list(judging.ages({"s:0:0": target})) == expected
+
+
 def test_session_guarantees_agree_with_their_definition():
     dice = random.Random(3)
     bad = 0
