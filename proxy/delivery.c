@@ -182,13 +182,26 @@ void delivery_bytes(struct request *request, const char *bytes, size_t length)
 
 /* Errors that a replica gives instead of a read's answer, before executing
  * anything, where another node can answer. */
+enum node_error_kind {
+	OF_THIS_NODE,      /* it is not well: any other may answer */
+	OF_ALL_BUT_MASTER, /* the others may say the same: it is older than its master, or behind */
+	OF_BEING_REPLICA,  /* the others do say the same, and to a client of a replica it is the answer */
+};
+
 static const struct node_error {
 	const char *prefix;
-	bool only_master; /* the others may say the same: it is older than its master, or behind */
+	enum node_error_kind kind;
 } node_errors[] = {
-	{ "-LOADING", false },     { "-MASTERDOWN", false },         { "-NOREPLICAS", false },
-	{ "-BUSY ", false },       { "-NOAUTH", false },             { "-NOSCRIPT", true },
-	{ "-ERR unknown command", true }, { "-ERR unknown subcommand", true }, { "-ERR Unknown subcommand", true },
+	{ "-LOADING", OF_THIS_NODE },
+	{ "-MASTERDOWN", OF_THIS_NODE },
+	{ "-NOREPLICAS", OF_THIS_NODE },
+	{ "-BUSY ", OF_THIS_NODE },
+	{ "-NOAUTH", OF_THIS_NODE },
+	{ "-NOSCRIPT", OF_ALL_BUT_MASTER },
+	{ "-ERR unknown command", OF_ALL_BUT_MASTER },
+	{ "-ERR unknown subcommand", OF_ALL_BUT_MASTER },
+	{ "-ERR Unknown subcommand", OF_ALL_BUT_MASTER },
+	{ "-READONLY", OF_BEING_REPLICA }, /* a function that writes, called read-only: the master knows better why not */
 };
 
 static const struct node_error *find_node_error(struct slice reply)
@@ -224,13 +237,14 @@ static bool judge_error(struct worker *worker, struct request *request, struct b
 		return false;
 	}
 	error = request->flags & REQUEST_READ ? find_node_error(reply) : NULL;
-	if (error == NULL || (error->only_master && worker->config->fallback == FALLBACK_ERROR))
+	if (error == NULL || (error->kind != OF_THIS_NODE && worker->config->fallback == FALLBACK_ERROR) ||
+	    (error->kind == OF_BEING_REPLICA && request->client->session.endpoint == ENDPOINT_REPLICA))
 		return false;
-	if (!error->only_master)
+	if (error->kind == OF_THIS_NODE)
 		control_line_suspect(worker->shared->control, from->node_id);
 	if (request_is_bound(request))
 		return false;
-	if (error->only_master)
+	if (error->kind != OF_THIS_NODE)
 		request->flags |= REQUEST_TO_MASTER;
 	send_again(worker, request, from, bytes);
 	return true;

@@ -32,6 +32,23 @@ def test_read_only_scripts_run_on_replicas(lab):
         assert "Write commands are not allowed" in str(refused)
 
 
+def test_a_function_that_writes_is_not_called_read_only(lab):
+    """A replica says that it is one, the master what is wrong with the call."""
+    group = lab.group(1, replica_endpoint=True)
+    with group.weir.raw() as raw, group.master.raw() as master, group.weir.raw(replica=True) as reader:
+        raw.command("FUNCTION", "LOAD", "#!lua name=weirtest\n"
+                    "redis.register_function('put', function(keys) return redis.call('SET', keys[1], 1) end)")
+        group.settle()
+        refused = master.command("FCALL_RO", "put", 1, "key")
+        assert "write flag" in str(refused)
+        group.reset_calls()
+        assert [raw.command("FCALL_RO", "put", 1, "key") for _ in range(10)] == [refused] * 10
+        assert group.replicas[0].rejected()["fcall_ro"] > 0, "a replica was asked first"
+        refused_by_replica = group.replicas[0].raw().command("FCALL_RO", "put", 1, "key")
+        assert str(refused_by_replica).startswith("READONLY")
+        assert reader.command("FCALL_RO", "put", 1, "key") == refused_by_replica
+
+
 def test_a_read_only_script_that_spins_on_a_replica_is_killed(lab):
     group = lab.group(2)
     for server in group.servers:
