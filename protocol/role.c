@@ -55,3 +55,33 @@ bool role_reply_decode(struct slice reply, struct role_reply *role)
 	role->is_master = slice_equal(word, slice_of("master"));
 	return role->is_master && take_number(&reply, ':', &role->offset);
 }
+
+static bool take_ack(struct slice *rest, uint64_t *offset)
+{
+	struct slice host, port, text;
+	int64_t elements;
+
+	if (!take_number(rest, '*', &elements) || elements != 3 || !take_bulk(rest, &host) || !take_bulk(rest, &port) ||
+	    !take_bulk(rest, &text) || text.length == 0 || text.length > 19)
+		return false;
+	*offset = 0;
+	for (size_t i = 0; i < text.length; i++) {
+		if (text.bytes[i] < '0' || text.bytes[i] > '9')
+			return false;
+		*offset = *offset * 10 + (uint64_t)(text.bytes[i] - '0');
+	}
+	return true;
+}
+
+void role_reply_read_acks(struct slice reply, struct role_reply_acks *acks)
+{
+	struct slice word;
+	int64_t number;
+
+	acks->count = 0;
+	if (!take_number(&reply, '*', &number) || !take_bulk(&reply, &word) || !slice_equal(word, slice_of("master")) ||
+	    !take_number(&reply, ':', &number) || !take_number(&reply, '*', &number))
+		return;
+	while (number-- > 0 && acks->count < ROLE_REPLY_ACKS_MAX && take_ack(&reply, &acks->offsets[acks->count]))
+		acks->count++;
+}

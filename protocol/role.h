@@ -25,4 +25,15 @@ struct role_reply {
  * master or a replica: an error, a Sentinel's, or not a ROLE's at all. */
 bool role_reply_decode(struct slice reply, struct role_reply *role);
 
+enum { ROLE_REPLY_ACKS_MAX = 64 };
+
+struct role_reply_acks {
+	size_t count;
+	uint64_t offsets[ROLE_REPLY_ACKS_MAX];
+};
+
+/* Of a master's reply: the offsets that its replicas have acknowledged, up to a
+ * second ago. Those beyond the room are left out, and whatever is malformed. */
+void role_reply_read_acks(struct slice reply, struct role_reply_acks *acks);
+
 #endif

@@ -82,6 +82,12 @@ struct client {
 		bool settled;          /* what it demands is known: */
 		uint64_t floor, floor_elsewhere; /* route_demand's */
 	} bound;
+	struct client_wait {           /* waiting.c: the next command waits for positions */
+		int64_t since_ns;      /* 0: it does not */
+		int64_t until_ns;      /* 0: without end */
+		bool unblocked;        /* CLIENT UNBLOCK */
+		bool with_error;
+	} wait;
 	int64_t connected_ns;
 	int64_t active_ns;             /* when it last sent something, or began to finish */
 	uint16_t last_command;         /* index in the command table, for CLIENT LIST */

@@ -181,9 +181,16 @@ void consistency_observed(struct client *client, struct backend *from, bool writ
 {
 	struct backend *lane = client->awaits_proof ? client->observed_lane : NULL;
 
-	if (!worker_needs_floors(client->worker))
+	if (!worker_needs_floors(client->worker)) {
+		if (write)
+			client->session.write_ns = now_ns;
 		return;
+	}
 	client->session.observed_ns = now_ns;
+	if (write) {
+		client->session.write_ns = now_ns;
+		client->session.write_epoch = 0;
+	}
 	if (lane == NULL && (write || from->key.kind != BACKEND_PRIVATE))
 		lane = proving_lane(client, from);
 	if (lane == NULL) {
@@ -275,6 +282,10 @@ static void settle_observers(struct backend *lane, const uint64_t *offset, int64
 						 ? session->floor
 						 : *offset;
 			session->floor_epoch = worker->snapshot->epoch;
+			if (client->awaits_proof) {
+				session->write_epoch = session->floor_epoch;
+				session->write_offset = *offset;
+			}
 			if (session->observed_ns == client->covered_ns)
 				session->observed_ns = 0;
 		}
@@ -342,6 +353,10 @@ static void judge_master(struct backend *backend, int64_t sent_ns, struct slice 
 		note_refusal(backend, reply);
 		if (reply.bytes[0] != '-')
 			control_line_suspect(worker->shared->control, backend->node_id);
+	}
+	if (known && !list_is_empty(&worker->waiting_clients)) {
+		role_reply_read_acks(reply, &worker->positions.acks);
+		worker->positions.acks_ns = sent_ns;
 	}
 	offset = (uint64_t)role.offset;
 	known = known && take_sample(worker, sent_ns, offset, now_ns);
@@ -448,6 +463,7 @@ void consistency_adopt(struct worker *worker, bool new_epoch)
 	lag_reset(&worker->positions.samples);
 	worker->positions.highest = 0;
 	worker->positions.highest_ns = 0;
+	worker->positions.acks.count = 0;
 	worker->positions.epoch_ns = clock_ns();
 	for (size_t i = 0; i < worker->load_count; i++) {
 		worker->loads[i].position = 0;

@@ -17,6 +17,7 @@
 #include "dispatch_parts.h"
 
 #include "local.h"
+#include "waiting.h"
 
 enum {
 	WINDOW_REQUESTS = 4096,          /* of one client in flight */
@@ -142,8 +143,24 @@ static bool begins_transaction(const struct parsed_command *parsed)
 	return parsed->command->special == SPECIAL_MULTI || parsed->command->special == SPECIAL_WATCH;
 }
 
+/* Of WAIT weir knows more than any one connection. */
+static enum verdict take_wait(struct client *client, const struct parsed_command *parsed)
+{
+	switch (waiting_for_replicas(client, parsed)) {
+	case WAITING_ANSWERED:
+		dispatch_count(client, STAT_private);
+		return TAKEN;
+	case WAITING_GOES_ON:
+		return STALLED;
+	default:
+		return client->session.pin == PIN_NONE ? dispatch_single(client, parsed) : dispatch_send_pinned(client, parsed);
+	}
+}
+
 static enum verdict take_apart(struct client *client, const struct parsed_command *parsed)
 {
+	if (parsed->command->special == SPECIAL_WAIT)
+		return take_wait(client, parsed);
 	if (parsed->class == COMMAND_STREAM)
 		return dispatch_stream(client, parsed);
 	if (parsed->class == COMMAND_TRANSACTION && (client->session.pin != PIN_NONE || begins_transaction(parsed)))
@@ -219,6 +236,8 @@ static enum verdict take_watching(struct client *client, const struct parsed_com
 	default:
 		if (refused_on_replica_endpoint(client, parsed))
 			return TAKEN;
+		if (parsed->command->special == SPECIAL_WAIT)
+			return take_wait(client, parsed);
 		return dispatch_send_pinned(client, parsed);
 	}
 }

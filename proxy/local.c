@@ -20,6 +20,7 @@
 #include "identity.h"
 #include "pool.h"
 #include "version.h"
+#include "waiting.h"
 
 enum { ARGS_MAX = 16 };
 
@@ -631,13 +632,11 @@ static const char *const consistency_names[] = {
 	[CONSISTENCY_STRONG] = "strong",
 };
 
-static enum local_result handle_weir(struct client *client, const struct parsed_command *parsed)
+static enum local_result handle_consistency(struct client *client, const struct parsed_command *parsed)
 {
 	struct arguments arguments = arguments_of(parsed);
 	struct buf reply = { 0 };
 
-	if (arguments.count < 2 || arguments.count > 3 || !slice_is(arguments.at[1], "consistency"))
-		return answer_error(client, "ERR unknown WEIR verb, try WEIR CONSISTENCY [eventual|session|strong]");
 	if (arguments.count == 2) {
 		encode_bulk_text(&reply, consistency_names[client->session.consistency]);
 		answer(client, &reply);
@@ -646,10 +645,53 @@ static enum local_result handle_weir(struct client *client, const struct parsed_
 	for (size_t i = 0; i < sizeof(consistency_names) / sizeof(consistency_names[0]); i++) {
 		if (slice_is(arguments.at[2], consistency_names[i])) {
 			client->session.consistency = (uint8_t)i;
+			if (i != CONSISTENCY_EVENTUAL)
+				worker_want_floors(client->worker);
 			return answer_ok(client);
 		}
 	}
 	return answer_error(client, "ERR the consistency levels are eventual, session and strong");
+}
+
+static enum local_result handle_token(struct client *client, const struct parsed_command *parsed)
+{
+	(void)parsed;
+	return waiting_token(client);
+}
+
+static enum local_result handle_wait(struct client *client, const struct parsed_command *parsed)
+{
+	struct arguments arguments = arguments_of(parsed);
+
+	return waiting_for_token(client, arguments.at[2], arguments.at[3]);
+}
+
+static const struct weir_verb {
+	const char *name;
+	size_t least_args, most_args; /* WEIR and the verb included */
+	enum local_result (*handle)(struct client *client, const struct parsed_command *parsed);
+	const char *usage;
+} weir_verbs[] = {
+	{ "consistency", 2, 3, handle_consistency, "ERR usage: WEIR CONSISTENCY [eventual|session|strong]" },
+	{ "token", 2, 2, handle_token, "ERR usage: WEIR TOKEN" },
+	{ "wait", 3, 4, handle_wait, "ERR usage: WEIR WAIT <token> [milliseconds]" },
+};
+
+static enum local_result handle_weir(struct client *client, const struct parsed_command *parsed)
+{
+	struct arguments arguments = arguments_of(parsed);
+
+	for (size_t i = 0; arguments.count > 1 && i < sizeof(weir_verbs) / sizeof(weir_verbs[0]); i++) {
+		const struct weir_verb *verb = &weir_verbs[i];
+
+		if (!slice_is(arguments.at[1], verb->name))
+			continue;
+		if (arguments.count < verb->least_args || arguments.count > verb->most_args)
+			return answer_error(client, verb->usage);
+		return verb->handle(client, parsed);
+	}
+	return answer_error(client, "ERR unknown WEIR verb: CONSISTENCY [eventual|session|strong], TOKEN, "
+				    "WAIT <token> [milliseconds]");
 }
 
 /* ---- the table ---- */

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../protocol/role.h"
 #include "../topology/lag.h"
 
 /* What one worker knows of the master's offsets in the present epoch. Every
@@ -13,6 +14,8 @@ struct positions {
 	int64_t epoch_ns;    /* when this worker adopted the epoch; 0: none yet */
 	uint64_t highest;    /* offset sampled in it */
 	int64_t highest_ns;  /* when the reply that said so was read */
+	struct role_reply_acks acks; /* looked at only while some client waits for them */
+	int64_t acks_ns;     /* when the ROLE that showed them was sent */
 };
 
 /* One ROLE on a replica's connection, which proves the reads behind it up to

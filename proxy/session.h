@@ -60,6 +60,9 @@ struct session {
 	uint64_t floor;              /* offset, in floor_epoch */
 	uint64_t floor_epoch;        /* 0: no floor yet */
 	int64_t observed_ns;         /* when the master answered something that the floor does not cover; 0 never */
+	int64_t write_ns;            /* when its last write was answered; 0: none was */
+	uint64_t write_epoch;        /* in which write_offset covers it; 0: none is known to */
+	uint64_t write_offset;
 	uint64_t index;              /* strong reads: the master's offset, asked after they had arrived */
 	uint64_t index_epoch;
 	/* where its last read on a replica went */

@@ -589,3 +589,13 @@ void worker_users_changed(struct worker *worker)
 	atomic_fetch_add(&worker->shared->user_changes, 1);
 	control_line_audit(worker->shared->control);
 }
+
+void worker_want_floors(struct worker *worker)
+{
+	struct worker_shared *shared = worker->shared;
+
+	if (atomic_load_explicit(&shared->needs_floors, memory_order_relaxed))
+		return;
+	atomic_store(&shared->needs_floors, true);
+	consistency_unproven(shared, clock_ns());
+}

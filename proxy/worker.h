@@ -143,6 +143,9 @@ void worker_free(struct worker **worker);
 
 /* ---- for the modules of the data path, on the worker's thread ---- */
 
+/* From now on some session may read under a floor. What was acknowledged before
+ * has no offset, and is remembered by its time. */
+void worker_want_floors(struct worker *worker);
 /* Are there replicas that could be behind, and sessions that would mind? */
 static inline bool worker_needs_floors(const struct worker *worker)
 {

@@ -77,6 +77,25 @@ static void every_prefix_is_refused(void **state)
 			assert_false(role_reply_decode((struct slice){ whole[i], length }, &role));
 }
 
+static void acknowledgements(void **state)
+{
+	static const char two[] = "*3\r\n$6\r\nmaster\r\n:50\r\n*2\r\n*3\r\n$1\r\na\r\n$1\r\n1\r\n$2\r\n40\r\n"
+				  "*3\r\n$1\r\nb\r\n$1\r\n2\r\n$2\r\n50\r\n";
+	struct role_reply_acks acks;
+
+	(void)state;
+	role_reply_read_acks(slice_of(two), &acks);
+	assert_int_equal(acks.count, 2);
+	assert_int_equal(acks.offsets[0], 40);
+	assert_int_equal(acks.offsets[1], 50);
+	role_reply_read_acks(slice_of(replica), &acks);
+	assert_int_equal(acks.count, 0);
+	for (size_t length = 0; length < sizeof(two) - 1; length++) {
+		role_reply_read_acks((struct slice){ two, length }, &acks);
+		assert_in_range(acks.count, 0, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -85,6 +104,7 @@ int main(void)
 		cmocka_unit_test(a_replica_without_its_master),
 		cmocka_unit_test(anything_else_is_no_role),
 		cmocka_unit_test(every_prefix_is_refused),
+		cmocka_unit_test(acknowledgements),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
