@@ -19,6 +19,7 @@
 #include "cursors.h"
 #include "delivery.h"
 #include "dispatch.h"
+#include "local.h"
 #include "log.h"
 #include "pool.h"
 #include "upload.h"
@@ -129,7 +130,7 @@ void client_free(struct client *client)
 	free(client->gate_error);
 	identity_release(&session->identity);
 	identity_release(&session->wanted_identity);
-	session_forget_selects(session);
+	local_forget(session);
 	free(session->wanted_name);
 	free(session->name);
 	free(session->library_name);

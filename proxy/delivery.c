@@ -62,7 +62,7 @@ static void pass_on(struct client *client, const char *bytes, size_t length)
 /* The server's answer is the client's. */
 static bool is_clients_own(const struct request *request)
 {
-	return request->kind == REQUEST_CLIENT || request->kind == REQUEST_CURSOR || request->kind == REQUEST_USERS;
+	return request->kind == REQUEST_CLIENT || request->kind == REQUEST_CURSOR;
 }
 
 /* What the head has held back so far becomes the client's. */
@@ -296,7 +296,7 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 {
 	struct client *client = request->client;
 
-	if (request->kind == REQUEST_USERS)
+	if (request->flags & REQUEST_USERS)
 		worker_users_changed(worker);
 	if (client == NULL) {
 		request_free(&worker->requests, request);
@@ -313,14 +313,13 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 	if (type == '-') {
 		if (request->flags & REQUEST_STATEFUL)
 			from->tainted = true;
-		if (is_clients_own(request) && !(request->flags & REQUEST_MUTED) && judge_error(worker, request, from, bytes))
+		if ((is_clients_own(request) || request->kind == REQUEST_EXEC) && !(request->flags & REQUEST_MUTED) &&
+		    judge_error(worker, request, from, bytes))
 			return;
 	}
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
 	observe(request, from, now_ns);
-	if (request->flags & REQUEST_MOVES)
-		session_take_selects(&client->session, request_held(request));
 	if (!is_clients_own(request) && !local_judge(client, request, request_held(request)))
 		request_drop_held(request);
 	if (client->closing) /* local_judge() may close it; the request is an orphan without a queue then */
@@ -396,7 +395,7 @@ void delivery_lost(struct worker *worker, struct request *request, struct backen
 	struct client *client = request->client;
 
 	assert(client != NULL && request->backend == NULL);
-	if (request->kind == REQUEST_USERS && sent)
+	if ((request->flags & REQUEST_USERS) && sent)
 		worker_users_changed(worker);
 	if (request->flags & REQUEST_STREAMING) {
 		client_close(client, CLOSE_node_lost_mid_reply);

@@ -131,11 +131,7 @@ static enum verdict take_queued(struct client *client, const struct parsed_comma
 	default:
 		break;
 	}
-	if (dispatch_send_pinned(client, parsed) == STALLED)
-		return STALLED;
-	session_queue(&client->session, local_selected_db(parsed));
-	client->session.queued_users = client->session.queued_users || parsed->class == COMMAND_USERS;
-	return TAKEN;
+	return dispatch_queue(client, parsed);
 }
 
 static bool begins_transaction(const struct parsed_command *parsed)

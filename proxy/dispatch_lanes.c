@@ -62,21 +62,16 @@ void dispatch_on_lane(struct client *client, struct request *request, const stru
 	client->lane_in_flight++;
 }
 
-static enum request_kind kind_of(uint8_t class)
-{
-	static const uint8_t kinds[COMMAND_CLASS_COUNT] = {
-		[COMMAND_CURSOR] = REQUEST_CURSOR,
-		[COMMAND_USERS] = REQUEST_USERS,
-	};
-
-	return (enum request_kind)kinds[class];
-}
-
 void dispatch_send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags)
 {
 	bool fast = parsed->command->flags & COMMAND_FLAG_FAST;
-	struct request *request = dispatch_request(client, kind_of(parsed->class), flags | (fast ? REQUEST_FAST : 0));
+	struct request *request =
+		dispatch_request(client, parsed->class == COMMAND_CURSOR ? REQUEST_CURSOR : REQUEST_CLIENT, flags);
 
+	if (fast)
+		request->flags |= REQUEST_FAST;
+	if (parsed->class == COMMAND_USERS)
+		request->flags |= REQUEST_USERS;
 	if (flags & REQUEST_ON_REPLICA)
 		client->replica_in_flight++;
 	else

@@ -93,6 +93,8 @@ enum verdict dispatch_single(struct client *client, const struct parsed_command 
 enum verdict dispatch_kill_script(struct client *client, const struct parsed_command *parsed);
 /* On the private backend that the session has. */
 enum verdict dispatch_send_pinned(struct client *client, const struct parsed_command *parsed);
+/* The same inside MULTI, where the server queues it. */
+enum verdict dispatch_queue(struct client *client, const struct parsed_command *parsed);
 /* MULTI or WATCH, or any other of their kin once one of them was sent. */
 enum verdict dispatch_transaction(struct client *client, const struct parsed_command *parsed);
 /* In a transaction that a busy server could not take. */

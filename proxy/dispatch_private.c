@@ -184,13 +184,38 @@ enum verdict dispatch_send_pinned(struct client *client, const struct parsed_com
 	return TAKEN;
 }
 
+enum verdict dispatch_queue(struct client *client, const struct parsed_command *parsed)
+{
+	struct parsed_command told = *parsed;
+	struct buf question = { 0 };
+
+	if (backend_is_full(client->session.pinned))
+		return dispatch_wait_for_room(client);
+	if (local_note_queued(client, parsed, &question)) {
+		told.bytes = buf_head(&question);
+		told.length = buf_length(&question);
+	}
+	dispatch_send_pinned(client, &told);
+	buf_free(&question);
+	client->session.queued++;
+	client->session.queued_users = client->session.queued_users || parsed->class == COMMAND_USERS;
+	return TAKEN;
+}
+
+static void begin_transaction(struct session *session)
+{
+	local_forget(session);
+	session->queued = 0;
+	session->queued_users = false;
+	session->in_multi = true;
+}
+
 static void follow_transaction(struct session *session, enum command_special special)
 {
 	switch (special) {
 	case SPECIAL_MULTI:
 		if (!session->in_multi)
-			session_begin_transaction(session);
-		session->in_multi = true;
+			begin_transaction(session);
 		break;
 	case SPECIAL_WATCH:
 		session->watching = session->watching || !session->in_multi;
@@ -201,11 +226,20 @@ static void follow_transaction(struct session *session, enum command_special spe
 		break;
 	default: /* EXEC, DISCARD */
 		if (special == SPECIAL_DISCARD)
-			session_forget_selects(session);
+			local_forget(session);
 		if (session->in_multi)
 			session->watching = false;
 		session->in_multi = false;
 	}
+}
+
+/* The EXEC just sent decides about commands of weir's own: what comes next
+ * waits for its reply, it may meet another session. */
+static void settles(struct client *client)
+{
+	client->tail->kind = REQUEST_EXEC;
+	client->tail->flags |= REQUEST_WHOLE;
+	client->stall = STALL_ALL;
 }
 
 enum verdict dispatch_transaction(struct client *client, const struct parsed_command *parsed)
@@ -220,10 +254,10 @@ enum verdict dispatch_transaction(struct client *client, const struct parsed_com
 	}
 	if (dispatch_send_pinned(client, parsed) == STALLED)
 		return STALLED;
-	if (parsed->command->special == SPECIAL_EXEC && session->queued_selects != NULL)
-		client->tail->flags |= REQUEST_WHOLE | REQUEST_MOVES; /* its reply tells which database comes next */
 	if (parsed->command->special == SPECIAL_EXEC && session->queued_users)
-		client->tail->kind = REQUEST_USERS;
+		client->tail->flags |= REQUEST_USERS;
+	if (parsed->command->special == SPECIAL_EXEC && session->settlement != NULL)
+		settles(client);
 	follow_transaction(session, (enum command_special)parsed->command->special);
 	return TAKEN;
 }

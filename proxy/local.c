@@ -5,7 +5,7 @@
  * connection that does nothing else; SELECT by the backend of that database;
  * and before any of weir's own answers a session has to be known as
  * authenticated (the "gate"): a PING through its backend tells, once. */
-#include "local.h"
+#include "local_parts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,7 +14,6 @@
 
 #include "../protocol/alloc.h"
 #include "../protocol/encode.h"
-#include "client_info.h"
 #include "control_line.h"
 #include "dispatch.h"
 #include "identity.h"
@@ -22,54 +21,46 @@
 #include "version.h"
 #include "waiting.h"
 
-enum { ARGS_MAX = 16 };
-
-/* The arguments of a command, as far as local commands care. */
-struct arguments {
-	size_t count;              /* may exceed ARGS_MAX; only the first ones are here */
-	struct slice at[ARGS_MAX];
-};
-
-static struct arguments arguments_of(const struct parsed_command *parsed)
+struct arguments arguments_of(const char *request)
 {
-	struct arguments arguments = { 0 };
+	struct arguments arguments = { .request = request };
 	struct resp_args walk;
 	struct slice arg;
 
-	resp_args_begin(&walk, parsed->bytes);
+	resp_args_begin(&walk, request);
 	while (resp_args_next(&walk, &arg)) {
-		if (arguments.count < ARGS_MAX)
+		if (arguments.count < ARGUMENTS_MAX)
 			arguments.at[arguments.count] = arg;
 		arguments.count++;
 	}
 	return arguments;
 }
 
-static void answer(struct client *client, struct buf *reply)
+void local_answer(struct client *client, struct buf *reply)
 {
 	dispatch_answer(client, buf_slice(reply));
 	buf_free(reply);
 }
 
-static enum local_result answer_ok(struct client *client)
+enum local_result local_answer_ok(struct client *client)
 {
 	dispatch_answer(client, slice_of("+OK\r\n"));
 	return LOCAL_DONE;
 }
 
-static enum local_result answer_error(struct client *client, const char *text)
+enum local_result local_answer_error(struct client *client, const char *text)
 {
 	dispatch_error(client, text);
 	return LOCAL_DONE;
 }
 
-static enum local_result stall_until_answered(struct client *client)
+enum local_result local_stall_until_answered(struct client *client)
 {
 	client->stall = STALL_ALL;
 	return LOCAL_STALLED;
 }
 
-static void replace_text(char **text, struct slice value)
+void local_replace_text(char **text, struct slice value)
 {
 	free(*text);
 	*text = value.length > 0 ? alloc_text(value.bytes, value.length) : NULL;
@@ -103,8 +94,7 @@ static void set_authenticated(struct client *client)
 		client->session.identity->state = IDENTITY_ACCEPTED;
 }
 
-/* Sends a question of weir's own on the session's way to the server. */
-static void ask(struct client *client, struct backend *backend, enum request_kind kind, struct slice bytes)
+void local_ask(struct client *client, struct backend *backend, enum request_kind kind, struct slice bytes)
 {
 	struct request *request = dispatch_request(client, kind, REQUEST_WHOLE);
 
@@ -113,7 +103,7 @@ static void ask(struct client *client, struct backend *backend, enum request_kin
 	backend_enqueue(backend, request, bytes);
 }
 
-static struct backend *way(struct client *client)
+struct backend *local_way(struct client *client)
 {
 	return client->session.pinned != NULL ? client->session.pinned : dispatch_lane(client, BACKEND_SHARED);
 }
@@ -133,7 +123,7 @@ enum local_gate local_pass_gate(struct client *client)
 		client->stall = STALL_ALL;
 		return GATE_STALLED;
 	}
-	ask(client, way(client), REQUEST_GATE, slice_of(gate_question));
+	local_ask(client, local_way(client), REQUEST_GATE, slice_of(gate_question));
 	return GATE_STALLED;
 }
 
@@ -162,7 +152,7 @@ static bool answers_for_the_server(struct client *client)
 
 static enum local_result handle_ping(struct client *client, const struct parsed_command *parsed)
 {
-	struct arguments arguments = arguments_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
 	struct buf reply = { 0 };
 
 	if (!answers_for_the_server(client) || arguments.count > 2)
@@ -171,19 +161,19 @@ static enum local_result handle_ping(struct client *client, const struct parsed_
 		encode_bulk(&reply, arguments.at[1]);
 	else
 		encode_status(&reply, "PONG");
-	answer(client, &reply);
+	local_answer(client, &reply);
 	return LOCAL_DONE;
 }
 
 static enum local_result handle_echo(struct client *client, const struct parsed_command *parsed)
 {
-	struct arguments arguments = arguments_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
 	struct buf reply = { 0 };
 
 	if (!answers_for_the_server(client) || arguments.count != 2)
 		return LOCAL_FORWARD;
 	encode_bulk(&reply, arguments.at[1]);
-	answer(client, &reply);
+	local_answer(client, &reply);
 	return LOCAL_DONE;
 }
 
@@ -201,7 +191,7 @@ void local_reset(struct client *client)
 
 	session->resetting = session->in_multi = session->watching = session->authenticated = false;
 	session->stream_writes = session->doomed = false;
-	session_forget_selects(session);
+	local_forget(session);
 	close_gate(client);
 	if (session->pinned != NULL) {
 		session->pinned->tainted = true;
@@ -212,7 +202,7 @@ void local_reset(struct client *client)
 	session->db = 0;
 	session->resp = 2;
 	session->consistency = (uint8_t)client->worker->config->consistency;
-	replace_text(&session->name, slice_of(""));
+	local_replace_text(&session->name, slice_of(""));
 }
 
 static enum local_result handle_reset(struct client *client, const struct parsed_command *parsed)
@@ -220,7 +210,7 @@ static enum local_result handle_reset(struct client *client, const struct parsed
 	if (parsed->argc != 1)
 		return LOCAL_FORWARD;
 	if (client->in_flight > 0)
-		return stall_until_answered(client);
+		return local_stall_until_answered(client);
 	local_reset(client);
 	dispatch_answer(client, slice_of("+RESET\r\n"));
 	return LOCAL_DONE;
@@ -243,46 +233,39 @@ static bool parse_number(struct slice text, uint32_t most, uint32_t *value)
 	return number <= most;
 }
 
+static bool select_is_sound(const struct arguments *arguments)
+{
+	uint32_t db;
+
+	return arguments->count == 2 && parse_number(arguments->at[1], INT32_MAX, &db);
+}
+
+static enum local_outcome settle_select(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	(void)reply;
+	parse_number(arguments->at[1], INT32_MAX, &client->session.db);
+	return OUTCOME_KEPT;
+}
+
 static enum local_result handle_select(struct client *client, const struct parsed_command *parsed)
 {
-	struct arguments arguments = arguments_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
 	struct session *session = &client->session;
-	struct backend *backend;
-	uint32_t db, present = session->db;
+	struct backend *backend = session->pinned;
+	uint32_t present = session->db;
 
 	if (client->in_flight > 0)
-		return stall_until_answered(client);
-	if (arguments.count != 2 || !parse_number(arguments.at[1], INT32_MAX, &db))
+		return local_stall_until_answered(client);
+	if (!select_is_sound(&arguments))
 		return LOCAL_FORWARD; /* the server says what is wrong with it */
-	if (session->pinned != NULL) {
-		session->pinned->tainted = true;
-		backend = session->pinned;
+	if (backend != NULL) {
+		backend->tainted = true;
 	} else {
-		session->db = db; /* the backend of that database shall answer */
+		parse_number(arguments.at[1], INT32_MAX, &session->db); /* the backend of that database shall answer */
 		backend = dispatch_lane(client, BACKEND_SHARED);
 		session->db = present;
 	}
-	session->wanted_db = db;
-	ask(client, backend, REQUEST_SELECT, (struct slice){ parsed->bytes, parsed->length });
-	return LOCAL_DONE;
-}
-
-int64_t local_selected_db(const struct parsed_command *parsed)
-{
-	struct arguments arguments;
-	uint32_t db;
-
-	if (parsed->command->special != SPECIAL_SELECT)
-		return SESSION_NO_SELECT;
-	arguments = arguments_of(parsed);
-	return arguments.count == 2 && parse_number(arguments.at[1], INT32_MAX, &db) ? (int64_t)db : SESSION_NO_SELECT;
-}
-
-static bool judge_select(struct client *client, struct slice reply)
-{
-	if (slice_begins_with(reply, "+OK"))
-		client->session.db = client->session.wanted_db;
-	return true;
+	return local_ask_on(client, backend, parsed);
 }
 
 /* ---- AUTH and HELLO ---- */
@@ -327,7 +310,7 @@ static void check_credentials(struct client *client, enum request_kind kind, str
 		words[count++] = user;
 	words[count++] = password;
 	encode_request(&bytes, count, words);
-	ask(client, client->session.pinned != NULL ? client->session.pinned : dispatch_lane(client, BACKEND_CHECKER), kind,
+	local_ask(client, client->session.pinned != NULL ? client->session.pinned : dispatch_lane(client, BACKEND_CHECKER), kind,
 	    buf_slice(&bytes));
 	explicit_bzero(buf_head(&bytes), buf_length(&bytes));
 	buf_free(&bytes);
@@ -335,13 +318,13 @@ static void check_credentials(struct client *client, enum request_kind kind, str
 
 static enum local_result handle_auth(struct client *client, const struct parsed_command *parsed)
 {
-	struct arguments arguments = arguments_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
 	struct slice nobody = { NULL, 0 };
 
 	if (client->in_flight > 0)
-		return stall_until_answered(client);
+		return local_stall_until_answered(client);
 	if (arguments.count != 2 && arguments.count != 3)
-		return answer_error(client, arguments.count < 2 ? "ERR wrong number of arguments for 'auth' command"
+		return local_answer_error(client, arguments.count < 2 ? "ERR wrong number of arguments for 'auth' command"
 								: "ERR syntax error");
 	if (client->session.pinned != NULL)
 		client->session.pinned->tainted = true;
@@ -367,7 +350,7 @@ struct hello {
 	struct slice name;      /* bytes NULL: no SETNAME */
 };
 
-static bool is_valid_name(struct slice name)
+bool local_is_valid_name(struct slice name)
 {
 	for (size_t i = 0; i < name.length; i++)
 		if (name.bytes[i] < '!' || name.bytes[i] > '~')
@@ -384,7 +367,7 @@ static const char *parse_hello(const struct arguments *arguments, struct hello *
 	*hello = (struct hello){ 0 };
 	if (count == 1)
 		return NULL;
-	if (count > ARGS_MAX)
+	if (count > ARGUMENTS_MAX)
 		return "ERR Syntax error in HELLO: too many options";
 	if (!parse_number(arguments->at[1], UINT32_MAX, &version))
 		return "ERR Protocol version is not an integer or out of range";
@@ -398,7 +381,7 @@ static const char *parse_hello(const struct arguments *arguments, struct hello *
 			i += 3;
 		} else if (slice_is(arguments->at[i], "SETNAME") && i + 1 < count) {
 			hello->name = arguments->at[i + 1];
-			if (!is_valid_name(hello->name))
+			if (!local_is_valid_name(hello->name))
 				return "ERR Client names cannot contain spaces, newlines or special characters.";
 			i += 2;
 		} else {
@@ -442,15 +425,15 @@ static void settle_hello(struct client *client)
 	if (session->wanted_resp != 0)
 		session->resp = session->wanted_resp;
 	if (session->wanted_name != NULL) {
-		replace_text(&session->name, slice_of(session->wanted_name));
-		replace_text(&session->wanted_name, slice_of(""));
+		local_replace_text(&session->name, slice_of(session->wanted_name));
+		local_replace_text(&session->wanted_name, slice_of(""));
 	}
 }
 
 static void forget_hello(struct session *session)
 {
 	identity_release(&session->wanted_identity);
-	replace_text(&session->wanted_name, slice_of(""));
+	local_replace_text(&session->wanted_name, slice_of(""));
 	session->wanted_resp = 0;
 }
 
@@ -459,23 +442,23 @@ static void forget_hello(struct session *session)
 static enum local_result hello_pinned(struct client *client, const struct parsed_command *parsed)
 {
 	client->session.pinned->tainted = true;
-	ask(client, client->session.pinned, REQUEST_HELLO_PINNED, (struct slice){ parsed->bytes, parsed->length });
+	local_ask(client, client->session.pinned, REQUEST_HELLO_PINNED, (struct slice){ parsed->bytes, parsed->length });
 	return LOCAL_DONE;
 }
 
 static enum local_result handle_hello(struct client *client, const struct parsed_command *parsed)
 {
-	struct arguments arguments = arguments_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
 	struct session *session = &client->session;
 	struct hello hello;
 	const char *error;
 	struct buf reply = { 0 };
 
 	if (client->in_flight > 0)
-		return stall_until_answered(client);
+		return local_stall_until_answered(client);
 	error = parse_hello(&arguments, &hello);
 	if (error != NULL)
-		return answer_error(client, error);
+		return local_answer_error(client, error);
 	forget_hello(session);
 	session->wanted_resp = hello.version;
 	if (hello.name.bytes != NULL)
@@ -490,12 +473,12 @@ static enum local_result handle_hello(struct client *client, const struct parsed
 		return hello_pinned(client, parsed);
 	}
 	if (!is_authenticated(client)) {
-		ask(client, way(client), REQUEST_HELLO, slice_of(gate_question));
+		local_ask(client, local_way(client), REQUEST_HELLO, slice_of(gate_question));
 		return LOCAL_DONE;
 	}
 	settle_hello(client);
 	append_hello(client, &reply);
-	answer(client, &reply);
+	local_answer(client, &reply);
 	return LOCAL_DONE;
 }
 
@@ -542,88 +525,6 @@ static bool judge_hello_pinned(struct client *client, struct slice reply)
 	return true;
 }
 
-/* ---- CLIENT ---- */
-
-static enum local_result handle_client_id(struct client *client, const struct parsed_command *parsed)
-{
-	struct buf reply = { 0 };
-
-	if (parsed->argc != 2)
-		return LOCAL_FORWARD;
-	encode_integer(&reply, (int64_t)client->session.id);
-	answer(client, &reply);
-	return LOCAL_DONE;
-}
-
-static enum local_result handle_client_getname(struct client *client, const struct parsed_command *parsed)
-{
-	struct buf reply = { 0 };
-
-	if (parsed->argc != 2)
-		return LOCAL_FORWARD;
-	if (client->session.name != NULL)
-		encode_bulk_text(&reply, client->session.name);
-	else
-		encode_null(&reply, client->session.resp);
-	answer(client, &reply);
-	return LOCAL_DONE;
-}
-
-static enum local_result handle_client_setname(struct client *client, const struct parsed_command *parsed)
-{
-	struct arguments arguments = arguments_of(parsed);
-
-	if (arguments.count != 3)
-		return LOCAL_FORWARD;
-	if (!is_valid_name(arguments.at[2]))
-		return answer_error(client,
-				    "ERR Client names cannot contain spaces, newlines or special characters.");
-	replace_text(&client->session.name, arguments.at[2]);
-	return answer_ok(client);
-}
-
-/* Redis 7.2 brought it; an older server says itself that it does not know it. */
-static enum local_result handle_client_setinfo(struct client *client, const struct parsed_command *parsed)
-{
-	struct arguments arguments = arguments_of(parsed);
-
-	if (arguments.count != 4 || !parsed->command->learned)
-		return LOCAL_FORWARD;
-	if (!is_valid_name(arguments.at[3]))
-		return LOCAL_FORWARD;
-	if (slice_is(arguments.at[2], "lib-name"))
-		replace_text(&client->session.library_name, arguments.at[3]);
-	else if (slice_is(arguments.at[2], "lib-ver"))
-		replace_text(&client->session.library_version, arguments.at[3]);
-	else
-		return LOCAL_FORWARD;
-	return answer_ok(client);
-}
-
-static enum local_result handle_client_info(struct client *client, const struct parsed_command *parsed)
-{
-	struct buf line = { 0 }, reply = { 0 };
-
-	if (parsed->argc != 2)
-		return LOCAL_FORWARD;
-	client_info_line(client, &line);
-	encode_verbatim(&reply, buf_slice(&line), client->session.resp);
-	buf_free(&line);
-	answer(client, &reply);
-	return LOCAL_DONE;
-}
-
-static enum local_result handle_client_list(struct client *client, const struct parsed_command *parsed)
-{
-	const char *error;
-
-	if (client->in_flight > 0)
-		return stall_until_answered(client);
-	if (!client_info_list(client, parsed->bytes, &error))
-		return answer_error(client, error);
-	return LOCAL_DONE;
-}
-
 /* ---- WEIR ---- */
 
 static const char *const consistency_names[] = {
@@ -634,12 +535,12 @@ static const char *const consistency_names[] = {
 
 static enum local_result handle_consistency(struct client *client, const struct parsed_command *parsed)
 {
-	struct arguments arguments = arguments_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
 	struct buf reply = { 0 };
 
 	if (arguments.count == 2) {
 		encode_bulk_text(&reply, consistency_names[client->session.consistency]);
-		answer(client, &reply);
+		local_answer(client, &reply);
 		return LOCAL_DONE;
 	}
 	for (size_t i = 0; i < sizeof(consistency_names) / sizeof(consistency_names[0]); i++) {
@@ -647,10 +548,10 @@ static enum local_result handle_consistency(struct client *client, const struct 
 			client->session.consistency = (uint8_t)i;
 			if (i != CONSISTENCY_EVENTUAL)
 				worker_want_floors(client->worker);
-			return answer_ok(client);
+			return local_answer_ok(client);
 		}
 	}
-	return answer_error(client, "ERR the consistency levels are eventual, session and strong");
+	return local_answer_error(client, "ERR the consistency levels are eventual, session and strong");
 }
 
 static enum local_result handle_token(struct client *client, const struct parsed_command *parsed)
@@ -661,7 +562,7 @@ static enum local_result handle_token(struct client *client, const struct parsed
 
 static enum local_result handle_wait(struct client *client, const struct parsed_command *parsed)
 {
-	struct arguments arguments = arguments_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
 
 	return waiting_for_token(client, arguments.at[2], arguments.at[3]);
 }
@@ -679,7 +580,7 @@ static const struct weir_verb {
 
 static enum local_result handle_weir(struct client *client, const struct parsed_command *parsed)
 {
-	struct arguments arguments = arguments_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
 
 	for (size_t i = 0; arguments.count > 1 && i < sizeof(weir_verbs) / sizeof(weir_verbs[0]); i++) {
 		const struct weir_verb *verb = &weir_verbs[i];
@@ -687,50 +588,50 @@ static enum local_result handle_weir(struct client *client, const struct parsed_
 		if (!slice_is(arguments.at[1], verb->name))
 			continue;
 		if (arguments.count < verb->least_args || arguments.count > verb->most_args)
-			return answer_error(client, verb->usage);
+			return local_answer_error(client, verb->usage);
 		return verb->handle(client, parsed);
 	}
-	return answer_error(client, "ERR unknown WEIR verb: CONSISTENCY [eventual|session|strong], TOKEN, "
+	return local_answer_error(client, "ERR unknown WEIR verb: CONSISTENCY [eventual|session|strong], TOKEN, "
 				    "WAIT <token> [milliseconds]");
 }
 
 /* ---- the table ---- */
 
-struct handler {
-	enum local_result (*handle)(struct client *client, const struct parsed_command *parsed);
-	bool gated; /* only for an authenticated session */
+static const struct local_command commands[SPECIAL_COUNT] = {
+	[SPECIAL_PING] = { handle_ping, false, NULL, NULL, NULL }, /* forwarded unless authenticated */
+	[SPECIAL_ECHO] = { handle_echo, false, NULL, NULL, NULL },
+	[SPECIAL_SELECT] = { handle_select, true, select_is_sound, NULL, settle_select },
+	[SPECIAL_AUTH] = { handle_auth, false, NULL, NULL, NULL },
+	[SPECIAL_HELLO] = { handle_hello, false, NULL, NULL, NULL },
+	[SPECIAL_RESET] = { handle_reset, false, NULL, NULL, NULL },
+	[SPECIAL_QUIT] = { handle_quit, false, NULL, NULL, NULL },
+	[SPECIAL_CLIENT_ID] = { local_at_once, true, local_client_is_bare, NULL, local_client_id },
+	[SPECIAL_CLIENT_GETNAME] = { local_at_once, true, local_client_is_bare, NULL, local_client_getname },
+	[SPECIAL_CLIENT_SETNAME] = { local_at_once, true, local_client_setname_is_sound, NULL, local_client_setname },
+	[SPECIAL_CLIENT_SETINFO] = { local_client_setinfo_handle, true, local_client_setinfo_is_sound, NULL, local_client_setinfo },
+	[SPECIAL_CLIENT_INFO] = { local_at_once, true, local_client_is_bare, NULL, local_client_info },
+	[SPECIAL_CLIENT_LIST] = { local_client_list, true, NULL, NULL, NULL },
+	[SPECIAL_WEIR] = { handle_weir, true, NULL, NULL, NULL },
 };
 
-static const struct handler handlers[SPECIAL_COUNT] = {
-	[SPECIAL_PING] = { handle_ping, false }, /* forwarded unless authenticated */
-	[SPECIAL_ECHO] = { handle_echo, false },
-	[SPECIAL_SELECT] = { handle_select, true },
-	[SPECIAL_AUTH] = { handle_auth, false },
-	[SPECIAL_HELLO] = { handle_hello, false },
-	[SPECIAL_RESET] = { handle_reset, false },
-	[SPECIAL_QUIT] = { handle_quit, false },
-	[SPECIAL_CLIENT_ID] = { handle_client_id, true },
-	[SPECIAL_CLIENT_GETNAME] = { handle_client_getname, true },
-	[SPECIAL_CLIENT_SETNAME] = { handle_client_setname, true },
-	[SPECIAL_CLIENT_SETINFO] = { handle_client_setinfo, true },
-	[SPECIAL_CLIENT_INFO] = { handle_client_info, true },
-	[SPECIAL_CLIENT_LIST] = { handle_client_list, true },
-	[SPECIAL_WEIR] = { handle_weir, true },
-};
+const struct local_command *local_command(enum command_special special)
+{
+	return &commands[special];
+}
 
 enum local_result local_handle(struct client *client, const struct parsed_command *parsed)
 {
-	const struct handler *handler = &handlers[parsed->command->special];
+	const struct local_command *command = &commands[parsed->command->special];
 
-	if (handler->handle == NULL)
+	if (command->handle == NULL)
 		return LOCAL_FORWARD;
-	if (handler->gated) {
+	if (command->gated) {
 		enum local_gate gate = local_pass_gate(client);
 
 		if (gate != GATE_OPEN)
 			return gate == GATE_STALLED ? LOCAL_STALLED : LOCAL_DONE;
 	}
-	return handler->handle(client, parsed);
+	return command->handle(client, parsed);
 }
 
 bool local_judge(struct client *client, struct request *request, struct slice reply)
@@ -742,10 +643,12 @@ bool local_judge(struct client *client, struct request *request, struct slice re
 		return judge_hello(client, request, reply);
 	case REQUEST_HELLO_PINNED:
 		return judge_hello_pinned(client, reply);
-	case REQUEST_SELECT:
-		return judge_select(client, reply);
 	case REQUEST_GATE:
 		return judge_gate(client, reply);
+	case REQUEST_ASKED:
+	case REQUEST_EXEC:
+		local_settle(client, request);
+		return true;
 	default:
 		return true;
 	}

@@ -26,12 +26,16 @@ enum local_gate {
 enum local_gate local_pass_gate(struct client *client);
 
 /* The whole reply to a request of a kind that local.c sent has come. Returns
- * true when the client shall have it (in request->held), false when weir has
- * answered in its place, or nothing is to be answered. */
+ * true when the client shall have it (request->held as it is then), false when
+ * weir has answered in its place, or nothing is to be answered. */
 bool local_judge(struct client *client, struct request *request, struct slice reply);
 
-/* The database that a SELECT asks for; SESSION_NO_SELECT for anything else. */
-int64_t local_selected_db(const struct parsed_command *parsed);
+/* A command is queued inside MULTI: weir's part of it is done when EXEC's reply
+ * has come, which is a request of kind REQUEST_EXEC then. True when the server
+ * is told `question` in its place. */
+bool local_note_queued(struct client *client, const struct parsed_command *parsed, struct buf *question);
+/* The commands noted so far will not be executed. */
+void local_forget(struct session *session);
 
 /* RESET, as far as the session is concerned: back to what a new client has.
  * Nothing of it may be in flight. */

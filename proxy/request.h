@@ -28,14 +28,14 @@ struct slab;
 enum request_kind {
 	REQUEST_CLIENT,     /* the reply goes to the client as it is */
 	REQUEST_CURSOR,     /* the same, but the cursor at its head gets a tag (cursors.h) */
-	REQUEST_USERS,      /* the same; from its reply on, users may do other things */
 	REQUEST_HANDSHAKE,  /* weir's own, no client: prepares the connection */
 	REQUEST_ROLE,       /* weir's own, no client: where the server is in the stream (consistency.h) */
 	REQUEST_AUTH,       /* these are judged by local.c when the reply is whole: */
 	REQUEST_HELLO,
 	REQUEST_HELLO_PINNED,
-	REQUEST_SELECT,
 	REQUEST_GATE,       /* is this session authenticated? */
+	REQUEST_ASKED,      /* asked before weir does its part of a local command (local_settle.c) */
+	REQUEST_EXEC,       /* EXEC of a transaction that holds such commands */
 	REQUEST_SCRIPT_KILL, /* asked of one node after the other */
 	REQUEST_LOCAL,      /* weir's own reply, stands in the client's FIFO only */
 };
@@ -52,13 +52,13 @@ enum request_flag {
 	REQUEST_MUTED = 1 << 8,      /* weir answers in its place; the server's reply is dropped */
 	REQUEST_TIMED_OUT = 1 << 9,  /* a node was silent about it for backend_timeout */
 	REQUEST_ON_LANE = 1 << 10,   /* counted in the client's lane_in_flight */
-	REQUEST_MOVES = 1 << 11,     /* EXEC of a transaction that holds a SELECT */
-	REQUEST_SCRIPT = 1 << 12,    /* a read that takes the way of scripts */
-	REQUEST_TO_MASTER = 1 << 13, /* a read that no replica can serve: one has said so */
-	REQUEST_BLOCK = 1 << 14,     /* in a transaction that travels whole on a shared backend */
-	REQUEST_CUT = 1 << 15,       /* its first bytes have left the stream: it cannot be sent again */
-	REQUEST_SENT = 1 << 17,      /* of a lost connection: a server may have executed it */
+	REQUEST_SCRIPT = 1 << 11,    /* a read that takes the way of scripts */
+	REQUEST_TO_MASTER = 1 << 12, /* a read that no replica can serve: one has said so */
+	REQUEST_BLOCK = 1 << 13,     /* in a transaction that travels whole on a shared backend */
+	REQUEST_CUT = 1 << 14,       /* its first bytes have left the stream: it cannot be sent again */
+	REQUEST_USERS = 1 << 15,     /* from its reply on, users may do other things */
 	REQUEST_STALE = 1 << 16,     /* a replica answered that is not proven to show what it must see */
+	REQUEST_SENT = 1 << 17,      /* of a lost connection: a server may have executed it */
 };
 
 enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };

@@ -9,6 +9,7 @@
 
 struct backend;
 struct identity;
+struct settlement;
 
 /* What a client connection has set: the server-side state that redis-server
  * would keep in its connection, and that weir imposes on backends instead.
@@ -36,10 +37,9 @@ struct session {
 	char *name;                  /* CLIENT SETNAME; owned, NULL none */
 	char *library_name;          /* CLIENT SETINFO; owned, NULL none */
 	char *library_version;
-	/* what a SELECT, AUTH or HELLO under way asks for; at most one is */
+	/* what an AUTH or HELLO under way asks for; at most one is */
 	struct identity *wanted_identity; /* one reference, or NULL */
 	char *wanted_name;           /* owned, NULL none */
-	uint32_t wanted_db;
 	uint8_t wanted_resp;         /* 0: as it is */
 	uint32_t db;
 	uint8_t resp;                /* 2 or 3 */
@@ -52,7 +52,7 @@ struct session {
 	bool watching;               /* WATCH was sent since the last EXEC, DISCARD or UNWATCH */
 	bool queued_users;           /* one of them changes what users may do */
 	uint32_t queued;             /* commands sent since MULTI */
-	struct buf *queued_selects;  /* those of them that are SELECTs; owned, NULL none */
+	struct settlement *settlement; /* commands of weir's own that a server was told of (local_settle.c); owned, NULL none */
 	bool stream_writes;          /* something that may change data was sent on the stream */
 	bool resetting;              /* RESET was sent on a stream; its +RESET ends it */
 	int32_t home;                /* replica endpoint: node that gets what is no plain read */
@@ -76,14 +76,5 @@ struct session {
 	int64_t seen_ns;             /* 0: none was */
 };
 
-/* MULTI was sent, then one command after the other; `db` is what a SELECT among
- * them asks for, or SESSION_NO_SELECT. */
-enum { SESSION_NO_SELECT = -1 };
-void session_begin_transaction(struct session *session);
-void session_queue(struct session *session, int64_t db);
-/* EXEC's whole reply: the session is in the database of the last queued SELECT
- * that the server has answered with OK. */
-void session_take_selects(struct session *session, struct slice exec_reply);
-void session_forget_selects(struct session *session);
 
 #endif

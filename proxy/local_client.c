@@ -1,0 +1,84 @@
+/* CLIENT: weir's own clients, in Redis' words. */
+#include "local_parts.h"
+
+#include "../protocol/encode.h"
+#include "client_info.h"
+#include "dispatch.h"
+
+bool local_client_is_bare(const struct arguments *arguments)
+{
+	return arguments->count == 2;
+}
+
+enum local_outcome local_client_id(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	(void)arguments;
+	encode_integer(reply, (int64_t)client->session.id);
+	return OUTCOME_REPLACED;
+}
+
+enum local_outcome local_client_getname(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	(void)arguments;
+	if (client->session.name != NULL)
+		encode_bulk_text(reply, client->session.name);
+	else
+		encode_null(reply, client->session.resp);
+	return OUTCOME_REPLACED;
+}
+
+bool local_client_setname_is_sound(const struct arguments *arguments)
+{
+	return arguments->count == 3 && local_is_valid_name(arguments->at[2]);
+}
+
+enum local_outcome local_client_setname(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	local_replace_text(&client->session.name, arguments->at[2]);
+	encode_status(reply, "OK");
+	return OUTCOME_REPLACED;
+}
+
+bool local_client_setinfo_is_sound(const struct arguments *arguments)
+{
+	return arguments->count == 4 && local_is_valid_name(arguments->at[3]) &&
+	       (slice_is(arguments->at[2], "lib-name") || slice_is(arguments->at[2], "lib-ver"));
+}
+
+enum local_outcome local_client_setinfo(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	struct session *session = &client->session;
+
+	local_replace_text(slice_is(arguments->at[2], "lib-name") ? &session->library_name : &session->library_version,
+			   arguments->at[3]);
+	encode_status(reply, "OK");
+	return OUTCOME_REPLACED;
+}
+
+/* Redis 7.2 brought it; an older server says itself that it does not know it. */
+enum local_result local_client_setinfo_handle(struct client *client, const struct parsed_command *parsed)
+{
+	return parsed->command->learned ? local_at_once(client, parsed) : LOCAL_FORWARD;
+}
+
+enum local_outcome local_client_info(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	struct buf line = { 0 };
+
+	(void)arguments;
+	client_info_line(client, &line);
+	encode_verbatim(reply, buf_slice(&line), client->session.resp);
+	buf_free(&line);
+	return OUTCOME_REPLACED;
+}
+
+enum local_result local_client_list(struct client *client, const struct parsed_command *parsed)
+{
+	const char *error;
+
+	if (client->in_flight > 0)
+		return local_stall_until_answered(client);
+	if (!client_info_list(client, parsed->bytes, &error))
+		return local_answer_error(client, error);
+	return LOCAL_DONE;
+}

@@ -1,0 +1,91 @@
+#ifndef WEIR_PROXY_LOCAL_PARTS_H
+#define WEIR_PROXY_LOCAL_PARTS_H
+
+#include <stddef.h>
+
+#include "../protocol/buf.h"
+#include "../protocol/slice.h"
+#include "local.h"
+#include "request.h"
+
+/* What the files of local commands share with each other and with nobody else:
+ * local.c (the table, the gate, connection state), local_client.c (CLIENT),
+ * local_settle.c (commands of weir's own that a server is told of first).
+ *
+ * A local command that stands alone is answered at once, or after a server was
+ * asked whether it has anything against it. Inside MULTI the server queues
+ * whatever is said, so it is told the same question, and weir does its part
+ * when EXEC's reply shows that the server had nothing against it. */
+
+enum { ARGUMENTS_MAX = 16 };
+
+/* The arguments of a command, as far as local commands care. */
+struct arguments {
+	const char *request;          /* the whole command */
+	size_t count;                 /* may exceed ARGUMENTS_MAX; only the first ones are here */
+	struct slice at[ARGUMENTS_MAX];
+};
+
+struct arguments arguments_of(const char *request);
+
+/* What became of a command when weir did its part. */
+enum local_outcome {
+	OUTCOME_KEPT,     /* the server's answer is the client's */
+	OUTCOME_REPLACED, /* the client gets what was appended to `reply`, which may be nothing */
+};
+
+struct local_command {
+	/* Outside of MULTI; NULL: it is the server's to answer. */
+	enum local_result (*handle)(struct client *client, const struct parsed_command *parsed);
+	/* Only for a session that a server has let in. */
+	bool gated;
+	/* Is it one that weir understands? The server says what is wrong with any
+	 * other. NULL: always. */
+	bool (*is_sound)(const struct arguments *arguments);
+	/* What the server is told in its place. NULL: the command itself. */
+	void (*question)(const struct arguments *arguments, struct buf *out);
+	/* weir's part of it, once the server has nothing against it. NULL: none. */
+	enum local_outcome (*settle)(struct client *client, const struct arguments *arguments, struct buf *reply);
+};
+
+/* ---- local.c ---- */
+
+const struct local_command *local_command(enum command_special special);
+
+void local_answer(struct client *client, struct buf *reply); /* frees it */
+enum local_result local_answer_ok(struct client *client);
+enum local_result local_answer_error(struct client *client, const char *text);
+/* Looks at the command again when nothing of the client is in flight. */
+enum local_result local_stall_until_answered(struct client *client);
+/* Owned text of a session; NULL when empty. */
+void local_replace_text(char **text, struct slice value);
+bool local_is_valid_name(struct slice name);
+/* Where the session's own questions go; and a question, whose answer
+ * local_judge() gets. */
+struct backend *local_way(struct client *client);
+void local_ask(struct client *client, struct backend *backend, enum request_kind kind, struct slice bytes);
+
+/* ---- local_settle.c ---- */
+
+/* A handler of the table: weir answers alone. */
+enum local_result local_at_once(struct client *client, const struct parsed_command *parsed);
+/* A server is asked first; nothing of the client may be in flight. */
+enum local_result local_ask_on(struct client *client, struct backend *backend, const struct parsed_command *parsed);
+
+/* The whole reply to a request of kind ASKED or EXEC has come (request->held). */
+void local_settle(struct client *client, struct request *request);
+
+/* ---- local_client.c: rows of the table ---- */
+
+bool local_client_is_bare(const struct arguments *arguments);
+enum local_outcome local_client_id(struct client *client, const struct arguments *arguments, struct buf *reply);
+enum local_outcome local_client_getname(struct client *client, const struct arguments *arguments, struct buf *reply);
+enum local_outcome local_client_info(struct client *client, const struct arguments *arguments, struct buf *reply);
+bool local_client_setname_is_sound(const struct arguments *arguments);
+enum local_outcome local_client_setname(struct client *client, const struct arguments *arguments, struct buf *reply);
+bool local_client_setinfo_is_sound(const struct arguments *arguments);
+enum local_outcome local_client_setinfo(struct client *client, const struct arguments *arguments, struct buf *reply);
+enum local_result local_client_setinfo_handle(struct client *client, const struct parsed_command *parsed);
+enum local_result local_client_list(struct client *client, const struct parsed_command *parsed);
+
+#endif

@@ -1,0 +1,231 @@
+/* Commands of weir's own that a server is told of first.
+ *
+ * Such a command is noted, with its place in the server's answer, when its
+ * question is sent: the only place there is when it stands alone, or that among
+ * the commands of a transaction. When the answer is there, weir goes through
+ * it: where the server had nothing against a command (its word is no error)
+ * weir does its part, in the order of the places, and puts its own word for
+ * the server's where it has one. */
+#include "local_parts.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../protocol/alloc.h"
+#include "../protocol/resp.h"
+#include "delivery.h"
+#include "dispatch.h"
+#include "request.h"
+
+/* Of one session: from the first such command until the answer is gone through. */
+struct settlement {
+	struct buf notes;        /* commands still to come: a note, then the command's bytes, each */
+	struct request *request; /* whose answer it is; NULL until it has come */
+	struct buf answer;       /* the server's, as far as it is not gone through */
+	uint32_t position;       /* of its next element */
+	struct buf reply;        /* the client's, so far */
+};
+
+struct note {
+	uint32_t position;
+	uint32_t length;
+	enum command_special special;
+};
+
+/* ---- notes ---- */
+
+static void take_note(struct session *session, const struct parsed_command *parsed, uint32_t position)
+{
+	struct note note = { .position = position, .length = (uint32_t)parsed->length,
+			     .special = (enum command_special)parsed->command->special };
+
+	if (session->settlement == NULL)
+		session->settlement = alloc_zeroed(1, sizeof(*session->settlement));
+	buf_append(&session->settlement->notes, &note, sizeof(note));
+	buf_append(&session->settlement->notes, parsed->bytes, parsed->length);
+}
+
+static bool next_note(const struct settlement *settlement, struct note *note)
+{
+	if (buf_length(&settlement->notes) == 0)
+		return false;
+	memcpy(note, buf_head(&settlement->notes), sizeof(*note));
+	return true;
+}
+
+static struct arguments noted_arguments(const struct settlement *settlement)
+{
+	return arguments_of(buf_head(&settlement->notes) + sizeof(struct note));
+}
+
+static void drop_note(struct settlement *settlement, const struct note *note)
+{
+	buf_consume(&settlement->notes, sizeof(*note) + note->length);
+}
+
+void local_forget(struct session *session)
+{
+	struct settlement *settlement = session->settlement;
+
+	if (settlement == NULL)
+		return;
+	session->settlement = NULL;
+	buf_free(&settlement->notes);
+	buf_free(&settlement->answer);
+	buf_free(&settlement->reply);
+	free(settlement);
+}
+
+/* ---- telling the server ---- */
+
+static const struct local_command *row_of(const struct parsed_command *parsed)
+{
+	return local_command((enum command_special)parsed->command->special);
+}
+
+static bool is_sound(const struct local_command *row, const struct arguments *arguments)
+{
+	return row->is_sound == NULL || row->is_sound(arguments);
+}
+
+bool local_note_queued(struct client *client, const struct parsed_command *parsed, struct buf *question)
+{
+	const struct local_command *row = row_of(parsed);
+	struct arguments arguments;
+
+	if (row->settle == NULL)
+		return false;
+	arguments = arguments_of(parsed->bytes);
+	if (!is_sound(row, &arguments))
+		return false;
+	take_note(&client->session, parsed, client->session.queued);
+	if (row->question != NULL)
+		row->question(&arguments, question);
+	return row->question != NULL;
+}
+
+enum local_result local_at_once(struct client *client, const struct parsed_command *parsed)
+{
+	const struct local_command *row = row_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
+	struct buf reply = { 0 };
+
+	if (!is_sound(row, &arguments))
+		return LOCAL_FORWARD;
+	row->settle(client, &arguments, &reply);
+	local_answer(client, &reply);
+	return LOCAL_DONE;
+}
+
+enum local_result local_ask_on(struct client *client, struct backend *backend, const struct parsed_command *parsed)
+{
+	const struct local_command *row = row_of(parsed);
+	struct arguments arguments = arguments_of(parsed->bytes);
+	struct slice question = { parsed->bytes, parsed->length };
+	struct buf other = { 0 };
+
+	if (row->question != NULL) {
+		row->question(&arguments, &other);
+		question = buf_slice(&other);
+	}
+	take_note(&client->session, parsed, 0);
+	local_ask(client, backend, REQUEST_ASKED, question);
+	buf_free(&other);
+	return LOCAL_DONE;
+}
+
+/* ---- going through the answer ---- */
+
+static bool has_been_refused(struct slice reply)
+{
+	return reply.length == 0 || reply.bytes[0] == '-' || slice_begins_with(reply, "*-1") || reply.bytes[0] == '_';
+}
+
+static struct slice next_element(const struct settlement *settlement)
+{
+	struct slice rest = buf_slice(&settlement->answer);
+	struct resp_reply_framer framer = { 0 };
+	size_t used = 0;
+
+	if (resp_reply_next(&framer, rest.bytes, rest.length, &used) != RESP_OK)
+		used = 0;
+	return (struct slice){ rest.bytes, used };
+}
+
+static void pass_element(struct settlement *settlement, bool shown)
+{
+	struct slice element = next_element(settlement);
+
+	if (shown)
+		buf_append(&settlement->reply, element.bytes, element.length);
+	buf_consume(&settlement->answer, element.length);
+	settlement->position++;
+}
+
+static void pass_header(struct settlement *settlement)
+{
+	struct slice rest = buf_slice(&settlement->answer);
+	const char *newline = memchr(rest.bytes, '\n', rest.length);
+	size_t length = newline != NULL ? (size_t)(newline + 1 - rest.bytes) : rest.length;
+
+	buf_append(&settlement->reply, rest.bytes, length);
+	buf_consume(&settlement->answer, length);
+}
+
+static void pass_rest(struct settlement *settlement)
+{
+	buf_append(&settlement->reply, buf_slice(&settlement->answer).bytes, buf_length(&settlement->answer));
+}
+
+/* The command of the next note, whose element is the next one. */
+static enum local_outcome settle_one(struct client *client, struct settlement *settlement, const struct note *note)
+{
+	struct arguments arguments = noted_arguments(settlement);
+	struct slice element = next_element(settlement);
+
+	if (element.length == 0 || element.bytes[0] == '-')
+		return OUTCOME_KEPT;
+	return local_command(note->special)->settle(client, &arguments, &settlement->reply);
+}
+
+static void end_settlement(struct client *client, struct settlement *settlement)
+{
+	request_drop_held(settlement->request);
+	request_hold(settlement->request, buf_slice(&settlement->reply).bytes, buf_length(&settlement->reply));
+	local_forget(&client->session);
+}
+
+static void go_through(struct client *client, struct settlement *settlement)
+{
+	struct note note;
+
+	while (next_note(settlement, &note)) {
+		enum local_outcome outcome;
+
+		while (settlement->position < note.position)
+			pass_element(settlement, true);
+		outcome = settle_one(client, settlement, &note);
+		pass_element(settlement, outcome == OUTCOME_KEPT);
+		drop_note(settlement, &note);
+	}
+	pass_rest(settlement);
+	end_settlement(client, settlement);
+}
+
+void local_settle(struct client *client, struct request *request)
+{
+	struct settlement *settlement = client->session.settlement;
+	struct slice answer = request_held(request);
+
+	if (has_been_refused(answer)) {
+		local_forget(&client->session);
+		return;
+	}
+	settlement->request = request;
+	buf_append(&settlement->answer, answer.bytes, answer.length);
+	request_drop_held(request);
+	if (request->kind == REQUEST_EXEC)
+		pass_header(settlement);
+	go_through(client, settlement);
+}
