@@ -83,7 +83,7 @@ static bool is_torn(const struct request *request, const struct backlog *backlog
 static bool can_be_asked_again(const struct backend *backend, const struct request *request)
 {
 	bool question = request->kind == REQUEST_AUTH || request->kind == REQUEST_HELLO ||
-			request->kind == REQUEST_SELECT || request->kind == REQUEST_GATE;
+			request->kind == REQUEST_ASKED || request->kind == REQUEST_GATE;
 
 	return question && backend->key.kind != BACKEND_PRIVATE;
 }

@@ -65,13 +65,14 @@ static bool is_clients_own(const struct request *request)
 	return request->kind == REQUEST_CLIENT || request->kind == REQUEST_CURSOR;
 }
 
-/* What the head has held back so far becomes the client's. */
+/* What the head has held back so far becomes the client's, if it wants that. */
 static void release_held(struct client *client, struct request *head)
 {
-	if (head->held == NULL)
-		return;
-	delivery_settle(client->worker);
-	client_reply(client, buf_head(head->held), buf_length(head->held));
+	if (!(head->flags & REQUEST_SILENT)) {
+		delivery_settle(client->worker);
+		client_reply(client, buf_head(head->held), buf_length(head->held));
+		head->flags |= REQUEST_STREAMING;
+	}
 	request_drop_held(head);
 }
 
@@ -85,10 +86,8 @@ static void advance(struct client *client)
 
 		if (!answered && (head->flags & REQUEST_WHOLE))
 			break;
-		if (head->held != NULL) {
+		if (head->held != NULL)
 			release_held(client, head);
-			head->flags |= REQUEST_STREAMING;
-		}
 		if (!answered || client->closing)
 			break;
 		client->head = head->next_of_client;
@@ -97,8 +96,11 @@ static void advance(struct client *client)
 		client->in_flight--;
 		request_free(&client->worker->requests, head);
 	}
-	if (!client->closing)
-		client_check_stall(client);
+	if (client->closing)
+		return;
+	if (client->close_after_flush && client->head == NULL) /* the last reply may have been a silent one */
+		list_mark(&client->worker->dirty_clients, &client->dirty);
+	client_check_stall(client);
 }
 
 /* For the order of effects a request is over with its reply, whenever the
@@ -134,7 +136,7 @@ enum delivery_mode delivery_begin(const struct request *request, char type)
 		return DELIVERY_DROP;
 	if (request->kind != REQUEST_CLIENT || (request->flags & REQUEST_WHOLE) || type == '-' || type == '|') /* an error may stand behind an attribute */
 		return DELIVERY_HOLD;
-	return DELIVERY_PASS;
+	return request->flags & REQUEST_SILENT ? DELIVERY_DROP : DELIVERY_PASS;
 }
 
 /* Returns how many of the bytes it kept: all, but for what stands behind the
@@ -176,6 +178,8 @@ void delivery_bytes(struct request *request, const char *bytes, size_t length)
 			delivery_bytes(request, bytes + kept, length - kept);
 		return;
 	}
+	if (request->flags & REQUEST_SILENT)
+		return;
 	request->flags |= REQUEST_STREAMING;
 	pass_on(client, bytes, length);
 }

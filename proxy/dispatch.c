@@ -339,6 +339,8 @@ size_t dispatch(struct client *client, const struct parsed_command *parsed, size
 	while (taken < commands && more > 0 && client->stall == STALL_NONE && !client->closing && !client->close_after_flush) {
 		more = take_next(client, &parsed[taken], commands - taken, &chunk);
 		taken += more;
+		if (more > 0)
+			session_next_command(&client->session);
 	}
 	return taken;
 }

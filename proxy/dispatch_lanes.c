@@ -27,6 +27,8 @@ struct request *dispatch_request(struct client *client, enum request_kind kind, 
 	struct worker *worker = client->worker;
 	struct request *request = request_create(&worker->requests, kind, flags, worker->now_ms);
 
+	if (session_is_silent(&client->session))
+		request->flags |= REQUEST_SILENT;
 	request->client = client;
 	request->cost = COST_FAST;
 	if (client->head == NULL)
@@ -40,10 +42,10 @@ struct request *dispatch_request(struct client *client, enum request_kind kind, 
 
 void dispatch_answer(struct client *client, struct slice reply)
 {
-	if (client->head == NULL)
-		client_reply(client, reply.bytes, reply.length);
-	else
+	if (client->head != NULL)
 		delivery_answer(client->worker, dispatch_request(client, REQUEST_LOCAL, 0), reply);
+	else if (!session_is_silent(&client->session))
+		client_reply(client, reply.bytes, reply.length);
 }
 
 void dispatch_error(struct client *client, const char *text)

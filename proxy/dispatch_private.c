@@ -412,8 +412,23 @@ enum verdict dispatch_stream_on(struct client *client, const struct parsed_comma
 		client->stall = STALL_EVENT;
 	} else if (parsed->command->special == SPECIAL_QUIT) {
 		client_finish(client, CLOSE_quit);
+	} else if (parsed->command->special == SPECIAL_CLIENT_REPLY) {
+		local_follow_reply(client, parsed);
 	}
 	return TAKEN;
+}
+
+/* What a stream answers is the server's to decide, messages come in any case:
+ * it has to know how silent the session is. */
+static void tell_silence(struct client *client)
+{
+	struct buf bytes = { 0 };
+
+	if (!session_is_silent(&client->session))
+		return;
+	encode_request_words(&bytes, "CLIENT", "REPLY", client->session.reply == REPLY_OFF ? "OFF" : "SKIP", NULL);
+	backend_forward(client->session.pinned, buf_slice(&bytes));
+	buf_free(&bytes);
 }
 
 enum verdict dispatch_stream(struct client *client, const struct parsed_command *parsed)
@@ -427,5 +442,6 @@ enum verdict dispatch_stream(struct client *client, const struct parsed_command 
 	session->pin = PIN_STREAM;
 	session->pinned->streaming = true;
 	session->pinned->tainted = true;
+	tell_silence(client);
 	return dispatch_stream_on(client, parsed);
 }

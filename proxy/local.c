@@ -191,6 +191,7 @@ void local_reset(struct client *client)
 
 	session->resetting = session->in_multi = session->watching = session->authenticated = false;
 	session->stream_writes = session->doomed = false;
+	session->reply = REPLY_ON;
 	local_forget(session);
 	close_gate(client);
 	if (session->pinned != NULL) {
@@ -610,6 +611,7 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_CLIENT_SETNAME] = { local_at_once, true, local_client_setname_is_sound, NULL, local_client_setname },
 	[SPECIAL_CLIENT_SETINFO] = { local_client_setinfo_handle, true, local_client_setinfo_is_sound, NULL, local_client_setinfo },
 	[SPECIAL_CLIENT_INFO] = { local_at_once, true, local_client_is_bare, NULL, local_client_info },
+	[SPECIAL_CLIENT_REPLY] = { local_at_once, true, local_client_reply_is_sound, local_client_reply_question, local_client_reply },
 	[SPECIAL_CLIENT_LIST] = { local_client_list, true, NULL, NULL, NULL },
 	[SPECIAL_WEIR] = { handle_weir, true, NULL, NULL, NULL },
 };

@@ -37,6 +37,9 @@ bool local_note_queued(struct client *client, const struct parsed_command *parse
 /* The commands noted so far will not be executed. */
 void local_forget(struct session *session);
 
+/* CLIENT REPLY was sent on a stream, whose server does as it says. */
+void local_follow_reply(struct client *client, const struct parsed_command *parsed);
+
 /* RESET, as far as the session is concerned: back to what a new client has.
  * Nothing of it may be in flight. */
 void local_reset(struct client *client);

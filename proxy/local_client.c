@@ -72,6 +72,46 @@ enum local_outcome local_client_info(struct client *client, const struct argumen
 	return OUTCOME_REPLACED;
 }
 
+/* ---- REPLY ---- */
+
+bool local_client_reply_is_sound(const struct arguments *arguments)
+{
+	return arguments->count == 3 && (slice_is(arguments->at[2], "on") || slice_is(arguments->at[2], "off") ||
+					 slice_is(arguments->at[2], "skip"));
+}
+
+/* No server is ever asked to be silent, or its replies could not be told apart. */
+void local_client_reply_question(const struct arguments *arguments, struct buf *out)
+{
+	(void)arguments;
+	encode_request_words(out, "CLIENT", "REPLY", "ON", NULL);
+}
+
+enum local_outcome local_client_reply(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	struct session *session = &client->session;
+
+	if (slice_is(arguments->at[2], "on")) {
+		session->reply = REPLY_ON;
+		encode_status(reply, "OK");
+	} else if (slice_is(arguments->at[2], "off")) {
+		session->reply = REPLY_OFF;
+	} else if (session->reply != REPLY_OFF) {
+		session->reply = REPLY_SKIP_NEXT;
+	}
+	return OUTCOME_REPLACED;
+}
+
+void local_follow_reply(struct client *client, const struct parsed_command *parsed)
+{
+	struct arguments arguments = arguments_of(parsed->bytes);
+	struct buf reply = { 0 };
+
+	if (local_client_reply_is_sound(&arguments))
+		local_client_reply(client, &arguments, &reply);
+	buf_free(&reply);
+}
+
 enum local_result local_client_list(struct client *client, const struct parsed_command *parsed)
 {
 	const char *error;

@@ -86,6 +86,9 @@ enum local_outcome local_client_setname(struct client *client, const struct argu
 bool local_client_setinfo_is_sound(const struct arguments *arguments);
 enum local_outcome local_client_setinfo(struct client *client, const struct arguments *arguments, struct buf *reply);
 enum local_result local_client_setinfo_handle(struct client *client, const struct parsed_command *parsed);
+bool local_client_reply_is_sound(const struct arguments *arguments);
+void local_client_reply_question(const struct arguments *arguments, struct buf *out);
+enum local_outcome local_client_reply(struct client *client, const struct arguments *arguments, struct buf *reply);
 enum local_result local_client_list(struct client *client, const struct parsed_command *parsed);
 
 #endif

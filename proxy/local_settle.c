@@ -153,47 +153,58 @@ static struct slice next_element(const struct settlement *settlement)
 	return (struct slice){ rest.bytes, used };
 }
 
-static void pass_element(struct settlement *settlement, bool shown)
+/* CLIENT REPLY inside a transaction holds from there on, for the rest of
+ * EXEC's reply too: the client has asked for a stream that is not RESP, and
+ * gets what redis-server would send. Alone a silent answer is delivery.c's. */
+static bool is_heard(const struct client *client, const struct settlement *settlement)
 {
-	struct slice element = next_element(settlement);
-
-	if (shown)
-		buf_append(&settlement->reply, element.bytes, element.length);
-	buf_consume(&settlement->answer, element.length);
-	settlement->position++;
+	return settlement->request->kind != REQUEST_EXEC || client->session.reply != REPLY_OFF;
 }
 
-static void pass_header(struct settlement *settlement)
+static void show(const struct client *client, struct settlement *settlement, struct slice bytes)
+{
+	if (is_heard(client, settlement))
+		buf_append(&settlement->reply, bytes.bytes, bytes.length);
+}
+
+static void pass_header(const struct client *client, struct settlement *settlement)
 {
 	struct slice rest = buf_slice(&settlement->answer);
 	const char *newline = memchr(rest.bytes, '\n', rest.length);
 	size_t length = newline != NULL ? (size_t)(newline + 1 - rest.bytes) : rest.length;
 
-	buf_append(&settlement->reply, rest.bytes, length);
+	show(client, settlement, (struct slice){ rest.bytes, length });
 	buf_consume(&settlement->answer, length);
 }
 
-static void pass_rest(struct settlement *settlement)
+static void drop_element(struct settlement *settlement)
 {
-	buf_append(&settlement->reply, buf_slice(&settlement->answer).bytes, buf_length(&settlement->answer));
+	buf_consume(&settlement->answer, next_element(settlement).length);
+	settlement->position++;
 }
 
-/* The command of the next note, whose element is the next one. */
-static enum local_outcome settle_one(struct client *client, struct settlement *settlement, const struct note *note)
+static void pass_element(const struct client *client, struct settlement *settlement)
+{
+	show(client, settlement, next_element(settlement));
+	drop_element(settlement);
+}
+
+/* The command of this note, whose element is the next one. */
+static void settle_one(struct client *client, struct settlement *settlement, const struct note *note)
 {
 	struct arguments arguments = noted_arguments(settlement);
 	struct slice element = next_element(settlement);
+	struct buf reply = { 0 };
 
-	if (element.length == 0 || element.bytes[0] == '-')
-		return OUTCOME_KEPT;
-	return local_command(note->special)->settle(client, &arguments, &settlement->reply);
-}
-
-static void end_settlement(struct client *client, struct settlement *settlement)
-{
-	request_drop_held(settlement->request);
-	request_hold(settlement->request, buf_slice(&settlement->reply).bytes, buf_length(&settlement->reply));
-	local_forget(&client->session);
+	if (element.length == 0 || element.bytes[0] == '-' ||
+	    local_command(note->special)->settle(client, &arguments, &reply) == OUTCOME_KEPT) {
+		pass_element(client, settlement);
+	} else {
+		show(client, settlement, buf_slice(&reply));
+		drop_element(settlement);
+	}
+	buf_free(&reply);
+	drop_note(settlement, note);
 }
 
 static void go_through(struct client *client, struct settlement *settlement)
@@ -201,16 +212,25 @@ static void go_through(struct client *client, struct settlement *settlement)
 	struct note note;
 
 	while (next_note(settlement, &note)) {
-		enum local_outcome outcome;
-
 		while (settlement->position < note.position)
-			pass_element(settlement, true);
-		outcome = settle_one(client, settlement, &note);
-		pass_element(settlement, outcome == OUTCOME_KEPT);
-		drop_note(settlement, &note);
+			pass_element(client, settlement);
+		settle_one(client, settlement, &note);
 	}
-	pass_rest(settlement);
-	end_settlement(client, settlement);
+	show(client, settlement, buf_slice(&settlement->answer));
+}
+
+/* The client's reply takes the place of the server's. */
+static void end_settlement(struct client *client, struct settlement *settlement)
+{
+	struct request *request = settlement->request;
+
+	request_drop_held(request);
+	request_hold(request, buf_slice(&settlement->reply).bytes, buf_length(&settlement->reply));
+	if (request->kind == REQUEST_EXEC) {
+		request->flags &= (uint16_t)~REQUEST_SILENT;
+		session_next_command(&client->session);
+	}
+	local_forget(&client->session);
 }
 
 void local_settle(struct client *client, struct request *request)
@@ -218,14 +238,14 @@ void local_settle(struct client *client, struct request *request)
 	struct settlement *settlement = client->session.settlement;
 	struct slice answer = request_held(request);
 
-	if (has_been_refused(answer)) {
+	if (settlement == NULL || has_been_refused(answer)) {
 		local_forget(&client->session);
 		return;
 	}
 	settlement->request = request;
 	buf_append(&settlement->answer, answer.bytes, answer.length);
-	request_drop_held(request);
 	if (request->kind == REQUEST_EXEC)
-		pass_header(settlement);
+		pass_header(client, settlement);
 	go_through(client, settlement);
+	end_settlement(client, settlement);
 }

@@ -59,6 +59,7 @@ enum request_flag {
 	REQUEST_USERS = 1 << 15,     /* from its reply on, users may do other things */
 	REQUEST_STALE = 1 << 16,     /* a replica answered that is not proven to show what it must see */
 	REQUEST_SENT = 1 << 17,      /* of a lost connection: a server may have executed it */
+	REQUEST_SILENT = 1 << 18,    /* its client wants no reply (CLIENT REPLY) */
 };
 
 enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };

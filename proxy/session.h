@@ -28,6 +28,14 @@ enum session_pin {
 	PIN_STREAM,      /* replies are no longer paired with requests: pub/sub, MONITOR, tracking */
 };
 
+/* CLIENT REPLY: which commands are answered. The silent ones stand last. */
+enum session_reply {
+	REPLY_ON,
+	REPLY_SKIP_NEXT, /* the present command has asked for silence to the next one */
+	REPLY_SKIP,      /* the present command is not answered */
+	REPLY_OFF,
+};
+
 enum { SESSION_NO_NODE = -1 };
 
 struct session {
@@ -46,6 +54,7 @@ struct session {
 	uint8_t endpoint;            /* enum session_endpoint */
 	uint8_t pin;                 /* enum session_pin */
 	uint8_t consistency;         /* enum config_consistency */
+	uint8_t reply;               /* enum session_reply */
 	bool authenticated;          /* a server has accepted this session as it is */
 	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not */
 	bool doomed;                 /* MULTI was said to a busy server: nothing is sent before EXEC or DISCARD */
@@ -76,5 +85,18 @@ struct session {
 	int64_t seen_ns;             /* 0: none was */
 };
 
+static inline bool session_is_silent(const struct session *session)
+{
+	return session->reply >= REPLY_SKIP;
+}
+
+/* A command was taken: the next one comes. */
+static inline void session_next_command(struct session *session)
+{
+	if (session->reply == REPLY_SKIP_NEXT)
+		session->reply = REPLY_SKIP;
+	else if (session->reply == REPLY_SKIP)
+		session->reply = REPLY_ON;
+}
 
 #endif

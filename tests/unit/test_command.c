@@ -225,7 +225,7 @@ static const struct {
 	{ "ping", "", COMMAND_LOCAL },         { "client", "setname", COMMAND_LOCAL },
 	{ "weir", "", COMMAND_LOCAL },         { "client", "setinfo", COMMAND_LOCAL },
 	{ "replicaof", "", COMMAND_REFUSED },  { "shutdown", "", COMMAND_REFUSED },
-	{ "client", "reply", COMMAND_REFUSED }, { "host:", "", COMMAND_REFUSED },
+	{ "client", "reply", COMMAND_LOCAL },  { "host:", "", COMMAND_REFUSED },
 	{ "waitaof", "", COMMAND_REFUSED },
 };
 
