@@ -147,6 +147,7 @@ struct builder {
 	struct command *commands;
 	size_t count;
 	size_t capacity;
+	size_t listed;  /* of them, by the server; the others are specials */
 	const char *module_reads;
 	const char *error;
 };
@@ -494,8 +495,17 @@ static void add_special_command(struct builder *builder, const struct special *s
 		add_command(builder, &command, slice_of(special->name), 0);
 }
 
+/* Did the server list what is in this container? */
+static bool is_listed_open(const struct builder *builder, const struct command *container)
+{
+	for (size_t i = 1; i < builder->listed; i++)
+		if (builder->commands[i].parent == container->index)
+			return true;
+	return false;
+}
+
 /* redis 6.2 lists containers alone: what it says of them goes for all that is
- * in them. */
+ * in them. A later server does not have what it does not list. */
 static void add_special_subcommand(struct builder *builder, const struct special *special)
 {
 	struct command *container = find_added(builder, special->name, 0);
@@ -504,12 +514,14 @@ static void add_special_subcommand(struct builder *builder, const struct special
 	if (container == NULL || find_added(builder, special->sub, container->index) != NULL)
 		return;
 	command = *container;
+	command.learned = container->learned && !is_listed_open(builder, container);
 	make_special(&command, special);
 	add_command(builder, &command, slice_of(special->sub), container->index);
 }
 
 static void add_specials(struct builder *builder)
 {
+	builder->listed = builder->count;
 	for (size_t i = 0; i < SPECIALS; i++)
 		if (specials[i].sub[0] == '\0')
 			add_special_command(builder, &specials[i]);

@@ -54,6 +54,7 @@ struct backend_key {
 	uint32_t db;
 	uint8_t kind;   /* enum backend_kind */
 	uint8_t resp;   /* 2 or 3 */
+	bool no_touch;  /* CLIENT NO-TOUCH ON: what it reads does not look used to the server's eviction */
 };
 
 struct backend {

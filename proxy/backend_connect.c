@@ -31,7 +31,7 @@ enum {
 };
 
 /* The parts of a handshake, in request.step. */
-enum { STEP_ENTER, STEP_AUTHENTICATE, STEP_SELECT, STEP_NAME };
+enum { STEP_ENTER, STEP_AUTHENTICATE, STEP_SELECT, STEP_NO_TOUCH, STEP_NAME };
 
 /* ---- connecting ---- */
 
@@ -227,6 +227,11 @@ static void push_handshakes(struct backend *backend)
 		push_handshake(backend, STEP_AUTHENTICATE, &bytes);
 	if (backend->key.db != 0)
 		push_select(backend, STEP_SELECT);
+	if (backend->key.no_touch) {
+		buf_consume(&bytes, buf_length(&bytes));
+		encode_request_words(&bytes, "CLIENT", "NO-TOUCH", "ON", NULL);
+		push_handshake(backend, STEP_NO_TOUCH, &bytes);
+	}
 	buf_consume(&bytes, buf_length(&bytes));
 	encode_request_words(&bytes, "CLIENT", "SETNAME", "weir-data", NULL);
 	push_handshake(backend, STEP_NAME, &bytes);

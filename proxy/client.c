@@ -203,9 +203,9 @@ void client_drain(struct client *client)
 
 /* ---- addresses ---- */
 
-static char *address_text(const struct sockaddr_storage *address)
+static char *address_text(const struct sockaddr_storage *address, socklen_t length)
 {
-	char host[INET6_ADDRSTRLEN] = "?", text[INET6_ADDRSTRLEN + 16];
+	char host[INET6_ADDRSTRLEN] = "?", text[sizeof(struct sockaddr_un) + INET6_ADDRSTRLEN];
 
 	if (address->ss_family == AF_INET) {
 		const struct sockaddr_in *v4 = (const void *)address;
@@ -218,21 +218,12 @@ static char *address_text(const struct sockaddr_storage *address)
 		inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
 		snprintf(text, sizeof(text), "[%s]:%u", host, ntohs(v6->sin6_port));
 	} else {
-		snprintf(text, sizeof(text), "unix:0");
+		const struct sockaddr_un *file = (const void *)address;
+		int path = length > offsetof(struct sockaddr_un, sun_path) ? (int)(length - offsetof(struct sockaddr_un, sun_path)) : 0;
+
+		snprintf(text, sizeof(text), "%.*s:0", path, file->sun_path);
 	}
 	return alloc_text(text, strlen(text));
-}
-
-const char *client_peer(struct client *client)
-{
-	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
-	socklen_t length = sizeof(address);
-
-	if (client->peer == NULL) {
-		getpeername(conn_fd(&client->conn), (struct sockaddr *)&address, &length);
-		client->peer = address_text(&address);
-	}
-	return client->peer;
 }
 
 const char *client_local(struct client *client)
@@ -242,9 +233,31 @@ const char *client_local(struct client *client)
 
 	if (client->local == NULL) {
 		getsockname(conn_fd(&client->conn), (struct sockaddr *)&address, &length);
-		client->local = address_text(&address);
+		client->local = address_text(&address, length);
+		client->is_local = address.ss_family == AF_UNIX;
 	}
 	return client->local;
+}
+
+bool client_is_local(struct client *client)
+{
+	client_local(client);
+	return client->is_local;
+}
+
+/* The peer of a unix socket has no name: Redis gives it the server's. */
+const char *client_peer(struct client *client)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t length = sizeof(address);
+
+	if (client_is_local(client))
+		return client->local;
+	if (client->peer == NULL) {
+		getpeername(conn_fd(&client->conn), (struct sockaddr *)&address, &length);
+		client->peer = address_text(&address, length);
+	}
+	return client->peer;
 }
 
 /* ---- replies ---- */

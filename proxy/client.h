@@ -60,6 +60,7 @@ struct client {
 	bool close_after_flush;        /* takes no more input; closes once everything is answered and written */
 	bool at_end;                   /* the peer has sent its last byte */
 	uint8_t close_reason;          /* of close_after_flush */
+	bool is_local;                 /* known once `local` is */
 	/* consistency.h */
 	struct list_link observer;     /* in observed_lane->observers: the next ROLE there covers its last reply */
 	struct backend *observed_lane; /* while observer is linked */
@@ -123,8 +124,10 @@ void client_drain(struct client *client);
 /* Frees the memory; only for the worker, once nothing refers to it. */
 void client_free(struct client *client);
 
-/* The two ends' addresses: host:port, [v6]:port or a path; owned by the client. */
+/* The two ends' addresses: host:port, [v6]:port or path:0; owned by the client. */
 const char *client_peer(struct client *client);
 const char *client_local(struct client *client);
+/* Does it come over a unix socket? */
+bool client_is_local(struct client *client);
 
 #endif

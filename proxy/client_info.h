@@ -1,18 +1,27 @@
 #ifndef WEIR_PROXY_CLIENT_INFO_H
 #define WEIR_PROXY_CLIENT_INFO_H
 
+#include <stddef.h>
+
 #include "../protocol/buf.h"
 #include "client.h"
+#include "client_filter.h"
 
-/* What CLIENT INFO and CLIENT LIST say: weir's clients in Redis' format. */
+/* What CLIENT INFO and CLIENT LIST say of one client, in Redis' format. */
 
-/* Appends one line, LF included. */
-void client_info_line(struct client *client, struct buf *out);
+/* The command that is being answered: only its client has it in its buffer. */
+struct client_command {
+	size_t bytes;
+	size_t argument_bytes;
+};
 
-/* CLIENT LIST: gathers the lines of every worker's clients, then answers at
- * the client's next place in order; until then the client is stalled on an
- * event. `request` is the whole command, for its TYPE and ID filters. Returns
- * false with *error set when those are malformed. */
-bool client_info_list(struct client *client, const char *request, const char **error);
+struct client_command client_command_of(const char *request);
+
+/* Appends one line, LF included. `command` is NULL for a client that is not
+ * the one that asks. */
+void client_info_line(struct client *client, const struct client_command *command, struct buf *out);
+
+/* What filters go by. Views; valid while the client is. */
+struct client_traits client_traits_of(struct client *client);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <time.h>
 
-enum { CLOCK_NS_PER_MS = 1000000 };
+enum { CLOCK_NS_PER_MS = 1000000, CLOCK_NS_PER_S = 1000000000 };
 
 /* CLOCK_MONOTONIC in nanoseconds: the only clock that decisions rest on. */
 static inline int64_t clock_ns(void)

@@ -295,6 +295,25 @@ static void perhaps_unpin(struct client *client, const struct backend *from)
 	dispatch_unpin(client);
 }
 
+/* The reply is whole. True when the client may have it now: local.c may have a
+ * word to say first, and may close the client, which frees the request. */
+static bool is_judged(struct request *request)
+{
+	struct client *client = request->client;
+	enum local_judgement judgement;
+
+	if (is_clients_own(request) || request->kind == REQUEST_LOCAL)
+		return true;
+	judgement = local_judge(client, request, request_held(request));
+	if (client->closing)
+		return false;
+	if (judgement == JUDGED_DROPPED)
+		request_drop_held(request);
+	else if (judgement == JUDGED_LATER)
+		leave_lane(request);
+	return judgement != JUDGED_LATER;
+}
+
 void delivery_done(struct worker *worker, struct request *request, struct backend *from, char type,
 		   struct slice bytes, int64_t now_ns)
 {
@@ -324,11 +343,8 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
 	observe(request, from, now_ns);
-	if (!is_clients_own(request) && !local_judge(client, request, request_held(request)))
-		request_drop_held(request);
-	if (client->closing) /* local_judge() may close it; the request is an orphan without a queue then */
-		return;
-	answered(request);
+	if (is_judged(request))
+		answered(request);
 	if (!client->closing)
 		perhaps_unpin(client, from);
 }
@@ -343,10 +359,7 @@ void delivery_answer(struct worker *worker, struct request *request, struct slic
 	}
 	request_drop_held(request);
 	request_hold(request, reply.bytes, reply.length);
-	if (!is_clients_own(request) && request->kind != REQUEST_LOCAL &&
-	    !local_judge(request->client, request, request_held(request)))
-		request_drop_held(request);
-	if (!request->client->closing)
+	if (is_judged(request))
 		answered(request);
 }
 
@@ -356,6 +369,11 @@ void delivery_refused(struct worker *worker, struct request *request, struct sli
 		answered(request);
 	else
 		delivery_answer(worker, request, refusal);
+}
+
+void delivery_finish(struct request *request)
+{
+	answered(request);
 }
 
 void delivery_error(struct worker *worker, struct request *request, const char *text)

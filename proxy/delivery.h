@@ -74,6 +74,9 @@ void delivery_answer(struct worker *worker, struct request *request, struct slic
  * answered in its place keeps that answer. */
 void delivery_refused(struct worker *worker, struct request *request, struct slice refusal);
 
+/* What a request holds is the answer at last (JUDGED_LATER). */
+void delivery_finish(struct request *request);
+
 /* The client leaves: its requests become orphans, or are dropped where no
  * server has seen them. */
 void delivery_abandon(struct client *client);

@@ -166,6 +166,7 @@ struct backend_key dispatch_lane_key(struct client *client, enum backend_kind ki
 		.db = kind == BACKEND_CHECKER ? 0 : session->db,
 		.kind = (uint8_t)kind,
 		.resp = kind == BACKEND_CHECKER ? 2 : session->resp,
+		.no_touch = kind != BACKEND_CHECKER && session->no_touch,
 	};
 }
 

@@ -383,6 +383,11 @@ static bool is_refused_on_stream(struct client *client, const struct parsed_comm
 		dispatch_refuse_streamed(client, parsed->command, parsed->command->refusal);
 		return true;
 	}
+	if (local_speaks_of_others(parsed)) {
+		dispatch_count(client, STAT_refused);
+		dispatch_refuse_streamed(client, parsed->command, "not on a connection that streams");
+		return true;
+	}
 	if (!dispatch_is_forbidden_write(client, parsed))
 		return false;
 	dispatch_count(client, STAT_rejected_writes);

@@ -45,7 +45,8 @@ struct backend *dispatch_read_lane(struct client *client, int32_t node, bool scr
 {
 	const struct session *session = &client->session;
 	struct backend_key key = { .identity = session->identity, .node = node, .db = session->db,
-				   .kind = script ? BACKEND_SCRIPT : BACKEND_SHARED, .resp = session->resp };
+				   .kind = script ? BACKEND_SCRIPT : BACKEND_SHARED, .resp = session->resp,
+				   .no_touch = session->no_touch };
 
 	return pool_shared(client->worker, &key);
 }

@@ -14,6 +14,7 @@
 
 #include "../protocol/alloc.h"
 #include "../protocol/encode.h"
+#include "../protocol/number.h"
 #include "control_line.h"
 #include "dispatch.h"
 #include "identity.h"
@@ -127,16 +128,16 @@ enum local_gate local_pass_gate(struct client *client)
 	return GATE_STALLED;
 }
 
-static bool judge_gate(struct client *client, struct slice reply)
+static enum local_judgement judge_gate(struct client *client, struct slice reply)
 {
 	if (!slice_begins_with(reply, "-NOAUTH") && !slice_begins_with(reply, "-NOMASTER") && !slice_begins_with(reply, "-UNKNOWNRESULT") &&
 	    !slice_begins_with(reply, "-NOREPLICA ")) {
 		set_authenticated(client);
-		return false;
+		return JUDGED_DROPPED;
 	}
 	client->gate_error = alloc_zeroed(1, sizeof(*client->gate_error));
 	buf_append(client->gate_error, reply.bytes, reply.length);
-	return false;
+	return JUDGED_DROPPED;
 }
 
 /* ---- plain ones ---- */
@@ -190,7 +191,7 @@ void local_reset(struct client *client)
 	struct session *session = &client->session;
 
 	session->resetting = session->in_multi = session->watching = session->authenticated = false;
-	session->stream_writes = session->doomed = false;
+	session->stream_writes = session->doomed = session->no_evict = session->no_touch = false;
 	session->reply = REPLY_ON;
 	local_forget(session);
 	close_gate(client);
@@ -219,32 +220,27 @@ static enum local_result handle_reset(struct client *client, const struct parsed
 
 /* ---- SELECT ---- */
 
-static bool parse_number(struct slice text, uint32_t most, uint32_t *value)
+static bool parse_db(struct slice text, uint32_t *db)
 {
-	uint64_t number = 0;
+	int64_t number;
 
-	if (text.length == 0 || text.length > 10)
+	if (!number_parse_within(text, 0, INT32_MAX, &number))
 		return false;
-	for (size_t i = 0; i < text.length; i++) {
-		if (text.bytes[i] < '0' || text.bytes[i] > '9')
-			return false;
-		number = number * 10 + (uint64_t)(text.bytes[i] - '0');
-	}
-	*value = (uint32_t)number;
-	return number <= most;
+	*db = (uint32_t)number;
+	return true;
 }
 
 static bool select_is_sound(const struct arguments *arguments)
 {
 	uint32_t db;
 
-	return arguments->count == 2 && parse_number(arguments->at[1], INT32_MAX, &db);
+	return arguments->count == 2 && parse_db(arguments->at[1], &db);
 }
 
 static enum local_outcome settle_select(struct client *client, const struct arguments *arguments, struct buf *reply)
 {
 	(void)reply;
-	parse_number(arguments->at[1], INT32_MAX, &client->session.db);
+	parse_db(arguments->at[1], &client->session.db);
 	return OUTCOME_KEPT;
 }
 
@@ -262,7 +258,7 @@ static enum local_result handle_select(struct client *client, const struct parse
 	if (backend != NULL) {
 		backend->tainted = true;
 	} else {
-		parse_number(arguments.at[1], INT32_MAX, &session->db); /* the backend of that database shall answer */
+		parse_db(arguments.at[1], &session->db); /* the backend of that database shall answer */
 		backend = dispatch_lane(client, BACKEND_SHARED);
 		session->db = present;
 	}
@@ -336,12 +332,12 @@ static enum local_result handle_auth(struct client *client, const struct parsed_
 	return LOCAL_DONE;
 }
 
-static bool judge_auth(struct client *client, struct slice reply)
+static enum local_judgement judge_auth(struct client *client, struct slice reply)
 {
 	if (slice_begins_with(reply, "+OK"))
 		take_identity(client);
 	identity_release(&client->session.wanted_identity);
-	return true;
+	return JUDGED_SHOWN;
 }
 
 struct hello {
@@ -363,14 +359,14 @@ static const char *parse_hello(const struct arguments *arguments, struct hello *
 {
 	static _Thread_local char error[96];
 	size_t count = arguments->count;
-	uint32_t version;
+	int64_t version;
 
 	*hello = (struct hello){ 0 };
 	if (count == 1)
 		return NULL;
 	if (count > ARGUMENTS_MAX)
 		return "ERR Syntax error in HELLO: too many options";
-	if (!parse_number(arguments->at[1], UINT32_MAX, &version))
+	if (!number_parse(arguments->at[1], &version))
 		return "ERR Protocol version is not an integer or out of range";
 	if (version < 2 || version > 3)
 		return "NOPROTO unsupported protocol version";
@@ -497,7 +493,7 @@ static void encode_hello_first(struct buf *out, const char *redis_version)
 	encode_error(out, text);
 }
 
-static bool judge_hello(struct client *client, struct request *request, struct slice reply)
+static enum local_judgement judge_hello(struct client *client, struct request *request, struct slice reply)
 {
 	struct session *session = &client->session;
 	bool had_credentials = session->wanted_identity != NULL;
@@ -508,22 +504,22 @@ static bool judge_hello(struct client *client, struct request *request, struct s
 			encode_hello_first(request->held, client->worker->snapshot->redis_version);
 		}
 		forget_hello(session);
-		return true;
+		return JUDGED_SHOWN;
 	}
 	settle_hello(client);
 	set_authenticated(client);
 	forget_hello(session);
 	buf_consume(request->held, buf_length(request->held));
 	append_hello(client, request->held);
-	return true;
+	return JUDGED_SHOWN;
 }
 
-static bool judge_hello_pinned(struct client *client, struct slice reply)
+static enum local_judgement judge_hello_pinned(struct client *client, struct slice reply)
 {
 	if (!slice_begins_with(reply, "-"))
 		settle_hello(client);
 	forget_hello(&client->session);
-	return true;
+	return JUDGED_SHOWN;
 }
 
 /* ---- WEIR ---- */
@@ -612,7 +608,10 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_CLIENT_SETINFO] = { local_client_setinfo_handle, true, local_client_setinfo_is_sound, NULL, local_client_setinfo },
 	[SPECIAL_CLIENT_INFO] = { local_at_once, true, local_client_is_bare, NULL, local_client_info },
 	[SPECIAL_CLIENT_REPLY] = { local_at_once, true, local_client_reply_is_sound, local_client_reply_question, local_client_reply },
-	[SPECIAL_CLIENT_LIST] = { local_client_list, true, NULL, NULL, NULL },
+	[SPECIAL_CLIENT_NO_EVICT] = { local_ask_first, true, local_client_is_switch, local_client_no_evict_question, local_client_no_evict },
+	[SPECIAL_CLIENT_NO_TOUCH] = { local_ask_first, true, local_client_is_switch, local_client_no_touch_question, local_client_no_touch },
+	[SPECIAL_CLIENT_LIST] = { local_ask_first, true, NULL, local_clients_list_question, local_clients_list },
+	[SPECIAL_CLIENT_KILL] = { local_ask_first, true, local_clients_kill_is_sound, local_clients_kill_question, local_clients_kill },
 	[SPECIAL_WEIR] = { handle_weir, true, NULL, NULL, NULL },
 };
 
@@ -636,7 +635,7 @@ enum local_result local_handle(struct client *client, const struct parsed_comman
 	return command->handle(client, parsed);
 }
 
-bool local_judge(struct client *client, struct request *request, struct slice reply)
+enum local_judgement local_judge(struct client *client, struct request *request, struct slice reply)
 {
 	switch ((enum request_kind)request->kind) {
 	case REQUEST_AUTH:
@@ -649,9 +648,8 @@ bool local_judge(struct client *client, struct request *request, struct slice re
 		return judge_gate(client, reply);
 	case REQUEST_ASKED:
 	case REQUEST_EXEC:
-		local_settle(client, request);
-		return true;
+		return local_settle(client, request);
 	default:
-		return true;
+		return JUDGED_SHOWN;
 	}
 }

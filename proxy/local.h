@@ -25,10 +25,14 @@ enum local_gate {
  * session before a server has judged it. */
 enum local_gate local_pass_gate(struct client *client);
 
-/* The whole reply to a request of a kind that local.c sent has come. Returns
- * true when the client shall have it (request->held as it is then), false when
- * weir has answered in its place, or nothing is to be answered. */
-bool local_judge(struct client *client, struct request *request, struct slice reply);
+enum local_judgement {
+	JUDGED_SHOWN,   /* the client shall have the reply, as request->held is now */
+	JUDGED_DROPPED, /* weir has answered in its place, or nothing is to be answered */
+	JUDGED_LATER,   /* not yet known: it stays in its client's queue until delivery_finish() */
+};
+
+/* The whole reply to a request of a kind that local.c sent has come. */
+enum local_judgement local_judge(struct client *client, struct request *request, struct slice reply);
 
 /* A command is queued inside MULTI: weir's part of it is done when EXEC's reply
  * has come, which is a request of kind REQUEST_EXEC then. True when the server
@@ -36,6 +40,10 @@ bool local_judge(struct client *client, struct request *request, struct slice re
 bool local_note_queued(struct client *client, const struct parsed_command *parsed, struct buf *question);
 /* The commands noted so far will not be executed. */
 void local_forget(struct session *session);
+
+/* Would the server take it for a word about its own connections, all of which
+ * are weir's? */
+bool local_speaks_of_others(const struct parsed_command *parsed);
 
 /* CLIENT REPLY was sent on a stream, whose server does as it says. */
 void local_follow_reply(struct client *client, const struct parsed_command *parsed);

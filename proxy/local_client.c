@@ -63,10 +63,10 @@ enum local_result local_client_setinfo_handle(struct client *client, const struc
 
 enum local_outcome local_client_info(struct client *client, const struct arguments *arguments, struct buf *reply)
 {
+	struct client_command command = client_command_of(arguments->request);
 	struct buf line = { 0 };
 
-	(void)arguments;
-	client_info_line(client, &line);
+	client_info_line(client, &command, &line);
 	encode_verbatim(reply, buf_slice(&line), client->session.resp);
 	buf_free(&line);
 	return OUTCOME_REPLACED;
@@ -81,8 +81,9 @@ bool local_client_reply_is_sound(const struct arguments *arguments)
 }
 
 /* No server is ever asked to be silent, or its replies could not be told apart. */
-void local_client_reply_question(const struct arguments *arguments, struct buf *out)
+void local_client_reply_question(const struct client *client, const struct arguments *arguments, struct buf *out)
 {
+	(void)client;
 	(void)arguments;
 	encode_request_words(out, "CLIENT", "REPLY", "ON", NULL);
 }
@@ -112,13 +113,41 @@ void local_follow_reply(struct client *client, const struct parsed_command *pars
 	buf_free(&reply);
 }
 
-enum local_result local_client_list(struct client *client, const struct parsed_command *parsed)
-{
-	const char *error;
+/* ---- NO-EVICT, NO-TOUCH ---- */
 
-	if (client->in_flight > 0)
-		return local_stall_until_answered(client);
-	if (!client_info_list(client, parsed->bytes, &error))
-		return local_answer_error(client, error);
-	return LOCAL_DONE;
+bool local_client_is_switch(const struct arguments *arguments)
+{
+	return arguments->count == 3 && (slice_is(arguments->at[2], "on") || slice_is(arguments->at[2], "off"));
+}
+
+/* The server's evictions are of weir's connections, which many clients share:
+ * they stay as they are, and weir evicts no client of its own. */
+void local_client_no_evict_question(const struct client *client, const struct arguments *arguments, struct buf *out)
+{
+	(void)client;
+	(void)arguments;
+	encode_request_words(out, "CLIENT", "NO-EVICT", "OFF", NULL);
+}
+
+enum local_outcome local_client_no_evict(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	(void)reply;
+	client->session.no_evict = slice_is(arguments->at[2], "on");
+	return OUTCOME_KEPT;
+}
+
+/* A connection that is shared stays as it is, and the session moves to another;
+ * one of its own does as it says. */
+void local_client_no_touch_question(const struct client *client, const struct arguments *arguments, struct buf *out)
+{
+	(void)arguments;
+	if (client->session.pinned == NULL)
+		encode_request_words(out, "CLIENT", "NO-TOUCH", client->session.no_touch ? "ON" : "OFF", NULL);
+}
+
+enum local_outcome local_client_no_touch(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	(void)reply;
+	client->session.no_touch = slice_is(arguments->at[2], "on");
+	return OUTCOME_KEPT;
 }

@@ -32,6 +32,7 @@ struct arguments arguments_of(const char *request);
 enum local_outcome {
 	OUTCOME_KEPT,     /* the server's answer is the client's */
 	OUTCOME_REPLACED, /* the client gets what was appended to `reply`, which may be nothing */
+	OUTCOME_LATER,    /* local_finish() will say */
 };
 
 struct local_command {
@@ -42,8 +43,9 @@ struct local_command {
 	/* Is it one that weir understands? The server says what is wrong with any
 	 * other. NULL: always. */
 	bool (*is_sound)(const struct arguments *arguments);
-	/* What the server is told in its place. NULL: the command itself. */
-	void (*question)(const struct arguments *arguments, struct buf *out);
+	/* What the server is told in its place. NULL, or nothing appended: the
+	 * command itself. */
+	void (*question)(const struct client *client, const struct arguments *arguments, struct buf *out);
 	/* weir's part of it, once the server has nothing against it. NULL: none. */
 	enum local_outcome (*settle)(struct client *client, const struct arguments *arguments, struct buf *reply);
 };
@@ -67,13 +69,18 @@ void local_ask(struct client *client, struct backend *backend, enum request_kind
 
 /* ---- local_settle.c ---- */
 
-/* A handler of the table: weir answers alone. */
+/* Handlers of the table: weir answers alone; or a server is asked first, on
+ * the session's own way. */
 enum local_result local_at_once(struct client *client, const struct parsed_command *parsed);
-/* A server is asked first; nothing of the client may be in flight. */
+enum local_result local_ask_first(struct client *client, const struct parsed_command *parsed);
+/* The same on another way; nothing of the client may be in flight. */
 enum local_result local_ask_on(struct client *client, struct backend *backend, const struct parsed_command *parsed);
 
 /* The whole reply to a request of kind ASKED or EXEC has come (request->held). */
-void local_settle(struct client *client, struct request *request);
+enum local_judgement local_settle(struct client *client, struct request *request);
+
+/* The end of an OUTCOME_LATER: what the client gets. */
+void local_finish(struct client *client, struct slice reply);
 
 /* ---- local_client.c: rows of the table ---- */
 
@@ -87,8 +94,20 @@ bool local_client_setinfo_is_sound(const struct arguments *arguments);
 enum local_outcome local_client_setinfo(struct client *client, const struct arguments *arguments, struct buf *reply);
 enum local_result local_client_setinfo_handle(struct client *client, const struct parsed_command *parsed);
 bool local_client_reply_is_sound(const struct arguments *arguments);
-void local_client_reply_question(const struct arguments *arguments, struct buf *out);
+void local_client_reply_question(const struct client *client, const struct arguments *arguments, struct buf *out);
 enum local_outcome local_client_reply(struct client *client, const struct arguments *arguments, struct buf *reply);
-enum local_result local_client_list(struct client *client, const struct parsed_command *parsed);
+bool local_client_is_switch(const struct arguments *arguments);
+void local_client_no_evict_question(const struct client *client, const struct arguments *arguments, struct buf *out);
+enum local_outcome local_client_no_evict(struct client *client, const struct arguments *arguments, struct buf *reply);
+void local_client_no_touch_question(const struct client *client, const struct arguments *arguments, struct buf *out);
+enum local_outcome local_client_no_touch(struct client *client, const struct arguments *arguments, struct buf *reply);
+
+/* ---- local_clients.c: rows of the table ---- */
+
+void local_clients_list_question(const struct client *client, const struct arguments *arguments, struct buf *out);
+enum local_outcome local_clients_list(struct client *client, const struct arguments *arguments, struct buf *reply);
+bool local_clients_kill_is_sound(const struct arguments *arguments);
+void local_clients_kill_question(const struct client *client, const struct arguments *arguments, struct buf *out);
+enum local_outcome local_clients_kill(struct client *client, const struct arguments *arguments, struct buf *reply);
 
 #endif

@@ -101,8 +101,8 @@ bool local_note_queued(struct client *client, const struct parsed_command *parse
 		return false;
 	take_note(&client->session, parsed, client->session.queued);
 	if (row->question != NULL)
-		row->question(&arguments, question);
-	return row->question != NULL;
+		row->question(client, &arguments, question);
+	return buf_length(question) > 0;
 }
 
 enum local_result local_at_once(struct client *client, const struct parsed_command *parsed)
@@ -122,17 +122,29 @@ enum local_result local_ask_on(struct client *client, struct backend *backend, c
 {
 	const struct local_command *row = row_of(parsed);
 	struct arguments arguments = arguments_of(parsed->bytes);
-	struct slice question = { parsed->bytes, parsed->length };
-	struct buf other = { 0 };
+	struct buf question = { 0 };
 
-	if (row->question != NULL) {
-		row->question(&arguments, &other);
-		question = buf_slice(&other);
-	}
+	if (row->question != NULL)
+		row->question(client, &arguments, &question);
+	if (buf_length(&question) == 0)
+		buf_append(&question, parsed->bytes, parsed->length);
 	take_note(&client->session, parsed, 0);
-	local_ask(client, backend, REQUEST_ASKED, question);
-	buf_free(&other);
+	local_ask(client, backend, REQUEST_ASKED, buf_slice(&question));
+	buf_free(&question);
 	return LOCAL_DONE;
+}
+
+enum local_result local_ask_first(struct client *client, const struct parsed_command *parsed)
+{
+	struct arguments arguments = arguments_of(parsed->bytes);
+
+	if (client->in_flight > 0)
+		return local_stall_until_answered(client);
+	if (!is_sound(row_of(parsed), &arguments))
+		return LOCAL_FORWARD;
+	if (client->session.pinned != NULL)
+		client->session.pinned->tainted = true;
+	return local_ask_on(client, local_way(client), parsed);
 }
 
 /* ---- going through the answer ---- */
@@ -189,34 +201,23 @@ static void pass_element(const struct client *client, struct settlement *settlem
 	drop_element(settlement);
 }
 
-/* The command of this note, whose element is the next one. */
-static void settle_one(struct client *client, struct settlement *settlement, const struct note *note)
+/* The command of this note, whose element is the next one, is done with. */
+static void put(struct client *client, struct settlement *settlement, const struct note *note, struct slice reply)
 {
-	struct arguments arguments = noted_arguments(settlement);
-	struct slice element = next_element(settlement);
-	struct buf reply = { 0 };
-
-	if (element.length == 0 || element.bytes[0] == '-' ||
-	    local_command(note->special)->settle(client, &arguments, &reply) == OUTCOME_KEPT) {
-		pass_element(client, settlement);
-	} else {
-		show(client, settlement, buf_slice(&reply));
-		drop_element(settlement);
-	}
-	buf_free(&reply);
+	show(client, settlement, reply);
+	drop_element(settlement);
 	drop_note(settlement, note);
 }
 
-static void go_through(struct client *client, struct settlement *settlement)
+static enum local_outcome settle(struct client *client, struct settlement *settlement, const struct note *note,
+				 struct buf *reply)
 {
-	struct note note;
+	struct arguments arguments = noted_arguments(settlement);
+	struct slice element = next_element(settlement);
 
-	while (next_note(settlement, &note)) {
-		while (settlement->position < note.position)
-			pass_element(client, settlement);
-		settle_one(client, settlement, &note);
-	}
-	show(client, settlement, buf_slice(&settlement->answer));
+	if (element.length == 0 || element.bytes[0] == '-')
+		return OUTCOME_KEPT;
+	return local_command(note->special)->settle(client, &arguments, reply);
 }
 
 /* The client's reply takes the place of the server's. */
@@ -224,6 +225,7 @@ static void end_settlement(struct client *client, struct settlement *settlement)
 {
 	struct request *request = settlement->request;
 
+	show(client, settlement, buf_slice(&settlement->answer));
 	request_drop_held(request);
 	request_hold(request, buf_slice(&settlement->reply).bytes, buf_length(&settlement->reply));
 	if (request->kind == REQUEST_EXEC) {
@@ -233,19 +235,51 @@ static void end_settlement(struct client *client, struct settlement *settlement)
 	local_forget(&client->session);
 }
 
-void local_settle(struct client *client, struct request *request)
+static enum local_judgement go_on(struct client *client, struct settlement *settlement)
+{
+	enum local_outcome outcome = OUTCOME_KEPT;
+	struct note note;
+
+	while (outcome != OUTCOME_LATER && next_note(settlement, &note)) {
+		struct buf reply = { 0 };
+
+		while (settlement->position < note.position)
+			pass_element(client, settlement);
+		outcome = settle(client, settlement, &note, &reply);
+		if (outcome != OUTCOME_LATER)
+			put(client, settlement, &note, outcome == OUTCOME_KEPT ? next_element(settlement) : buf_slice(&reply));
+		buf_free(&reply);
+	}
+	if (outcome == OUTCOME_LATER)
+		return JUDGED_LATER;
+	end_settlement(client, settlement);
+	return JUDGED_SHOWN;
+}
+
+enum local_judgement local_settle(struct client *client, struct request *request)
 {
 	struct settlement *settlement = client->session.settlement;
 	struct slice answer = request_held(request);
 
 	if (settlement == NULL || has_been_refused(answer)) {
 		local_forget(&client->session);
-		return;
+		return JUDGED_SHOWN;
 	}
 	settlement->request = request;
 	buf_append(&settlement->answer, answer.bytes, answer.length);
 	if (request->kind == REQUEST_EXEC)
 		pass_header(client, settlement);
-	go_through(client, settlement);
-	end_settlement(client, settlement);
+	return go_on(client, settlement);
+}
+
+void local_finish(struct client *client, struct slice reply)
+{
+	struct settlement *settlement = client->session.settlement;
+	struct request *request = settlement->request;
+	struct note note;
+
+	next_note(settlement, &note);
+	put(client, settlement, &note, reply);
+	if (go_on(client, settlement) == JUDGED_SHOWN)
+		delivery_finish(request);
 }

@@ -21,7 +21,7 @@ enum {
 static bool keys_match(const struct backend_key *a, const struct backend_key *b)
 {
 	return a->identity == b->identity && a->node == b->node && a->db == b->db && a->kind == b->kind &&
-	       a->resp == b->resp;
+	       a->resp == b->resp && a->no_touch == b->no_touch;
 }
 
 struct backend *pool_find(const struct worker *worker, const struct backend_key *key)

@@ -55,6 +55,8 @@ struct session {
 	uint8_t pin;                 /* enum session_pin */
 	uint8_t consistency;         /* enum config_consistency */
 	uint8_t reply;               /* enum session_reply */
+	bool no_evict;               /* CLIENT NO-EVICT */
+	bool no_touch;               /* CLIENT NO-TOUCH */
 	bool authenticated;          /* a server has accepted this session as it is */
 	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not */
 	bool doomed;                 /* MULTI was said to a busy server: nothing is sent before EXEC or DISCARD */

@@ -1,7 +1,7 @@
 """CLIENT: weir's own clients, in Redis' words, whatever worker they are on."""
 import re
 
-from harness import ServerError, encode
+from harness import ServerError, encode, wait_for
 
 
 def fields(line):
@@ -138,3 +138,181 @@ def test_quit_while_silent(shared_group):
     with shared_group.weir.raw() as raw:
         raw.send(encode("CLIENT", "REPLY", "OFF") + encode("GET", "r") + encode("QUIT"))
         assert raw.read_all() == b""
+
+
+# ---- CLIENT LIST, CLIENT INFO
+
+def two_workers(weir, count=8):
+    """Clients spread evenly over weir's two workers."""
+    return [weir.raw() for _ in range(count)]
+
+
+def close_all(*raws):
+    for raw in raws:
+        raw.close()
+
+
+def ids_of(reply):
+    return [int(fields(line)["id"]) for line in reply.decode().splitlines()]
+
+
+def test_list_has_every_client_of_every_worker_in_order(shared_group):
+    raws = two_workers(shared_group.weir)
+    ids = [raw.command("CLIENT", "ID") for raw in raws]
+    for raw in raws:
+        listed = ids_of(raw.command("CLIENT", "LIST"))
+        assert listed == sorted(listed) and set(ids) <= set(listed)
+        assert ids_of(raw.command("CLIENT", "LIST", "TYPE", "normal")) == listed
+    asked = [ids[3], ids[0], 999999, ids[3], -1, 0, ids[6]]
+    assert ids_of(raws[0].command("CLIENT", "LIST", "ID", *asked)) == [ids[3], ids[0], ids[3], ids[6]]
+    many = [*range(100000, 100300), ids[1]]
+    assert ids_of(raws[0].command("CLIENT", "LIST", "ID", *many)) == [ids[1]]
+    for kind in ("master", "replica", "slave"):
+        assert raws[0].command("CLIENT", "LIST", "TYPE", kind) == b""
+    close_all(*raws)
+    with shared_group.weir.raw() as raw:
+        wait_for(lambda: not set(ids) & set(ids_of(raw.command("CLIENT", "LIST"))), what="closed clients are not listed")
+
+
+def test_a_line_has_redis_own_fields_in_its_order(shared_group):
+    with shared_group.weir.raw() as raw, shared_group.master.raw() as direct:
+        for words in [("CLIENT", "INFO"), ("CLIENT", "LIST")]:
+            ours, theirs = ([line for line in one.command(*words).decode().splitlines()][-1] for one in (raw, direct))
+            assert list(fields(ours)) == list(fields(theirs))
+            ours, theirs = fields(ours), fields(theirs)
+            for same in ("flags", "db", "sub", "psub", "ssub", "multi", "qbuf", "argv-mem", "omem", "oll", "events", "cmd", "user",
+                         "redir", "resp", "age", "name"):
+                assert ours[same] == theirs[same], same
+            assert ours["addr"] == "%s:%d" % raw.socket.getsockname()
+            assert ours["laddr"] == "%s:%d" % raw.socket.getpeername()
+
+
+def test_a_line_tells_what_a_client_does(shared_group):
+    with shared_group.weir.raw() as raw, shared_group.weir.raw() as other, shared_group.weir.raw() as three:
+        number = other.command("CLIENT", "ID")
+
+        def seen():
+            return fields(raw.command("CLIENT", "LIST", "ID", number))
+
+        other.commands([("SELECT", "3"), ("CLIENT", "SETNAME", "other"), ("MULTI",), ("SET", "a", "1"), ("GET", "a")])
+        now = seen()
+        assert [now[f] for f in ("db", "name", "flags", "multi", "cmd", "resp")] == ["3", "other", "x", "2", "get", "2"]
+        other.commands([("EXEC",), ("HELLO", "3"), ("CLIENT", "NO-EVICT", "ON"), ("SELECT", "0")])
+        now = seen()
+        assert [now[f] for f in ("db", "flags", "multi", "cmd", "resp")] == ["0", "e", "-1", "select", "3"]
+        assert other.command("CLIENT", "NO-EVICT", "OFF") == "OK"
+        other.send(encode("BLPOP", "nothing here", "0"))
+        wait_for(lambda: seen()["flags"] == "b")
+        assert seen()["cmd"] == "blpop"
+        three.commands([("HELLO", "3"), ("SUBSCRIBE", "news")])
+        listed = raw.command("CLIENT", "LIST", "TYPE", "pubsub")
+        assert fields(listed)["flags"] == "P" and len(listed.splitlines()) == 1
+
+
+def test_list_inside_multi(shared_group):
+    with shared_group.weir.raw() as raw:
+        number = raw.command("CLIENT", "ID")
+        values = raw.commands([("MULTI",), ("SET", "a", "1"), ("CLIENT", "LIST", "ID", number), ("CLIENT", "ID"),
+                               ("CLIENT", "LIST", "TYPE", "none"), ("GET", "a"), ("EXEC",), ("PING",)])[-2:]
+        assert values[1] == "PONG"
+        assert values[0][0] == "OK" and ids_of(values[0][1]) == [number] and values[0][2] == number
+        assert values[0][3] == ServerError("ERR Unknown client type 'none'") and values[0][4] == b"1"
+
+
+# ---- CLIENT KILL
+
+def is_closed(raw):
+    return not raw.silent(5) and raw.read_all() == b""
+
+
+def test_kill_by_id_whatever_worker(shared_group):
+    raws = two_workers(shared_group.weir)
+    ids = [raw.command("CLIENT", "ID") for raw in raws]
+    for victim in range(1, len(raws)):
+        assert raws[0].command("CLIENT", "KILL", "ID", ids[victim]) == 1
+        assert is_closed(raws[victim])
+        assert raws[0].command("CLIENT", "KILL", "ID", ids[victim]) == 0
+    assert raws[0].command("CLIENT", "KILL", "ID", ids[0]) == 0, "a client spares itself unless told otherwise"
+    assert raws[0].command("CLIENT", "KILL", "ID", ids[0], "SKIPME", "no") == 1
+    assert is_closed(raws[0])
+    close_all(*raws)
+
+
+def test_kill_by_address(shared_group):
+    raws = two_workers(shared_group.weir, 6)
+    for raw in raws:
+        assert raw.command("PING") == "PONG"
+    names = ["%s:%d" % raw.socket.getsockname() for raw in raws]
+    assert raws[0].command("CLIENT", "KILL", names[1]) == "OK"
+    assert is_closed(raws[1])
+    assert raws[0].command("CLIENT", "KILL", names[1]) == ServerError("ERR No such client")
+    assert raws[0].command("CLIENT", "KILL", "ADDR", names[2]) == 1
+    assert is_closed(raws[2])
+    assert raws[0].command("CLIENT", "KILL", "ADDR", names[3], "LADDR", "1.2.3.4:5", "TYPE", "normal") == 0
+    assert raws[0].command("CLIENT", "KILL", "addr", names[3], "laddr", shared_group.weir.address, "type", "normal",
+                           "user", "default") == 1
+    assert is_closed(raws[3])
+    assert raws[0].command("CLIENT", "KILL", names[0]) == "OK", "the old form kills who says it, after the answer"
+    assert is_closed(raws[0])
+    assert raws[4].command("PING") == raws[5].command("PING") == "PONG"
+    close_all(*raws)
+
+
+def test_kill_all_but_me(lab):
+    group = lab.group(1)
+    raws = two_workers(group.weir)
+    for raw in raws:
+        raw.command("PING")
+    raws[1].commands([("WATCH", "a"), ("MULTI",), ("SET", "a", "1")])
+    raws[2].send(encode("BLPOP", "nothing", "0"))
+    raws[3].command("SUBSCRIBE", "news")
+    wait_for(lambda: group.master.info("clients")["blocked_clients"] == 1)
+    assert raws[0].command("CLIENT", "KILL", "TYPE", "pubsub") == 1
+    assert is_closed(raws[3])
+    assert raws[0].command("CLIENT", "KILL", "SKIPME", "yes") == len(raws) - 2
+    for raw in raws[1:]:
+        assert is_closed(raw)
+    wait_for(lambda: group.master.info("clients")["blocked_clients"] == 0)
+    assert raws[0].command("EXISTS", "a") == 0
+    assert raws[0].command("CLIENT", "KILL", "SKIPME", "no") == 1
+    assert is_closed(raws[0])
+    assert group.weir.metrics()['weir_client_closed_total{reason="killed"}'] == len(raws)
+    close_all(*raws)
+
+
+def test_kill_inside_multi(shared_group):
+    with shared_group.weir.raw() as raw, shared_group.weir.raw() as other:
+        number = other.command("CLIENT", "ID")
+        me = raw.command("CLIENT", "ID")
+        assert raw.commands([("MULTI",), ("CLIENT", "KILL", "ID", number), ("SET", "a", "k"), ("CLIENT", "KILL", "ID", me),
+                             ("CLIENT", "KILL", "ID", me, "SKIPME", "no"), ("GET", "a"), ("EXEC",)])[-1] == [1, "OK", 0, 1, b"k"]
+        assert is_closed(raw) and is_closed(other)
+
+
+def test_errors_of_kill_and_list_are_the_servers_own(shared_group):
+    with shared_group.weir.raw() as raw, shared_group.master.raw() as direct:
+        for words in ["KILL", "KILL ID 10 wrong_arg", "KILL ID str", "KILL ID -1", "KILL ID 0", "KILL ID 01", "KILL TYPE wrong",
+                      "KILL USER nobody", "KILL SKIPME maybe", "KILL ID", "KILL MAXAGE 1", "KILL NOSUCH 1", "KILL 1.2.3.4:5",
+                      "KILL ID 99999999999999999999", "KILL ID 5 ID x", "LIST TYPE", "LIST TYPE wrong", "LIST ID", "LIST ID x", "LIST ID 1 x",
+                      "LIST NOSUCH", "LIST TYPE normal x", "NO-EVICT", "NO-EVICT maybe", "CACHING YES", "CACHING", "GETREDIR",
+                      "GETREDIR 1", "TRACKINGINFO", "NO-TOUCH ON", "NOSUCH", "HELP"]:
+            words = ("CLIENT", *words.split())
+            assert raw.command(*words) == direct.command(*words), words
+        assert raw.command("PING") == direct.command("PING") == "PONG", "nobody was killed by any of them"
+
+
+def test_only_who_may_lists_and_kills(lab):
+    group = lab.group(1)
+    for server in group.servers:
+        server.cli("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-client|kill", "-client|list")
+    with group.weir.raw() as raw, group.weir.raw() as admin:
+        assert raw.command("AUTH", "app", "secret") == "OK"
+        number, admins = raw.command("CLIENT", "ID"), admin.command("CLIENT", "ID")
+        for words in [("KILL", "ID", admins), ("KILL", "SKIPME", "no"), ("LIST",), ("LIST", "ID", number)]:
+            reply = raw.command("CLIENT", *words)
+            assert isinstance(reply, ServerError) and str(reply).startswith("NOPERM"), words
+            replies = raw.commands([("MULTI",), ("CLIENT", *words), ("EXEC",)])
+            assert str(replies[1]).startswith("NOPERM") and str(replies[2]).startswith("EXECABORT")
+        assert fields(admin.command("CLIENT", "LIST", "ID", number))["user"] == "app"
+        assert admin.command("CLIENT", "KILL", "USER", "app") == 1
+        assert is_closed(raw)

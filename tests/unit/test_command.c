@@ -179,6 +179,8 @@ static void fields_are_those_of_the_server(void **state)
 	assert_int_equal(get->flags, COMMAND_FLAG_READONLY | COMMAND_FLAG_FAST);
 	assert_int_equal(get->arity, 2);
 	assert_true(get->learned);
+	assert_true(find(table, "client", "list")->learned);
+	assert_false(find(table, "client", "setinfo")->learned);
 	assert_int_equal(find(table, "object", "encoding")->first_key, 2);
 	assert_int_equal(find(table, "blpop", "")->flags,
 			 COMMAND_FLAG_WRITE | COMMAND_FLAG_BLOCKING | COMMAND_FLAG_NOSCRIPT);
@@ -347,12 +349,13 @@ static void form_of_redis_6(void **state)
 	assert_int_equal(find(table, "GET", "")->class, COMMAND_READ);
 	assert_int_equal(find(table, "thing", "stream")->class, COMMAND_READ);
 	assert_int_equal(find(table, "blpop", "")->class, COMMAND_BLOCKING);
-	assert_int_equal(find(table, "client", "kill")->class, COMMAND_REFUSED);
+	assert_int_equal(find(table, "client", "kill")->class, COMMAND_LOCAL);
 	assert_int_equal(find(table, "client", "kill")->arity, -2);
 	assert_true(find(table, "client", "kill")->learned);
 	assert_int_equal(find(table, "client", "id")->special, SPECIAL_CLIENT_ID);
 	assert_int_equal(find(table, "client", "list")->special, SPECIAL_CLIENT_LIST);
-	assert_int_equal(find(table, "client", "getredir")->special, SPECIAL_CLIENT);
+	assert_int_equal(find(table, "client", "getredir")->special, SPECIAL_CLIENT_GETREDIR);
+	assert_int_equal(find(table, "client", "nosuchverb")->special, SPECIAL_CLIENT);
 	assert_false(find(table, "getdel", "")->known);
 	command_table_release(&table);
 }
