@@ -9,11 +9,12 @@
 #include "slice.h"
 
 /* An integer argument exactly as redis-server takes it: no plus, no blank, no
- * leading zero, no -0, within 64 bits. */
+ * leading zero, no -0, within 64 bits. *value is 0 when it is none. */
 static inline bool number_parse(struct slice text, int64_t *value)
 {
 	char line[LINE_NUMBER_BYTES];
 
+	*value = 0;
 	if (text.length == 0 || text.length > sizeof(line) - 2)
 		return false;
 	memcpy(line, text.bytes, text.length);

@@ -202,6 +202,7 @@ void backend_destroy(struct backend *backend)
 		return;
 	backend->closing = true;
 	backend->owner = NULL;
+	pause_undivert(backend);
 	close_connection(backend);
 	consistency_lost(backend);
 	backlog = backlog_take(backend);

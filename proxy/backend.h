@@ -67,6 +67,7 @@ struct backend {
 	enum backend_state state;
 	bool tainted;                 /* private: a session left state on it, never to be reused */
 	bool connect_failed;          /* at once, at the last try; settled by the next tick */
+	bool diverted;                /* private: carries a command that the master may hold (pause.h) */
 	bool closing;                 /* in the worker's graveyard */
 
 	/* the node of the present connection, or of the next one */

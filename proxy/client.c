@@ -524,8 +524,8 @@ static void end_of_input(struct client *client)
 	const struct request *last = client->tail;
 	bool held = last != NULL && last->backend != NULL && last->backend->state == BACKEND_IDLE;
 
-	if (session->pin == PIN_STREAM || session->pin == PIN_SINGLE || session->in_multi || held ||
-	    client->wait.since_ns != 0) {
+	if (session->pin == PIN_STREAM || (session->pin == PIN_SINGLE && session->settlement == NULL) || session->in_multi || held ||
+	    client->wait.since_ns != 0 || client->stall == STALL_PAUSE) {
 		client_flush(client); /* it may have closed only its own direction */
 		client_close(client, CLOSE_peer);
 		return;

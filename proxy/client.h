@@ -30,6 +30,7 @@ enum client_stall {
 	STALL_LANE,     /* until its backend has answered some of what it was sent */
 	STALL_COMMANDS, /* until the command table is learned, or that takes too long */
 	STALL_UPLOAD,   /* until its backend takes more of the command that is on its way */
+	STALL_PAUSE,    /* while clients are paused, or no connection is free for a command that is diverted */
 	STALL_EVENT,    /* until client_wake() */
 };
 
@@ -47,7 +48,7 @@ struct client {
 	struct list_link of_worker;    /* worker->clients */
 	struct list_link readable;     /* worker->readable_clients: its socket has something to read */
 	struct list_link dirty;        /* worker->dirty_clients: has output to flush */
-	struct list_link resume;       /* worker->resumed_clients: a stall is over; or worker->lane_waiters */
+	struct list_link resume;       /* worker->resumed_clients: a stall is over; or lane_waiters, or pause.held */
 	struct request *head;          /* its requests in order */
 	struct request *tail;
 	uint32_t in_flight;            /* of them */

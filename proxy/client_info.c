@@ -56,7 +56,7 @@ static void flag_letters(struct client *client, char letters[16])
 	} flags[] = {
 		{ session->pin == PIN_STREAM, 'P' },
 		{ session->in_multi, 'x' },
-		{ session->pin == PIN_SINGLE, 'b' },
+		{ session->pin == PIN_SINGLE || client->stall == STALL_PAUSE, 'b' },
 		{ client->close_after_flush, 'c' },
 		{ client_is_local(client), 'U' },
 		{ session->no_evict, 'e' },

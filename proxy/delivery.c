@@ -65,6 +65,12 @@ static bool is_clients_own(const struct request *request)
 	return request->kind == REQUEST_CLIENT || request->kind == REQUEST_CURSOR;
 }
 
+/* It is a word of the client, whatever weir makes of the answer. */
+static bool is_clients_word(const struct request *request)
+{
+	return is_clients_own(request) || request->kind == REQUEST_QUEUED || request->kind == REQUEST_EXEC;
+}
+
 /* What the head has held back so far becomes the client's, if it wants that. */
 static void release_held(struct client *client, struct request *head)
 {
@@ -309,9 +315,11 @@ static bool is_judged(struct request *request)
 		return false;
 	if (judgement == JUDGED_DROPPED)
 		request_drop_held(request);
-	else if (judgement == JUDGED_LATER)
-		leave_lane(request);
-	return judgement != JUDGED_LATER;
+	if (judgement != JUDGED_LATER)
+		return true;
+	leave_lane(request);
+	request->flags |= REQUEST_WHOLE;
+	return false;
 }
 
 void delivery_done(struct worker *worker, struct request *request, struct backend *from, char type,
@@ -336,8 +344,7 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 	if (type == '-') {
 		if (request->flags & REQUEST_STATEFUL)
 			from->tainted = true;
-		if ((is_clients_own(request) || request->kind == REQUEST_EXEC) && !(request->flags & REQUEST_MUTED) &&
-		    judge_error(worker, request, from, bytes))
+		if (is_clients_word(request) && !(request->flags & REQUEST_MUTED) && judge_error(worker, request, from, bytes))
 			return;
 	}
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))

@@ -182,12 +182,14 @@ static enum verdict take_gated(struct client *client, const struct parsed_comman
 		return dispatch_refused(client, parsed);
 	if (refused_on_replica_endpoint(client, parsed))
 		return TAKEN;
+	if (client->upload != UPLOAD_BEGINS && dispatch_is_diverted(client, parsed))
+		return dispatch_divert(client, parsed);
 	return take_apart(client, parsed);
 }
 
 static enum verdict take_unpinned(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
-	if (client->upload == UPLOAD_BEGINS)
+	if (client->upload == UPLOAD_BEGINS || dispatch_is_diverted(client, parsed))
 		return take_gated(client, parsed);
 	switch ((enum command_class)parsed->class) {
 	case COMMAND_READ:
@@ -285,6 +287,8 @@ static enum verdict take(struct client *client, const struct parsed_command *par
 		return STALLED;
 	if (waits_for_the_table(client->worker, parsed))
 		return dispatch_stall(client, STALL_COMMANDS);
+	if (client->worker->pause.diverts && dispatch_pause(client, parsed) == STALLED)
+		return STALLED;
 	client->last_command = parsed->command->index;
 	if (client->session.doomed)
 		return take_doomed(client, parsed);

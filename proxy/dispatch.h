@@ -52,6 +52,10 @@ struct request *dispatch_request(struct client *client, enum request_kind kind, 
 /* Counts a request of the client as under way on this backend, which is not a
  * replica that it reads from: later commands wait for it or follow it there. */
 void dispatch_on_lane(struct client *client, struct request *request, const struct backend *lane);
+/* A connection to the master, or to that node, where nothing stands in front of
+ * the next request: the session's own, or one for that request alone. NULL when
+ * none is free. Nothing of the client may be in flight elsewhere. */
+struct backend *dispatch_alone(struct client *client, int32_t node);
 /* The backend for a session's commands that are no plain reads. */
 struct backend *dispatch_lane(struct client *client, enum backend_kind kind);
 /* Answers a command at its place in the client's order. */

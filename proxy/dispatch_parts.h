@@ -7,7 +7,7 @@
 /* What the files of dispatch share with each other and with nobody else:
  * dispatch_lanes.c (which way, and may it be taken now), dispatch_reads.c,
  * dispatch_cursors.c (SCAN and its kin on replicas),
- * dispatch_block.c (transactions that have arrived whole),
+ * dispatch_block.c (transactions that have arrived whole), dispatch_pause.c,
  * dispatch_private.c (connections of a session's own), dispatch.c (one command
  * after the other). */
 
@@ -85,10 +85,21 @@ enum block_extent dispatch_find_block(const struct client *client, const struct 
 /* Takes all of them, or none. */
 enum verdict dispatch_block(struct client *client, const struct parsed_command *parsed, size_t count);
 
+/* ---- dispatch_pause.c, while worker->pause.diverts ---- */
+
+/* Is this command taken at all now? */
+enum verdict dispatch_pause(struct client *client, const struct parsed_command *parsed);
+/* Does the master perhaps hold it, so that it takes a private backend? */
+bool dispatch_is_diverted(const struct client *client, const struct parsed_command *parsed);
+/* The client goes on when the pause is over, or a connection free. */
+enum verdict dispatch_hold(struct client *client);
+
 /* ---- dispatch_private.c ---- */
 
 /* One request on a private backend. */
 enum verdict dispatch_single(struct client *client, const struct parsed_command *parsed);
+/* The same for a command that is diverted: held while there is none for it. */
+enum verdict dispatch_divert(struct client *client, const struct parsed_command *parsed);
 /* SCRIPT KILL or FUNCTION KILL, on a connection that nothing stands in front of. */
 enum verdict dispatch_kill_script(struct client *client, const struct parsed_command *parsed);
 /* On the private backend that the session has. */

@@ -8,6 +8,8 @@
 #include "local.h"
 #include "pool.h"
 
+enum { DIVERTED_MAX = 32 }; /* of a worker; other commands that the master may hold wait for one of them */
+
 /* ---- private backends ---- */
 
 static void own(struct client *client, struct backend *backend, enum session_pin why)
@@ -85,13 +87,20 @@ static void send_private(struct client *client, const struct parsed_command *par
 	begin_upload(client);
 }
 
+static void send_single(struct client *client, const struct parsed_command *parsed)
+{
+	bool is_read = parsed->class == COMMAND_READ || parsed->class == COMMAND_MASTER_READ;
+
+	send_private(client, parsed, is_read ? 0 : REQUEST_WRITE);
+	if (parsed->class == COMMAND_SCRIPT)
+		client->session.pinned->tainted = true; /* it may have upset the reply stream */
+}
+
 /* One request that needs a connection of its own; class PRIVATE even a new
  * one: up to Redis 7.0 WAIT counts from the last command of its connection,
  * which is then the handshake, later than every write it shall cover. */
 enum verdict dispatch_single(struct client *client, const struct parsed_command *parsed)
 {
-	bool is_read = parsed->class == COMMAND_READ || parsed->class == COMMAND_MASTER_READ;
-
 	if (client->in_flight > 0)
 		return dispatch_stall(client, STALL_ALL);
 	if (!pin(client, PIN_SINGLE, parsed->class == COMMAND_PRIVATE))
@@ -101,16 +110,31 @@ enum verdict dispatch_single(struct client *client, const struct parsed_command 
 		dispatch_hold_error(client);
 		return TAKEN;
 	}
-	send_private(client, parsed, is_read ? 0 : REQUEST_WRITE);
-	if (parsed->class == COMMAND_SCRIPT)
-		client->session.pinned->tainted = true; /* it may have upset the reply stream */
+	send_single(client, parsed);
 	return TAKEN;
 }
 
-/* ---- SCRIPT KILL and FUNCTION KILL ---- */
+enum verdict dispatch_divert(struct client *client, const struct parsed_command *parsed)
+{
+	struct backend_key key = dispatch_lane_key(client, BACKEND_PRIVATE);
+	struct backend *backend = NULL;
 
-/* A busy server answers these, and little else: no SELECT, for example. So the
- * connection is one that needs none. */
+	if (client->in_flight > 0)
+		return dispatch_stall(client, STALL_ALL);
+	if (client->worker->pause.diverted < DIVERTED_MAX)
+		backend = pool_take_private(client->worker, &key, false);
+	if (backend == NULL)
+		return dispatch_hold(client);
+	own(client, backend, PIN_SINGLE);
+	pause_divert(backend);
+	send_single(client, parsed);
+	return TAKEN;
+}
+
+/* ---- SCRIPT KILL, FUNCTION KILL, and others that wait behind nothing ---- */
+
+/* A busy server answers the first two, and little else: no SELECT, for example.
+ * So the connection is one that needs none. */
 static struct backend_key kill_key(struct client *client, int32_t node)
 {
 	struct backend_key key = dispatch_lane_key(client, BACKEND_PRIVATE);
@@ -118,6 +142,19 @@ static struct backend_key kill_key(struct client *client, int32_t node)
 	key.node = node;
 	key.db = 0;
 	return key;
+}
+
+struct backend *dispatch_alone(struct client *client, int32_t node)
+{
+	struct backend_key key = kill_key(client, node);
+	struct backend *backend = client->session.pinned;
+
+	if (backend != NULL)
+		return backend;
+	backend = pool_take_private(client->worker, &key, false);
+	if (backend != NULL)
+		own(client, backend, PIN_SINGLE);
+	return backend;
 }
 
 /* The master is asked first; whoever is not busy passes the word on, because a
@@ -188,14 +225,25 @@ enum verdict dispatch_queue(struct client *client, const struct parsed_command *
 {
 	struct parsed_command told = *parsed;
 	struct buf question = { 0 };
+	const char *refusal = local_refusal(client, parsed);
+	bool noted;
 
 	if (backend_is_full(client->session.pinned))
 		return dispatch_wait_for_room(client);
-	if (local_note_queued(client, parsed, &question)) {
+	if (refusal != NULL) {
+		dispatch_refuse_queued(client, parsed->command, refusal);
+		return TAKEN;
+	}
+	noted = local_note_queued(client, parsed, &question);
+	if (buf_length(&question) > 0) {
 		told.bytes = buf_head(&question);
 		told.length = buf_length(&question);
 	}
 	dispatch_send_pinned(client, &told);
+	if (noted) {
+		client->tail->kind = REQUEST_QUEUED;
+		client->tail->flags |= REQUEST_WHOLE;
+	}
 	buf_free(&question);
 	client->session.queued++;
 	client->session.queued_users = client->session.queued_users || parsed->class == COMMAND_USERS;
@@ -242,6 +290,28 @@ static void settles(struct client *client)
 	client->stall = STALL_ALL;
 }
 
+static void lanes_are_clear(struct client *client)
+{
+	client->session.lanes_are_clear = true;
+	client_wake(client);
+}
+
+/* EXEC will pause the master: like CLIENT PAUSE alone it waits until the shared
+ * lanes are clear, and before that for the word that it was queued at all. */
+static enum verdict prepare_pause(struct client *client)
+{
+	struct session *session = &client->session;
+
+	if (session->lanes_are_clear) {
+		session->lanes_are_clear = false;
+		return TAKEN;
+	}
+	if (client->in_flight > 0)
+		return dispatch_stall(client, STALL_ALL);
+	pause_clear_lanes(client, lanes_are_clear);
+	return dispatch_stall(client, STALL_EVENT);
+}
+
 enum verdict dispatch_transaction(struct client *client, const struct parsed_command *parsed)
 {
 	struct session *session = &client->session;
@@ -252,6 +322,8 @@ enum verdict dispatch_transaction(struct client *client, const struct parsed_com
 		if (!pin(client, PIN_TRANSACTION, false))
 			return TAKEN;
 	}
+	if (parsed->command->special == SPECIAL_EXEC && local_pauses(session) && prepare_pause(client) == STALLED)
+		return STALLED;
 	if (dispatch_send_pinned(client, parsed) == STALLED)
 		return STALLED;
 	if (parsed->command->special == SPECIAL_EXEC && session->queued_users)
@@ -268,6 +340,7 @@ void dispatch_doom(struct client *client)
 
 	if (session->pin != PIN_TRANSACTION || !session->in_multi || session->watching)
 		return;
+	local_forget(session);
 	session->in_multi = false;
 	session->doomed = true;
 	/* MULTI is the oldest of what it has asked. */

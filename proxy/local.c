@@ -193,6 +193,7 @@ void local_reset(struct client *client)
 	session->resetting = session->in_multi = session->watching = session->authenticated = false;
 	session->stream_writes = session->doomed = session->no_evict = session->no_touch = false;
 	session->reply = REPLY_ON;
+	session->lanes_are_clear = false;
 	local_forget(session);
 	close_gate(client);
 	if (session->pinned != NULL) {
@@ -612,8 +613,17 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_CLIENT_NO_TOUCH] = { local_ask_first, true, local_client_is_switch, local_client_no_touch_question, local_client_no_touch },
 	[SPECIAL_CLIENT_LIST] = { local_ask_first, true, NULL, local_clients_list_question, local_clients_list },
 	[SPECIAL_CLIENT_KILL] = { local_ask_first, true, local_clients_kill_is_sound, local_clients_kill_question, local_clients_kill },
+	[SPECIAL_CLIENT_PAUSE] = { local_ask_first, true, local_pause_is_sound, local_pause_question, local_pause },
+	[SPECIAL_CLIENT_UNPAUSE] = { local_ask_alone_first, true, local_client_is_bare, NULL, local_unpause },
 	[SPECIAL_WEIR] = { handle_weir, true, NULL, NULL, NULL },
 };
+
+const char *local_refusal(const struct client *client, const struct parsed_command *parsed)
+{
+	bool pauses = parsed->command->special == SPECIAL_CLIENT_PAUSE || parsed->command->special == SPECIAL_CLIENT_UNPAUSE;
+
+	return pauses && client->session.endpoint == ENDPOINT_REPLICA ? "ERR the clients of a replica are not paused through weir" : NULL;
+}
 
 const struct local_command *local_command(enum command_special special)
 {
@@ -623,6 +633,7 @@ const struct local_command *local_command(enum command_special special)
 enum local_result local_handle(struct client *client, const struct parsed_command *parsed)
 {
 	const struct local_command *command = &commands[parsed->command->special];
+	const char *refusal;
 
 	if (command->handle == NULL)
 		return LOCAL_FORWARD;
@@ -632,6 +643,9 @@ enum local_result local_handle(struct client *client, const struct parsed_comman
 		if (gate != GATE_OPEN)
 			return gate == GATE_STALLED ? LOCAL_STALLED : LOCAL_DONE;
 	}
+	refusal = local_refusal(client, parsed);
+	if (refusal != NULL)
+		return local_answer_error(client, refusal);
 	return command->handle(client, parsed);
 }
 
@@ -646,6 +660,8 @@ enum local_judgement local_judge(struct client *client, struct request *request,
 		return judge_hello_pinned(client, reply);
 	case REQUEST_GATE:
 		return judge_gate(client, reply);
+	case REQUEST_QUEUED:
+		return local_judge_queued(client, reply);
 	case REQUEST_ASKED:
 	case REQUEST_EXEC:
 		return local_settle(client, request);

@@ -34,10 +34,15 @@ enum local_judgement {
 /* The whole reply to a request of a kind that local.c sent has come. */
 enum local_judgement local_judge(struct client *client, struct request *request, struct slice reply);
 
-/* A command is queued inside MULTI: weir's part of it is done when EXEC's reply
- * has come, which is a request of kind REQUEST_EXEC then. True when the server
- * is told `question` in its place. */
+/* A command is queued inside MULTI. True when weir has a part in it, which is
+ * done when EXEC's reply has come: then the request is of kind QUEUED, and that
+ * of EXEC of kind EXEC. If anything is appended to `question`, the server is
+ * told that in its place. */
 bool local_note_queued(struct client *client, const struct parsed_command *parsed, struct buf *question);
+/* Is one of them a CLIENT PAUSE? */
+bool local_pauses(const struct session *session);
+/* Why this session may not say it, as an error; NULL when it may. */
+const char *local_refusal(const struct client *client, const struct parsed_command *parsed);
 /* The commands noted so far will not be executed. */
 void local_forget(struct session *session);
 

@@ -17,6 +17,9 @@ bool local_speaks_of_others(const struct parsed_command *parsed)
 	switch (parsed->command->special) {
 	case SPECIAL_CLIENT_LIST:
 	case SPECIAL_CLIENT_KILL:
+	case SPECIAL_CLIENT_PAUSE:
+	case SPECIAL_CLIENT_UNPAUSE:
+	case SPECIAL_CLIENT_UNBLOCK:
 		return true;
 	default:
 		return false;

@@ -73,12 +73,27 @@ void local_ask(struct client *client, struct backend *backend, enum request_kind
  * the session's own way. */
 enum local_result local_at_once(struct client *client, const struct parsed_command *parsed);
 enum local_result local_ask_first(struct client *client, const struct parsed_command *parsed);
-/* The same on another way; nothing of the client may be in flight. */
+/* The same on a connection where nothing stands in front of it. */
+enum local_result local_ask_alone_first(struct client *client, const struct parsed_command *parsed);
+/* On any way; nothing of the client may be in flight. */
 enum local_result local_ask_on(struct client *client, struct backend *backend, const struct parsed_command *parsed);
 
 /* The whole reply to a request of kind ASKED or EXEC has come (request->held). */
 enum local_judgement local_settle(struct client *client, struct request *request);
 
+/* The reply to a command that was queued, which has been noted. */
+enum local_judgement local_judge_queued(struct client *client, struct slice reply);
+/* During an OUTCOME_LATER: another question, where nothing stands in front of
+ * it, to this node or BACKEND_TO_MASTER. Its answer is the client's, unless
+ * `then` has another. */
+void local_ask_then(struct client *client, int32_t node, struct slice question,
+		    enum local_outcome (*then)(struct client *client, struct slice answer));
+/* Has the server done already what is being settled, inside EXEC? */
+bool local_is_done(const struct client *client);
+/* What is being settled. */
+struct arguments local_arguments(const struct client *client);
+/* When the first of what is being settled was sent. */
+int64_t local_asked_ns(const struct client *client);
 /* The end of an OUTCOME_LATER: what the client gets. */
 void local_finish(struct client *client, struct slice reply);
 
@@ -109,5 +124,12 @@ enum local_outcome local_clients_list(struct client *client, const struct argume
 bool local_clients_kill_is_sound(const struct arguments *arguments);
 void local_clients_kill_question(const struct client *client, const struct arguments *arguments, struct buf *out);
 enum local_outcome local_clients_kill(struct client *client, const struct arguments *arguments, struct buf *reply);
+
+/* ---- local_pause.c: rows of the table ---- */
+
+bool local_pause_is_sound(const struct arguments *arguments);
+void local_pause_question(const struct client *client, const struct arguments *arguments, struct buf *out);
+enum local_outcome local_pause(struct client *client, const struct arguments *arguments, struct buf *reply);
+enum local_outcome local_unpause(struct client *client, const struct arguments *arguments, struct buf *reply);
 
 #endif

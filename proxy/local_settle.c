@@ -14,9 +14,12 @@
 
 #include "../protocol/alloc.h"
 #include "../protocol/resp.h"
+#include "clock.h"
 #include "delivery.h"
 #include "dispatch.h"
 #include "request.h"
+
+#define NO_CONNECTION "ERR no connection to the server is free (max_private_backends)"
 
 /* Of one session: from the first such command until the answer is gone through. */
 struct settlement {
@@ -25,6 +28,9 @@ struct settlement {
 	struct buf answer;       /* the server's, as far as it is not gone through */
 	uint32_t position;       /* of its next element */
 	struct buf reply;        /* the client's, so far */
+	enum local_outcome (*then)(struct client *client, struct slice answer); /* of local_ask_then() */
+	int64_t asked_ns;        /* when the first of them was sent */
+	bool pauses;             /* one of them is CLIENT PAUSE */
 };
 
 struct note {
@@ -35,13 +41,18 @@ struct note {
 
 /* ---- notes ---- */
 
-static void take_note(struct session *session, const struct parsed_command *parsed, uint32_t position)
+static void take_note(struct client *client, const struct parsed_command *parsed, uint32_t position)
 {
+	struct session *session = &client->session;
 	struct note note = { .position = position, .length = (uint32_t)parsed->length,
 			     .special = (enum command_special)parsed->command->special };
 
-	if (session->settlement == NULL)
+	if (session->settlement == NULL) {
 		session->settlement = alloc_zeroed(1, sizeof(*session->settlement));
+		session->settlement->asked_ns = clock_ns();
+	}
+	if (note.special == SPECIAL_CLIENT_PAUSE)
+		session->settlement->pauses = true;
 	buf_append(&session->settlement->notes, &note, sizeof(note));
 	buf_append(&session->settlement->notes, parsed->bytes, parsed->length);
 }
@@ -99,10 +110,10 @@ bool local_note_queued(struct client *client, const struct parsed_command *parse
 	arguments = arguments_of(parsed->bytes);
 	if (!is_sound(row, &arguments))
 		return false;
-	take_note(&client->session, parsed, client->session.queued);
+	take_note(client, parsed, client->session.queued);
 	if (row->question != NULL)
 		row->question(client, &arguments, question);
-	return buf_length(question) > 0;
+	return true;
 }
 
 enum local_result local_at_once(struct client *client, const struct parsed_command *parsed)
@@ -128,7 +139,7 @@ enum local_result local_ask_on(struct client *client, struct backend *backend, c
 		row->question(client, &arguments, &question);
 	if (buf_length(&question) == 0)
 		buf_append(&question, parsed->bytes, parsed->length);
-	take_note(&client->session, parsed, 0);
+	take_note(client, parsed, 0);
 	local_ask(client, backend, REQUEST_ASKED, buf_slice(&question));
 	buf_free(&question);
 	return LOCAL_DONE;
@@ -145,6 +156,28 @@ enum local_result local_ask_first(struct client *client, const struct parsed_com
 	if (client->session.pinned != NULL)
 		client->session.pinned->tainted = true;
 	return local_ask_on(client, local_way(client), parsed);
+}
+
+enum local_result local_ask_alone_first(struct client *client, const struct parsed_command *parsed)
+{
+	struct arguments arguments = arguments_of(parsed->bytes);
+	struct backend *backend;
+
+	if (client->in_flight > 0)
+		return local_stall_until_answered(client);
+	if (!is_sound(row_of(parsed), &arguments))
+		return LOCAL_FORWARD;
+	backend = dispatch_alone(client, BACKEND_TO_MASTER);
+	if (backend == NULL)
+		return local_answer_error(client, NO_CONNECTION);
+	return local_ask_on(client, backend, parsed);
+}
+
+enum local_judgement local_judge_queued(struct client *client, struct slice reply)
+{
+	if (slice_begins_with(reply, "-"))
+		local_forget(&client->session); /* EXEC will say EXECABORT */
+	return JUDGED_SHOWN;
 }
 
 /* ---- going through the answer ---- */
@@ -256,11 +289,25 @@ static enum local_judgement go_on(struct client *client, struct settlement *sett
 	return JUDGED_SHOWN;
 }
 
+/* Of local_ask_then(). */
+static enum local_judgement take_answer(struct client *client, struct settlement *settlement, struct slice answer)
+{
+	struct note note;
+
+	if (settlement->then != NULL && settlement->then(client, answer) == OUTCOME_LATER)
+		return JUDGED_LATER;
+	next_note(settlement, &note);
+	put(client, settlement, &note, answer);
+	return go_on(client, settlement);
+}
+
 enum local_judgement local_settle(struct client *client, struct request *request)
 {
 	struct settlement *settlement = client->session.settlement;
 	struct slice answer = request_held(request);
 
+	if (settlement != NULL && settlement->request == request)
+		return take_answer(client, settlement, answer);
 	if (settlement == NULL || has_been_refused(answer)) {
 		local_forget(&client->session);
 		return JUDGED_SHOWN;
@@ -282,4 +329,42 @@ void local_finish(struct client *client, struct slice reply)
 	put(client, settlement, &note, reply);
 	if (go_on(client, settlement) == JUDGED_SHOWN)
 		delivery_finish(request);
+}
+
+void local_ask_then(struct client *client, int32_t node, struct slice question,
+		    enum local_outcome (*then)(struct client *client, struct slice answer))
+{
+	struct settlement *settlement = client->session.settlement;
+	struct request *request = settlement->request;
+	struct backend *backend = dispatch_alone(client, node);
+
+	if (backend == NULL) {
+		local_finish(client, slice_of("-" NO_CONNECTION "\r\n"));
+		return;
+	}
+	settlement->then = then;
+	request_drop_held(request);
+	request->enqueued_ms = client->worker->now_ms;
+	dispatch_on_lane(client, request, backend);
+	backend_enqueue(backend, request, question);
+}
+
+bool local_is_done(const struct client *client)
+{
+	return client->session.settlement->request->kind == REQUEST_EXEC;
+}
+
+struct arguments local_arguments(const struct client *client)
+{
+	return noted_arguments(client->session.settlement);
+}
+
+int64_t local_asked_ns(const struct client *client)
+{
+	return client->session.settlement->asked_ns;
+}
+
+bool local_pauses(const struct session *session)
+{
+	return session->settlement != NULL && session->settlement->pauses;
 }

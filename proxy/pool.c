@@ -98,6 +98,7 @@ void pool_return_private(struct backend *backend)
 	struct worker *worker = backend->worker;
 
 	backend->owner = NULL;
+	pause_undivert(backend);
 	if (!is_clean(backend) || worker->spare_private >= SPARE_PRIVATE_MAX || worker->draining) {
 		backend_destroy(backend);
 		return;

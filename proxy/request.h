@@ -35,6 +35,7 @@ enum request_kind {
 	REQUEST_HELLO_PINNED,
 	REQUEST_GATE,       /* is this session authenticated? */
 	REQUEST_ASKED,      /* asked before weir does its part of a local command (local_settle.c) */
+	REQUEST_QUEUED,     /* such a command, as MULTI queues it */
 	REQUEST_EXEC,       /* EXEC of a transaction that holds such commands */
 	REQUEST_SCRIPT_KILL, /* asked of one node after the other */
 	REQUEST_LOCAL,      /* weir's own reply, stands in the client's FIFO only */

@@ -55,6 +55,7 @@ struct session {
 	uint8_t pin;                 /* enum session_pin */
 	uint8_t consistency;         /* enum config_consistency */
 	uint8_t reply;               /* enum session_reply */
+	bool lanes_are_clear;        /* for the EXEC that comes next: it holds a CLIENT PAUSE */
 	bool no_evict;               /* CLIENT NO-EVICT */
 	bool no_touch;               /* CLIENT NO-TOUCH */
 	bool authenticated;          /* a server has accepted this session as it is */

@@ -139,6 +139,7 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *prepare, int events)
 
 	(void)events;
 	read_clients(worker);
+	pause_turn(worker);
 	for (int i = 0; i < FLUSH_ROUNDS && has_work(worker); i++) {
 		resume_clients(worker);
 		flush_backends(worker);
@@ -172,7 +173,8 @@ static bool is_idle(const struct client *client)
 {
 	int64_t limit_ns = clock_ms_to_ns(client->worker->config->client_idle_timeout_ms);
 
-	bool says_nothing = (client->head == NULL && client->session.pin == PIN_NONE) || client->upload == UPLOAD_PASSES;
+	bool says_nothing = (client->head == NULL && client->session.pin == PIN_NONE && client->stall != STALL_PAUSE) ||
+			    client->upload == UPLOAD_PASSES;
 
 	return limit_ns != 0 && says_nothing &&
 	       client->worker->now_ns - client->active_ns > limit_ns;
@@ -228,6 +230,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	pool_tick(worker);
+	pause_tick(worker);
 	if (++worker->ticks % TICKS_PER_SECOND == 0)
 		every_second(worker);
 }
@@ -491,6 +494,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	worker->commands = command_table_builtin();
 	worker->read_buffer = alloc_checked(malloc(WORKER_READ_BYTES));
 	identities_init(&worker->identities);
+	pause_init(&worker->pause);
 	list_init(&worker->clients);
 	list_init(&worker->backends);
 	list_init(&worker->readable_clients);
@@ -526,6 +530,7 @@ static void close_everything(struct worker *worker)
 		link = worker->clients.next;
 		client_close(CONTAINER_OF(link, struct client, of_worker), CLOSE_shutdown);
 	}
+	pause_turn(worker);
 	pool_close(worker);
 	bury_the_dead(worker);
 }

@@ -15,6 +15,7 @@
 #include "list.h"
 #include "log.h"
 #include "mailbox.h"
+#include "pause.h"
 #include "positions.h"
 #include "route.h"
 #include "slab.h"
@@ -85,6 +86,7 @@ struct worker {
 	struct node_load *loads;              /* by node id */
 	size_t load_count;
 	struct identities identities;
+	struct pause pause;
 
 	struct list_link clients;
 	struct list_link backends;
