@@ -166,4 +166,5 @@ def _as_test(function, run):
         run(fronts)
 
     test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
+    test.scenario = function
     return test

@@ -48,6 +48,9 @@ def run(front, script, name):
     return saw["saw"]
 
 
-@pytest.mark.parametrize("script, name", scenarios())
+SCENARIOS = list(scenarios())
+
+
+@pytest.mark.parametrize("script, name", SCENARIOS)
 def test_scenario(fronts, script, name):
     fronts.compare(lambda front: run(front, script, name))
