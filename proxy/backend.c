@@ -54,6 +54,11 @@ enum stat_id backend_gauge(const struct backend *backend)
 	return backend->key.kind == BACKEND_PRIVATE ? STAT_backends_private : STAT_backends_shared;
 }
 
+static bool is_own(const struct request *request)
+{
+	return request->kind == REQUEST_HANDSHAKE || request->kind == REQUEST_ROLE;
+}
+
 /* ---- losing it ---- */
 
 /* Requests that no server has seen wait for the next connection to the master;
@@ -127,16 +132,30 @@ static void keep_unpaired(struct backend *backend, struct backlog *backlog)
 	buf_append(&backend->stream, unpaired, (size_t)(end - unpaired));
 }
 
+/* The oldest of them is what the server was at when it was lost: if that is a
+ * query that kills servers, it must not kill them all. */
+static void mark_sent(struct backlog *backlog)
+{
+	bool found = false;
+
+	for (struct request *request = backlog->first; request != NULL; request = request->next_of_backend) {
+		if (request->at + request->length > backlog->sent)
+			break;
+		request->flags |= REQUEST_SENT;
+		if (found || is_own(request))
+			continue;
+		request->flags |= REQUEST_SUSPECT;
+		found = true;
+	}
+}
+
 static void settle_backlog(struct backend *backend, struct backlog *backlog, bool was_ready)
 {
 	struct request *request;
 	struct slice bytes;
 	bool torn = true; /* the head may be in the middle of a transaction */
 
-	for (request = backlog->first; request != NULL; request = request->next_of_backend)
-		if (request->at + request->length <= backlog->sent)
-			request->flags |= REQUEST_SENT;
-
+	mark_sent(backlog);
 	if (backend->streaming && !was_ready && waits_for_next_connection(backend))
 		keep_unpaired(backend, backlog);
 	while ((request = backlog_next(backlog, &bytes)) != NULL)
@@ -244,11 +263,6 @@ static void measure_latency(struct backend *backend, const struct request *answe
 		load->latency_us = (uint32_t)sample_us;
 	else
 		load->latency_us += (uint32_t)((sample_us - load->latency_us) >> EWMA_SHIFT);
-}
-
-static bool is_own(const struct request *request)
-{
-	return request->kind == REQUEST_HANDSHAKE || request->kind == REQUEST_ROLE;
 }
 
 /* A reply to weir itself: nearly always it stands whole in what was read. */

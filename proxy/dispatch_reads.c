@@ -150,15 +150,12 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 	const struct session *session = &client->session;
 	const struct identity *identity = session->identity;
 
-	if (session->consistency == CONSISTENCY_STRONG && client->worker->snapshot->master < 0) {
-		dispatch_count(client, STAT_no_master);
-		dispatch_error(client, "NOMASTER there is no master, and a strong read needs one");
-		return TAKEN;
-	}
 	if ((session->endpoint == ENDPOINT_SPLIT && identity->state != IDENTITY_ACCEPTED) || identity->may_not_ask_role)
 		return read_on_master(client, parsed, STAT_left_user);
 	if (chunk->has_write || client->lane_in_flight > 0 || client->awaits_proof)
 		return read_on_master(client, parsed, STAT_left_write_in_pipeline);
+	if (session->consistency == CONSISTENCY_STRONG && client->worker->snapshot->master < 0)
+		return read_on_master(client, parsed, STAT_left_no_replica); /* it waits for one, like a write */
 	if (!chunk->routed)
 		route_chunk(client, chunk);
 	if (awaits_index(client, chunk))
@@ -205,6 +202,16 @@ static struct route_demand demand_again(const struct request *request)
 	return demand;
 }
 
+/* A strong read's index is of another history by now, or there is nobody who
+ * could have given one. */
+static bool has_lost_index(const struct client *client)
+{
+	const struct snapshot *snapshot = client->worker->snapshot;
+
+	return client->session.consistency == CONSISTENCY_STRONG &&
+	       (client->session.index_epoch != snapshot->epoch || snapshot->master < 0);
+}
+
 static struct route route_again(struct worker *worker, const struct request *request)
 {
 	struct route_demand demand;
@@ -213,8 +220,8 @@ static struct route route_again(struct worker *worker, const struct request *req
 	if (!(request->flags & REQUEST_ON_REPLICA) || (request->flags & REQUEST_TO_MASTER))
 		return (struct route){ .target = ROUTE_MASTER };
 	demand = demand_again(request);
-	if (request->client->session.consistency == CONSISTENCY_STRONG && has_master && !must_not_reach_master(request))
-		return (struct route){ .target = ROUTE_MASTER }; /* its index may be gone by now */
+	if (has_lost_index(request->client))
+		return (struct route){ .target = ROUTE_MASTER };
 	if ((is_one_of_several(request->client) || is_last_try(request)) && has_master && !demand.fallback_error &&
 	    !must_not_reach_master(request))
 		return (struct route){ .target = ROUTE_MASTER };
@@ -265,13 +272,20 @@ static struct backend *lane_again(struct worker *worker, struct request *request
 	return lane;
 }
 
+/* A read that stood behind another one when the connection was lost has not been
+ * tried: servers do not die of it. */
+static bool counts_as_try(const struct request *request)
+{
+	return !(request->flags & REQUEST_SENT) || (request->flags & (REQUEST_SUSPECT | REQUEST_TIMED_OUT));
+}
+
 void dispatch_again(struct worker *worker, struct request *request, struct slice bytes)
 {
 	struct client *client = request->client;
 	struct route route = route_again(worker, request);
 	const char *refusal;
 
-	request->retries++;
+	request->retries += counts_as_try(request);
 	refusal = refuse_again(worker, request, &route);
 	if (refusal != NULL) {
 		stats_add(&worker->stats, STAT_timeouts, (request->flags & REQUEST_TIMED_OUT) != 0);
@@ -279,7 +293,8 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
 		return;
 	}
 	stats_add(&worker->stats, STAT_retried_reads, 1);
-	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_WHOLE | REQUEST_STALE | REQUEST_SENT);
+	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_WHOLE | REQUEST_STALE | REQUEST_SENT |
+				      REQUEST_SUSPECT);
 	request->enqueued_ms = worker->now_ms;
 	backend_enqueue(lane_again(worker, request, &route), request, bytes);
 	client_check_stall(client);
@@ -356,7 +371,8 @@ static bool has_replica(const struct client *client)
 {
 	struct route_demand demand = dispatch_demand(client);
 
-	return route_read(client->worker->snapshot, client->worker->loads, &demand).target == ROUTE_NODE;
+	return client->session.consistency != CONSISTENCY_STRONG &&
+	       route_read(client->worker->snapshot, client->worker->loads, &demand).target == ROUTE_NODE;
 }
 
 /* In the client's order, because the queue is. */

@@ -61,6 +61,7 @@ enum request_flag {
 	REQUEST_STALE = 1 << 16,     /* a replica answered that is not proven to show what it must see */
 	REQUEST_SENT = 1 << 17,      /* of a lost connection: a server may have executed it */
 	REQUEST_SILENT = 1 << 18,    /* its client wants no reply (CLIENT REPLY) */
+	REQUEST_SUSPECT = 1 << 19,   /* SENT, and what the server was at when it was lost */
 };
 
 enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };
