@@ -64,6 +64,7 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 	list_init(&client->resume);
 	list_init(&client->observer);
 	list_init(&client->index_waiter);
+	list_init(&client->bound.parked);
 	list_init(&client->of_worker);
 	list_append(&worker->clients, &client->of_worker);
 	client->session.id = id;
@@ -112,6 +113,7 @@ void client_close(struct client *client, enum close_reason reason)
 	list_remove(&client->readable);
 	list_remove(&client->dirty);
 	list_remove(&client->resume);
+	list_remove(&client->bound.parked);
 	list_remove(&client->of_worker);
 	list_append(&worker->dead_clients, &client->of_worker);
 	stats_add(&worker->stats, (enum stat_id)(STAT_closed_peer + (int)reason), 1);

@@ -78,11 +78,11 @@ struct client {
 	struct buf out;                /* replies not written yet */
 	struct buf *gate_error;        /* the server wants authentication, this is its answer; owned, NULL none */
 	struct session session;
-	struct {                       /* the next command goes on with a cursor whose node has to catch up: */
-		int64_t until_ns;      /* then it is answered with an error; 0: nothing waits */
-		int64_t since_ns;      /* when it came */
-		bool settled;          /* what it demands is known: */
-		uint64_t floor, floor_elsewhere; /* route_demand's */
+	struct {                       /* its next command, or its only request, goes on with a cursor: */
+		int64_t until_ns;      /* the command waits so long for its node; 0: nothing waits */
+		uint32_t node_id;      /* the request is parked until this node ... */
+		uint32_t incarnation;  /* ... in this run shows what it demands */
+		struct list_link parked; /* worker->parked_clients */
 	} bound;
 	struct client_wait {           /* waiting.c: the next command waits for positions */
 		int64_t since_ns;      /* 0: it does not */

@@ -94,7 +94,7 @@ static void settle_head(struct request *request, bool is_head, uint64_t own)
 		buf_consume(request->held, buf_length(request->held));
 		cursor_head_write(request->held, cursor);
 	}
-	request->flags &= (uint16_t)~REQUEST_WHOLE;
+	request->flags &= ~(uint32_t)REQUEST_WHOLE;
 }
 
 size_t cursors_take_head(struct request *request, const char *bytes, size_t length)

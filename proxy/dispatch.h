@@ -33,6 +33,12 @@ void dispatch_stale(struct worker *worker, struct request *request, struct backe
  * no connection, go to the replicas after all. */
 void dispatch_rescue_reads(struct worker *worker, struct backend *lane);
 
+/* The same when its node has not proven what it demands: it is parked; and when
+ * it is looked at again. */
+void dispatch_bound_stale(struct worker *worker, struct request *request, const struct backend *from,
+			  struct slice bytes);
+void dispatch_parked(struct client *client);
+
 /* The answer to SCRIPT KILL has come from one node: true when the next one is
  * asked instead, because there was nothing to kill. `bytes` is the request. */
 bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, struct backend *from, struct slice bytes);

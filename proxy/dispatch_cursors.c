@@ -7,9 +7,13 @@
  * what the session must see, or too old, is waited for up to backend_timeout.
  *
  * A request that goes on with a cursor is bound to a run of a server
- * (CURSOR_BOUND). Invariant: the backend in whose queue it stands has that run
- * for its target; backend_retarget() hands it back otherwise. */
+ * (CURSOR_BOUND). Invariants: the backend in whose queue it stands has that run
+ * for its target, backend_retarget() hands it back otherwise; and it is the only
+ * request of its client in flight, so whenever it is answered, nothing of that
+ * client can come from an earlier moment. */
 #include "dispatch_parts.h"
+
+#include <stdlib.h>
 
 #include "clock.h"
 #include "consistency.h"
@@ -27,16 +31,13 @@ static const char not_now[] = "NOREPLICA the server that issued this cursor may 
 			      "try again later, or begin again at 0";
 static const char timed_out[] = "TIMEOUT the server that issued this cursor has not answered within backend_timeout";
 
-/* ---- waiting for the node ---- */
+/* ---- waiting before it is sent ---- */
 
 /* From the first look at a command to the last. */
 static void begin_wait(struct client *client)
 {
-	if (client->bound.until_ns != 0)
-		return;
-	client->bound.until_ns = client->worker->now_ns + clock_ms_to_ns(client->worker->config->backend_timeout_ms);
-	client->bound.since_ns = clock_ns();
-	client->bound.settled = false;
+	if (client->bound.until_ns == 0)
+		client->bound.until_ns = client->worker->now_ns + clock_ms_to_ns(client->worker->config->backend_timeout_ms);
 }
 
 static void end_wait(struct client *client)
@@ -55,31 +56,24 @@ static enum verdict wait_a_moment(struct client *client)
 	return dispatch_stall(client, STALL_EVENT);
 }
 
-/* What it demanded when it came, or as soon as that has an offset: of what
- * others have written since then it need not know. It waits until the node is
- * known to have it, rather than try. */
-static struct route_demand bound_demand(struct client *client)
+/* Has all that the node must show an offset? */
+static bool is_proven(const struct client *client, const struct snapshot_node *node, const struct route_demand *demand)
 {
-	struct route_demand demand = dispatch_demand(client);
+	bool stays = demand->stay_on == (int32_t)node->id;
+	bool has_index = client->index_ready && client->session.index_epoch == client->worker->snapshot->epoch;
 
-	begin_wait(client);
-	demand.catch_up_ns = 0;
-	if (client->bound.settled) {
-		demand.floor = client->bound.floor;
-		demand.floor_elsewhere = client->bound.floor_elsewhere;
-		demand.unproven = demand.unproven_elsewhere = false;
-		return demand;
-	}
-	if (client->session.consistency == CONSISTENCY_STRONG)
-		consistency_demand_moment(client->worker, &demand, client->bound.since_ns);
-	if (demand.unproven || demand.unproven_elsewhere) {
-		consistency_want(dispatch_read_lane(client, BACKEND_TO_MASTER, false));
-		return demand;
-	}
-	client->bound.settled = true;
-	client->bound.floor = demand.floor;
-	client->bound.floor_elsewhere = demand.floor_elsewhere;
-	return demand;
+	if (demand->unproven || (demand->unproven_elsewhere && !stays))
+		return false;
+	return has_index || client->session.consistency != CONSISTENCY_STRONG;
+}
+
+/* One is asked of the master. */
+static enum verdict wait_for_offset(struct client *client)
+{
+	if (consistency_await_index(client, dispatch_read_lane(client, BACKEND_TO_MASTER, false)))
+		return STALLED;
+	consistency_want(dispatch_read_lane(client, BACKEND_TO_MASTER, false));
+	return wait_a_moment(client);
 }
 
 /* ---- sending ---- */
@@ -139,6 +133,7 @@ static enum verdict send_bound(struct client *client, const struct parsed_comman
 	dispatch_send_to(client, lane, &rewritten, flags);
 	client->tail->step = CURSOR_BOUND;
 	client->tail->floor = route_floor(demand, node);
+	client->stall = STALL_ALL;
 	if (!(flags & REQUEST_ON_REPLICA))
 		dispatch_count(client, STAT_reads_on_master);
 	buf_free(&bytes);
@@ -160,18 +155,23 @@ static enum verdict take_tagged(struct client *client, const struct parsed_comma
 	struct route_demand demand;
 	enum route_reason reason;
 	struct backend *lane;
+	bool proven;
 
 	if (client->in_flight > 0) /* it may overtake nothing, and its way is given */
 		return dispatch_stall(client, STALL_ALL);
 	if (index == CURSORS_NO_NODE)
 		return give_up(client, gone);
-	demand = bound_demand(client);
+	begin_wait(client);
+	demand = dispatch_demand(client);
+	proven = is_master(worker, (size_t)index) || is_proven(client, &worker->snapshot->nodes[index], &demand);
 	reason = route_bound(worker->snapshot, worker->loads, (uint32_t)index, &demand);
-	lane = reason == ROUTE_REASON_NONE ? bound_lane(client, (size_t)index) : NULL;
+	lane = proven && reason == ROUTE_REASON_NONE ? bound_lane(client, (size_t)index) : NULL;
 	if (lane != NULL)
 		return send_bound(client, parsed, cursor->own, (size_t)index, lane, &demand);
 	if (has_waited_enough(client))
 		return give_up(client, not_now);
+	if (!proven)
+		return wait_for_offset(client);
 	if (reason == ROUTE_REASON_FLOOR || reason == ROUTE_REASON_LAG)
 		control_line_refresh(worker->shared->control);
 	return wait_a_moment(client);
@@ -188,6 +188,71 @@ enum verdict dispatch_cursor(struct client *client, const struct parsed_command 
 	if (gate != GATE_OPEN)
 		return gate == GATE_STALLED ? STALLED : TAKEN;
 	return take_tagged(client, parsed, &cursor);
+}
+
+/* ---- waiting when it has been sent ---- */
+
+static uint32_t waited_ms(const struct worker *worker, const struct request *request)
+{
+	return worker->now_ms - request->enqueued_ms;
+}
+
+static void lose(struct worker *worker, struct request *request, const char *why)
+{
+	stats_add(&worker->stats, STAT_lost_cursors, 1);
+	delivery_error(worker, request, why);
+}
+
+/* The node has not proven what the request demands: its bytes are kept in place
+ * of the reply until the node is known to have it. */
+void dispatch_bound_stale(struct worker *worker, struct request *request, const struct backend *from, struct slice bytes)
+{
+	struct client *client = request->client;
+
+	request_hold(request, bytes.bytes, bytes.length);
+	request->flags |= REQUEST_WHOLE;
+	client->bound.node_id = from->node_id;
+	client->bound.incarnation = from->incarnation;
+	worker_park(worker, client);
+}
+
+static void send_parked(struct request *request, struct backend *lane)
+{
+	struct buf *bytes = request->held;
+
+	request->held = NULL;
+	request->flags &= ~(uint32_t)REQUEST_WHOLE;
+	backend_enqueue(lane, request, buf_slice(bytes));
+	buf_free(bytes);
+	free(bytes);
+}
+
+void dispatch_parked(struct client *client)
+{
+	struct worker *worker = client->worker;
+	struct request *request = client->head;
+	const struct snapshot_node *node = worker_node(worker, client->bound.node_id);
+	struct route_demand demand = dispatch_demand(client);
+	size_t index = node != NULL ? (size_t)(node - worker->snapshot->nodes) : 0;
+	struct backend *lane = NULL;
+
+	if (node == NULL || node->incarnation != client->bound.incarnation || is_master(worker, index)) {
+		lose(worker, request, node == NULL || node->incarnation != client->bound.incarnation ? gone : not_now);
+		return;
+	}
+	demand.floor = demand.floor_elsewhere = request->floor;
+	demand.unproven = demand.unproven_elsewhere = false;
+	demand.catch_up_ns = 0;
+	if (route_bound(worker->snapshot, worker->loads, (uint32_t)index, &demand) == ROUTE_REASON_NONE)
+		lane = bound_lane(client, index);
+	if (lane != NULL) {
+		send_parked(request, lane);
+	} else if (waited_ms(worker, request) >= (uint64_t)worker->config->backend_timeout_ms) {
+		lose(worker, request, not_now);
+	} else {
+		control_line_refresh(worker->shared->control);
+		worker_park(worker, client);
+	}
 }
 
 /* ---- lost on the way ---- */
@@ -208,8 +273,7 @@ void dispatch_bound_again(struct worker *worker, struct request *request, const 
 	if (same_run && is_master(worker, index) == (from->key.node == BACKEND_TO_MASTER) && request->retries++ < RETRIES_MAX)
 		lane = bound_lane(request->client, index);
 	if (lane == NULL) {
-		stats_add(&worker->stats, STAT_lost_cursors, 1);
-		delivery_error(worker, request, same_run ? not_now : gone);
+		lose(worker, request, same_run ? not_now : gone);
 		return;
 	}
 	stats_add(&worker->stats, STAT_retried_reads, 1);

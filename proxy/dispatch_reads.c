@@ -347,7 +347,7 @@ void dispatch_stale(struct worker *worker, struct request *request, struct backe
 		stats_add(&worker->stats, STAT_catch_ups, 1);
 		backend_enqueue(from, request, buf_slice(&copy));
 	} else if (request_is_bound(request)) {
-		dispatch_bound_again(worker, request, from, buf_slice(&copy));
+		dispatch_bound_stale(worker, request, from, buf_slice(&copy));
 	} else if (worker->snapshot->master < 0 || worker->config->fallback == FALLBACK_ERROR) {
 		dispatch_again(worker, request, buf_slice(&copy));
 	} else {

@@ -70,6 +70,17 @@ static inline struct list_link *list_take(struct list_link *head)
 	return first;
 }
 
+/* Moves all links of one list into another one, which becomes valid by it. */
+static inline void list_move(struct list_link *to, struct list_link *from)
+{
+	list_init(to);
+	if (list_is_empty(from))
+		return;
+	*to = *from;
+	to->next->previous = to->previous->next = to;
+	list_init(from);
+}
+
 /* The body may remove `link` itself from the list, but no other one. */
 #define LIST_EACH(head, link, following)                                                     \
 	for ((link) = (head)->next, (following) = (link)->next; (link) != (head);             \

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "consistency.h"
 #include "control_line.h"
+#include "dispatch.h"
 #include "log.h"
 #include "pool.h"
 #include "request.h"
@@ -67,21 +68,35 @@ void worker_wake_lane_waiters(struct worker *worker)
 static void on_moment_over(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct worker *worker = timer->data;
-	struct list_link *link;
+	struct list_link *link, parked;
 
 	(void)loop;
 	(void)events;
 	while ((link = list_take(&worker->waiting_clients)) != NULL)
 		client_wake(CONTAINER_OF(link, struct client, resume));
+	list_move(&parked, &worker->parked_clients);
+	while ((link = list_take(&parked)) != NULL)
+		dispatch_parked(CONTAINER_OF(link, struct client, bound.parked));
+}
+
+static void begin_moment(struct worker *worker)
+{
+	if (ev_is_active(&worker->moment))
+		return;
+	ev_timer_set(&worker->moment, MOMENT_MS / 1e3, 0.0);
+	ev_timer_start(worker->loop, &worker->moment);
+}
+
+void worker_park(struct worker *worker, struct client *client)
+{
+	list_mark(&worker->parked_clients, &client->bound.parked);
+	begin_moment(worker);
 }
 
 void worker_wait_a_moment(struct worker *worker, struct client *client)
 {
 	list_mark(&worker->waiting_clients, &client->resume);
-	if (ev_is_active(&worker->moment))
-		return;
-	ev_timer_set(&worker->moment, MOMENT_MS / 1e3, 0.0);
-	ev_timer_start(worker->loop, &worker->moment);
+	begin_moment(worker);
 }
 
 static void flush_backends(struct worker *worker)
@@ -503,6 +518,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->resumed_clients);
 	list_init(&worker->lane_waiters);
 	list_init(&worker->waiting_clients);
+	list_init(&worker->parked_clients);
 	list_init(&worker->dead_clients);
 	list_init(&worker->dead_backends);
 	slab_init(&worker->requests, sizeof(struct request), SPARE_REQUESTS);

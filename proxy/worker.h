@@ -96,6 +96,7 @@ struct worker {
 	struct list_link resumed_clients;
 	struct list_link lane_waiters;        /* clients in STALL_LANE */
 	struct list_link waiting_clients;     /* until ... */
+	struct list_link parked_clients;      /* the same, for a request that is on no server now */
 	ev_timer moment;                      /* ... this is over; runs while there are any */
 	struct list_link dead_clients;        /* freed at the end of the turn */
 	struct list_link dead_backends;
@@ -171,6 +172,8 @@ void worker_wake_lane_waiters(struct worker *worker);
 /* The client's next command is looked at again in a moment: it waits for
  * something that nobody tells. Its stall is STALL_EVENT. */
 void worker_wait_a_moment(struct worker *worker, struct client *client);
+/* The same for the request that goes on with a cursor: dispatch_parked(). */
+void worker_park(struct worker *worker, struct client *client);
 
 /* The node behind an id in the present snapshot, or NULL. */
 const struct snapshot_node *worker_node(const struct worker *worker, uint32_t node_id);

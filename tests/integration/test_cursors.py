@@ -486,6 +486,50 @@ def test_pages_go_on_under_a_stream_of_writes(group):
         writer.join()
 
 
+def page_with(raw, member):
+    """A tagged cursor whose page holds this member."""
+    cursor = raw.command("ZSCAN", "zset", 0, "COUNT", 50)[0]
+    while True:
+        following, page = raw.command("ZSCAN", "zset", cursor, "COUNT", 50)
+        if member in page:
+            return cursor
+        cursor = following
+        assert cursor != b"0"
+
+
+@pytest.mark.parametrize("level", ["session", "strong"])
+def test_pages_do_not_go_back_in_time(group, level):
+    """Pages and reads in turn, on whatever node, while the session and others
+    write: what was seen once is never unseen."""
+    stop, counted = threading.Event(), itertools.count(1)
+
+    def write():
+        with group.weir.raw() as raw:
+            while not stop.is_set():
+                raw.command("ZINCRBY", "zset", 1, "m:7")
+    writer = threading.Thread(target=write)
+    with group.weir.raw() as raw:
+        raw.command("WEIR", "CONSISTENCY", level)
+        cursors = {page_with(raw, b"m:7") for _ in range(20)}
+        writer.start()
+        try:
+            seen = 0.0
+            for cursor in itertools.islice(itertools.cycle(cursors), 400):
+                if next(counted) % 3 == 0:
+                    seen = max(seen, float(raw.command("ZINCRBY", "zset", 1, "m:7")))
+                page = raw.command("ZSCAN", "zset", cursor, "COUNT", 50)[1]
+                shown = float(page[page.index(b"m:7") + 1])
+                assert shown >= seen
+                seen = shown
+                read = float(raw.command("ZSCORE", "zset", "m:7"))
+                assert read >= seen
+                seen = read
+        finally:
+            stop.set()
+            writer.join()
+            raw.command("ZADD", "zset", 7, "m:7")
+
+
 def test_without_a_master(lab):
     """Iterations on replicas go on as reads do."""
     group = lab.group(2, config=ON_REPLICA)

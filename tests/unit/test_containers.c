@@ -50,6 +50,26 @@ static void lists_keep_order_and_forget_twice(void **state)
 	assert_int_equal(take_value(&head), -1);
 }
 
+static void lists_are_moved(void **state)
+{
+	struct list_link from, to;
+	struct item items[2] = { { .value = 1 }, { .value = 2 } };
+
+	(void)state;
+	list_init(&from);
+	list_move(&to, &from);
+	assert_true(list_is_empty(&to));
+	for (int i = 0; i < 2; i++) {
+		list_init(&items[i].link);
+		list_append(&from, &items[i].link);
+	}
+	list_move(&to, &from);
+	assert_true(list_is_empty(&from));
+	list_remove(&items[0].link);
+	assert_int_equal(take_value(&to), 2);
+	assert_int_equal(take_value(&to), -1);
+}
+
 static void a_walk_survives_removing_its_own_element(void **state)
 {
 	struct list_link head, *link, *following;
@@ -286,6 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_keep_order_and_forget_twice),
+		cmocka_unit_test(lists_are_moved),
 		cmocka_unit_test(a_walk_survives_removing_its_own_element),
 		cmocka_unit_test(slabs_hand_out_the_warm_one_and_let_go_of_the_rest),
 		cmocka_unit_test(mails_arrive_all_and_in_order_of_their_sender),
