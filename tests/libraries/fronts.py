@@ -17,6 +17,7 @@ it returns, or returns the type of.
 import asyncio
 import gc
 import inspect
+import time
 
 import redis
 
@@ -168,3 +169,15 @@ def _as_test(function, run):
     test.__name__, test.__doc__, test.__module__ = function.__name__, function.__doc__, function.__module__
     test.scenario = function
     return test
+
+
+def messages(pubsub, count, timeout=5.0):
+    """The next `count` messages as (type, pattern, channel, data)."""
+    found = []
+    deadline = time.monotonic() + timeout * PATIENCE
+    while len(found) < count and time.monotonic() < deadline:
+        message = pubsub.get_message(timeout=0.2)
+        if message is not None:
+            found.append((message["type"], message["pattern"], message["channel"], message["data"]))
+    assert len(found) == count, f"{count} messages were due, these came: {found}"
+    return found

@@ -276,6 +276,25 @@ const scenarios = {
     return [...seen, await other.lrange('q', 0, -1)];
   },
 
+  // Whoever is killed by an administrator connects again, and is what he was.
+  async killed(session) {
+    const admin = session.client();
+    const client = session.client({ connectionName: 'victim', db: 2 });
+    const subscriber = session.watch(client.duplicate({ connectionName: 'hears' }));
+    const heard = [];
+    subscriber.on('message', (channel, message) => heard.push([channel, message]));
+    await subscriber.subscribe('news');
+    await client.set('k', 1);
+    const idOf = async (name) => new RegExp(`id=(\\d+) .*name=${name} `).exec(await admin.client('LIST'))?.[1];
+    const first = await idOf('victim');
+    const seen = [await admin.client('KILL', 'ID', first), await admin.client('KILL', 'ID', await idOf('hears'))];
+    const queued = await Promise.all([client.get('k'), client.incr('k')]);
+    assert.notEqual(await idOf('victim'), first);
+    await until(async () => await admin.publish('news', 'again') === 1, 'the subscription is back');
+    await until(() => heard.length === 1, 'the message');
+    return [...seen, queued, heard];
+  },
+
   async otherKindsOfClient(session) {
     const { host, port } = session.front;
     const cluster = new Cluster([{ host, port }], { clusterRetryStrategy: () => null });

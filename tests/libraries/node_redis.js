@@ -381,6 +381,27 @@ const scenarios = {
     return [...seen, await Promise.all(last)];
   },
 
+  // Whoever is killed by an administrator connects again, and is what he was.
+  async killed(session) {
+    session.errors = [];
+    const admin = await session.client();
+    const client = await session.client({ name: 'victim', database: 2 });
+    const subscriber = await session.duplicate(client, { name: 'hears' });
+    const heard = [];
+    await subscriber.subscribe('news', (message) => heard.push(message));
+    await client.set('k', '1');
+    const rows = await admin.clientList();
+    const seen = [];
+    for (const name of ['victim', 'hears']) {
+      const { id } = rows.find((row) => row.name === name);
+      seen.push(await admin.clientKill({ filter: 'ID', id }));
+    }
+    await until(async () => (await admin.clientList()).filter(({ name }) => ['victim', 'hears'].includes(name)).length === 2, 'both are back');
+    await until(async () => await admin.publish('news', 'again') === 1, 'the subscription is back');
+    await until(() => heard.length === 1, 'the message');
+    return [...seen, await client.get('k'), (await client.clientInfo()).db, heard];
+  },
+
   async otherKindsOfClient(session) {
     const root = { socket: { host: session.front.host, port: session.front.port } };
     const cluster = session.watch(createCluster({ rootNodes: [root] }));

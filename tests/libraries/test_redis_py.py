@@ -7,7 +7,7 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from fronts import scenario
+from fronts import messages, scenario
 from harness import PATIENCE, wait_for
 
 
@@ -233,18 +233,6 @@ def in_threads(function, count, *args):
 
 
 # ------------------------------------------------------------ pub/sub
-
-def messages(pubsub, count, timeout=5.0):
-    """The next `count` messages as (type, pattern, channel, data)."""
-    found = []
-    deadline = time.monotonic() + timeout * PATIENCE
-    while len(found) < count and time.monotonic() < deadline:
-        message = pubsub.get_message(timeout=0.2)
-        if message is not None:
-            found.append((message["type"], message["pattern"], message["channel"], message["data"]))
-    assert len(found) == count, f"{count} messages were due, these came: {found}"
-    return found
-
 
 @scenario
 def test_pubsub(front):
