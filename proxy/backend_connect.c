@@ -43,10 +43,7 @@ static int64_t retry_delay_ns(struct backend *backend)
 
 	if (ms > RETRY_LAST_MS)
 		ms = RETRY_LAST_MS;
-	worker->random ^= worker->random << 13;
-	worker->random ^= worker->random >> 7;
-	worker->random ^= worker->random << 17;
-	return clock_ms_to_ns(ms) / 4 * (int64_t)(3 + worker->random % 3);
+	return clock_ms_to_ns(ms) / 4 * (int64_t)(3 + worker_random(worker) % 3);
 }
 
 void backend_try_later(struct backend *backend)

@@ -60,6 +60,11 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 /* The connections that a session's reads take to a node, or to the master. */
 struct backend *dispatch_read_lane(struct client *client, int32_t node, bool script);
 
+/* ---- dispatch_touch.c ---- */
+
+/* A replica serves this read: where the master evicts by use, tell it of some. */
+void dispatch_touch(struct client *client, const struct parsed_command *parsed);
+
 /* ---- dispatch_cursors.c ---- */
 
 /* SCAN and its kin with a cursor that is 0 or tagged. */

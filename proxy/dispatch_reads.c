@@ -89,6 +89,8 @@ static enum verdict read_on_replica(struct client *client, const struct parsed_c
 	session->read_script = is_script(parsed->command);
 	dispatch_send_to(client, lane, parsed, read_flags(parsed->command) | REQUEST_ON_REPLICA);
 	client->tail->floor = route->floor;
+	if (client->worker->snapshot->evicts_by_use)
+		dispatch_touch(client, parsed);
 	if (route->stays) /* a ROLE behind it frees the next one to go elsewhere */
 		consistency_want(lane);
 	return TAKEN;

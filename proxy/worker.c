@@ -26,6 +26,7 @@ enum {
 	LINGER_MS = 10 * 1000,
 	LEARN_MS = 2 * 1000,    /* that commands wait for the table once there is a master */
 	REFUSED_SECONDS = 5,    /* until a replica that refused a user is tried again */
+	TOUCHES_PER_SECOND = 2000,
 	STACK_BYTES = 512 * 1024,
 };
 
@@ -225,6 +226,7 @@ static void every_second(struct worker *worker)
 {
 	unsigned seconds = worker->ticks / TICKS_PER_SECOND;
 
+	worker->touches_left = TOUCHES_PER_SECOND;
 	for (size_t i = 0; i < worker->load_count; i++)
 		worker->loads[i].served /= 2;
 	close_idle_clients(worker);

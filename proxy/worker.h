@@ -105,7 +105,8 @@ struct worker {
 	size_t private_backends;              /* all of them, and those without an owner */
 	size_t spare_private;
 	uint64_t generations;                 /* of backend connections */
-	uint64_t random;                      /* state of the jitter's generator */
+	uint64_t random;                      /* state of worker_random() */
+	unsigned touches_left;                /* TOUCHes of this second (dispatch_touch.c) */
 	struct {                              /* delivery.c: consecutive reply bytes for one client */
 		struct client *client;
 		const char *bytes;
@@ -149,6 +150,15 @@ void worker_free(struct worker **worker);
 /* From now on some session may read under a floor. What was acknowledged before
  * has no offset, and is remembered by its time. */
 void worker_want_floors(struct worker *worker);
+/* For jitter and samples, not for secrets (xorshift64). */
+static inline uint64_t worker_random(struct worker *worker)
+{
+	worker->random ^= worker->random << 13;
+	worker->random ^= worker->random >> 7;
+	worker->random ^= worker->random << 17;
+	return worker->random;
+}
+
 /* Are there replicas that could be behind, and sessions that would mind? */
 static inline bool worker_needs_floors(const struct worker *worker)
 {

@@ -309,6 +309,11 @@ bool info_version_supported(const char *redis_version)
 	return minor > 2 || (minor == 2 && patch >= 6);
 }
 
+bool info_evicts_by_use(const struct info *info)
+{
+	return info->maxmemory > 0 && (strstr(info->maxmemory_policy, "lru") != NULL || strstr(info->maxmemory_policy, "lfu") != NULL);
+}
+
 int64_t info_position(const struct info *info)
 {
 	return info->role == SERVER_ROLE_SLAVE ? info->applied_offset : info->master_offset;

@@ -90,6 +90,9 @@ const char *info_server_version(const struct info *info);
  * replica is paused, and that reports the received one (redis #9448). */
 bool info_version_supported(const char *redis_version);
 
+/* Does the server choose what it evicts by when, or how often, a key was used? */
+bool info_evicts_by_use(const struct info *info);
+
 /* The offset that this server's data is at: a slave's applied one. */
 int64_t info_position(const struct info *info);
 

@@ -51,6 +51,8 @@ static struct snapshot *make_picture(const struct topology *topology)
 		picture->no_master_reason = memory_text(topology->plan.reason);
 	if (epoch->number != 0)
 		fill_server(picture, &topology->nodes[epoch->master].info);
+	picture->evicts_by_use =
+		picture->master >= 0 && info_evicts_by_use(&topology->nodes[picture->master].info) && topology->node_count > 1;
 	for (size_t i = 0; i < topology->node_count; i++)
 		fill_node(topology, i, &picture->nodes[i]);
 	return picture;
@@ -71,6 +73,16 @@ static void log_readability(const struct topology *topology, const struct snapsh
 	}
 }
 
+static void log_eviction(const struct snapshot *picture, const struct topology *topology)
+{
+	bool before = topology->snapshot != NULL && topology->snapshot->evicts_by_use;
+
+	if (picture->evicts_by_use && !before)
+		log_warning("the master evicts by use (maxmemory-policy %s) and does not see what replicas serve: "
+			    "a sample of their reads is fed back to it as TOUCH",
+			    topology->nodes[picture->master].info.maxmemory_policy);
+}
+
 void publish(struct topology *topology)
 {
 	struct snapshot *picture = make_picture(topology);
@@ -81,6 +93,7 @@ void publish(struct topology *topology)
 	}
 	picture->generation = topology->snapshot == NULL ? 1 : topology->snapshot->generation + 1;
 	log_readability(topology, topology->snapshot);
+	log_eviction(picture, topology);
 	snapshot_release(&topology->snapshot);
 	topology->snapshot = picture;
 	topology->events.on_publish(topology->events.arg, picture);

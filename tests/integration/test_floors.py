@@ -206,3 +206,34 @@ def test_who_may_not_run_role_reads_on_the_master(lab):
             for n in range(100):
                 raw.command("SET", "his", n)
                 assert other.command("GET", "his") == b"%d" % n
+
+
+# ---- eviction
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lfu", "noeviction"])
+def test_keys_that_replicas_serve_stay_warm_on_the_master(lab, policy):
+    """LRU and LFU see only what the master serves; a sample of the rest is told
+    to it, and nothing where it does not matter."""
+    by_use = policy != "noeviction"
+    group = lab.group(1, config=config())
+    for setting in [("maxmemory-policy", policy), ("maxmemory", "1gb")]:
+        group.master.cli("CONFIG", "SET", *setting)
+    touches = lambda: group.master.calls().get("touch", 0)  # noqa: E731
+    with group.weir.raw() as raw:
+        assert raw.command("SET", "hot", "x") == "OK"
+        group.settle()
+        if by_use:
+            wait_for(lambda: "the master evicts by use" in group.weir.log(), what="weir says so")
+            wait_for(lambda: raw.command("GET", "hot") == b"x" and touches() > 0, what="a read is told to the master")
+        else:
+            assert raw.commands([("GET", "hot")] * 500) == [b"x"] * 500
+            assert touches() == 0
+            assert "evicts by use" not in group.weir.log()
+        assert raw.command("GET", "hot") == b"x"
+        if policy == "allkeys-lru":
+            deadline = time.monotonic() + 3
+            while time.monotonic() < deadline:
+                assert raw.commands([("GET", "hot")] * 100) == [b"x"] * 100
+            with group.master.raw() as direct:
+                assert direct.command("OBJECT", "IDLETIME", "hot") <= 1
+            assert "get" not in group.master.calls() or group.master.calls()["get"] < 50
