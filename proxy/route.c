@@ -15,7 +15,7 @@
 #include "../topology/snapshot.h"
 
 #define SLOW_START_NS 10000000000LL /* full weight after this long */
-#define BEHIND_HALF_LIFE_NS 2000000LL
+#define BEHIND_HALF_LIFE_NS 10000000LL
 
 enum {
 	SLOW_START_LEAST = 10,  /* percent of its weight that a new node begins with */
@@ -116,6 +116,7 @@ static uint64_t effective_weight(const struct snapshot_node *node, const struct 
 struct candidate {
 	uint32_t index;
 	bool is_sure;             /* it is known to have reached the floor */
+	int64_t behind_ns;        /* if not: how far it is expected to be behind */
 	uint64_t weight;
 	uint32_t latency_us; /* 0 unknown */
 	const struct node_load *load;
@@ -137,6 +138,8 @@ static bool is_better(const struct candidate *a, const struct candidate *b)
 		return order < 0;
 	if (a->is_sure != b->is_sure)
 		return a->is_sure;
+	if (a->behind_ns != b->behind_ns)
+		return a->behind_ns < b->behind_ns;
 	if (a->latency_us != 0 && b->latency_us != 0) {
 		if (a->latency_us > b->latency_us * LATENCY_FACTOR + LATENCY_NOISE_US)
 			return false;
@@ -163,6 +166,8 @@ struct route route_read(const struct snapshot *snapshot, const struct node_load 
 			continue;
 		}
 		candidate.is_sure = has_reached(node, candidate.load, route_floor(demand, node));
+		if (!candidate.is_sure)
+			candidate.behind_ns = expected_behind_ns(candidate.load, demand->now_ns);
 		candidate.weight = effective_weight(node, candidate.load, demand->now_ns);
 		candidate.latency_us = node_load_latency(candidate.load, demand->now_ns);
 		if (best.load == NULL || is_better(&candidate, &best))

@@ -77,7 +77,7 @@ def test_scope_connection_lets_others_read_replicas(lab):
 def test_reads_come_back_to_the_replicas_by_themselves(lab):
     """After every write the session reads from a replica again, once that has
     the write: nothing sticks to the master."""
-    group = lab.group(2, config=config())
+    group = lab.group(2, config=config(catch_up_wait="50ms"))
     group.settle()
     with group.weir.raw() as raw:
         before = sum(reads_of(replica) for replica in group.replicas)
@@ -89,7 +89,7 @@ def test_reads_come_back_to_the_replicas_by_themselves(lab):
 
 
 def test_one_replica_behind_does_not_hold_the_other(lab):
-    group = lab.group(2, config=config())
+    group = lab.group(2, config=config(catch_up_wait="50ms"))
     group.settle()
     slow, quick = group.replicas
     with group.weir.raw() as raw:

@@ -164,7 +164,7 @@ static void what_was_seen_of_a_node_long_ago_counts_less(void **state)
 	for (int i = 1; i < NODES; i++)
 		group->loads[i] = (struct node_load){ .behind_ns = 100 * MS, .behind_at_ns = group->demand.now_ns };
 	assert_master(group, ROUTE_REASON_FLOOR);
-	group->demand.now_ns += 20 * MS;
+	group->demand.now_ns += 60 * MS;
 	assert_int_equal(route(group).target, ROUTE_NODE);
 	free(group);
 }
