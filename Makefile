@@ -159,9 +159,9 @@ test: deps ## everything below, stage by stage: about ten minutes on two cores
 	@$(STAGE) "unit tests, ASan+UBSan"   300 $(ASAN) -j$(JOBS) unit
 	@$(STAGE) "the judge of compat"       60 $(MAKE) --no-print-directory compat-judge
 	@$(STAGE) "fuzz smoke"               300 $(MAKE) --no-print-directory fuzz-smoke
-	@$(STAGE) "integration, ASan+UBSan"  420 $(MAKE) --no-print-directory integration-asan
-	@$(STAGE) "integration, TSan"        420 $(MAKE) --no-print-directory integration-tsan
-	@$(STAGE) "integration"              600 $(MAKE) --no-print-directory integration
+	@$(STAGE) "integration, ASan+UBSan"  900 $(MAKE) --no-print-directory integration-asan
+	@$(STAGE) "integration, TSan"        900 $(MAKE) --no-print-directory integration-tsan
+	@$(STAGE) "integration"              900 $(MAKE) --no-print-directory integration
 	@$(STAGE) "integration, Valkey"      300 $(MAKE) --no-print-directory integration-valkey
 	@$(STAGE) "consistency"              300 $(MAKE) --no-print-directory consistency
 	@$(STAGE) "client libraries"         300 $(MAKE) --no-print-directory libraries
