@@ -75,6 +75,7 @@ struct backend {
 	uint32_t node_id;             /* in the worker's snapshot, while its incarnation is ... */
 	uint32_t incarnation;
 	uint64_t generation;          /* rises with every connection */
+	uint64_t server_id;           /* what CLIENT ID says on this connection; 0 unknown */
 	int64_t connect_ns;           /* when this connection was begun, established */
 	int64_t established_ns;
 	int64_t retry_ns;             /* not before this; 0 at once */

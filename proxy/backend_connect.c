@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../protocol/encode.h"
@@ -31,7 +32,7 @@ enum {
 };
 
 /* The parts of a handshake, in request.step. */
-enum { STEP_ENTER, STEP_AUTHENTICATE, STEP_SELECT, STEP_NO_TOUCH, STEP_NAME };
+enum { STEP_ENTER, STEP_AUTHENTICATE, STEP_SELECT, STEP_NO_TOUCH, STEP_ID, STEP_NAME };
 
 /* ---- connecting ---- */
 
@@ -230,6 +231,9 @@ static void push_handshakes(struct backend *backend)
 		push_handshake(backend, STEP_NO_TOUCH, &bytes);
 	}
 	buf_consume(&bytes, buf_length(&bytes));
+	encode_request_words(&bytes, "CLIENT", "ID", NULL);
+	push_handshake(backend, STEP_ID, &bytes);
+	buf_consume(&bytes, buf_length(&bytes));
 	encode_request_words(&bytes, "CLIENT", "SETNAME", "weir-data", NULL);
 	push_handshake(backend, STEP_NAME, &bytes);
 	buf_free(&bytes);
@@ -242,6 +246,7 @@ static void start_handshake(struct backend *backend)
 	backend->state = BACKEND_HANDSHAKE;
 	backend->handshake_left = 0;
 	backend->has_entered = false;
+	backend->server_id = 0;
 	push_handshakes(backend);
 	backend->send_limit = backend->base + buf_length(&backend->stream);
 	backlog_requeue(backend, &backlog);
@@ -283,6 +288,12 @@ static void on_refused(struct backend *backend, const struct request *handshake,
 		delivery_private_expired(backend);
 	else if (!backend->closing && backend->head == NULL)
 		backend_destroy(backend);
+}
+
+/* :<id>CR LF; a user who may not ask has none. */
+static uint64_t id_in(struct slice reply)
+{
+	return reply.length > 1 && reply.bytes[0] == ':' ? strtoull(reply.bytes + 1, NULL, 10) : 0;
 }
 
 static void on_ready_for_traffic(struct backend *backend)
@@ -336,6 +347,8 @@ void backend_on_handshake_reply(struct backend *backend, const struct request *r
 		return;
 	}
 	backend->has_entered = backend->has_entered || (request->step == STEP_ENTER && !failed);
+	if (request->step == STEP_ID)
+		backend->server_id = id_in(reply);
 	if (request->step == STEP_NAME && backend->key.node == BACKEND_TO_MASTER)
 		note_acceptance(backend, !wants_authentication);
 	if (--backend->handshake_left == 0)
