@@ -88,6 +88,11 @@ void encode_array(struct buf *out, size_t elements)
 	header(out, '*', (int64_t)elements);
 }
 
+void encode_push(struct buf *out, size_t elements)
+{
+	header(out, '>', (int64_t)elements);
+}
+
 void encode_map(struct buf *out, size_t pairs, int resp_version)
 {
 	if (resp_version >= 3)

@@ -18,6 +18,7 @@ void encode_bulk(struct buf *out, struct slice bytes);             /* $n bytes *
 void encode_bulk_text(struct buf *out, const char *text);
 void encode_null(struct buf *out, int resp_version);               /* $-1 or _ */
 void encode_array(struct buf *out, size_t elements);               /* *n, elements follow */
+void encode_push(struct buf *out, size_t elements);                /* >n, elements follow; RESP3 */
 /* A map of n pairs: %n in RESP3, *2n in RESP2. */
 void encode_map(struct buf *out, size_t pairs, int resp_version);
 /* Text for people: $ in RESP2, =len txt: in RESP3 (INFO, CLIENT LIST). */

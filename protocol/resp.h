@@ -109,6 +109,9 @@ struct resp_reply_framer {
 	uint8_t line_length;              /* bytes in line */
 	char line[24];                    /* of a numeric header that has not come whole */
 	bool has_type;                    /* type is that of the reply, not of an attribute in front */
+	bool only_header;                 /* set by the caller at the start of a reply: if it is an array it ends
+					   * with its header, and `elements` tells how many values follow */
+	int64_t elements;                 /* of that array; -1: it is null */
 	int64_t bulk_left;                /* payload and CR LF still to come */
 	int64_t owed;                     /* values still to come, the reply itself included */
 };
@@ -116,7 +119,10 @@ struct resp_reply_framer {
 /* Reads on in a reply. *used tells how many of the bytes belong to it: all of
  * them with AGAIN, up to its end with OK. After OK framer->type is the type of
  * the reply that ended, until the next call. An attribute (|) counts as the
- * beginning of the reply it stands in front of. RESP2 and RESP3. */
+ * beginning of the reply it stands in front of. A push inside an array is no
+ * element of it: servers up to 7.0 let one slip in between (a key that MGET
+ * finds expired is announced to the client that subscribed to such news).
+ * RESP2 and RESP3. */
 enum resp_result resp_reply_next(struct resp_reply_framer *framer, const char *data, size_t length, size_t *used);
 
 #endif

@@ -7,8 +7,9 @@
 /* Replies: finds their end, RESP2 and RESP3. Iterative, and nesting costs
  * neither stack nor memory, however deep: one counter tells how many values
  * the reply still owes. It begins with one, the reply itself; a value that ends
- * pays one; an aggregate pays for itself and owes its elements; an attribute
- * owes its elements on top, so that the reply behind it is still owed.
+ * pays one; an aggregate pays for itself and owes its elements; an attribute,
+ * or a push inside a reply, owes its elements on top, so that what it stands in
+ * front of is still owed.
  *
  * Strict where a sloppy server would let two readers disagree: numbers are
  * canonical, lengths below zero are only the null forms $-1 and *-1, streamed
@@ -33,13 +34,14 @@ enum shape {
 	SHAPE_LIST,
 	SHAPE_MAP,
 	SHAPE_ATTRIBUTE,
+	SHAPE_PUSH,
 };
 
 static const uint8_t shapes[256] = {
 	['+'] = SHAPE_TEXT,   ['-'] = SHAPE_TEXT,    [','] = SHAPE_TEXT, ['('] = SHAPE_TEXT,
 	[':'] = SHAPE_NUMBER, ['_'] = SHAPE_NULL,    ['#'] = SHAPE_BOOLEAN,
 	['$'] = SHAPE_BULK,   ['!'] = SHAPE_BULK,    ['='] = SHAPE_BULK,
-	['*'] = SHAPE_LIST,   ['~'] = SHAPE_LIST,    ['>'] = SHAPE_LIST,
+	['*'] = SHAPE_LIST,   ['~'] = SHAPE_LIST,    ['>'] = SHAPE_PUSH,
 	['%'] = SHAPE_MAP,    ['|'] = SHAPE_ATTRIBUTE,
 };
 
@@ -162,10 +164,28 @@ static enum resp_result begin_bulk(struct resp_reply_framer *framer, int64_t len
 	return RESP_OK;
 }
 
+/* Its elements come on top of what is owed anyway. */
+static bool is_aside(const struct resp_reply_framer *framer, enum shape shape)
+{
+	return shape == SHAPE_ATTRIBUTE || (shape == SHAPE_PUSH && framer->type != '>');
+}
+
 static enum resp_result begin_aggregate(struct resp_reply_framer *framer, enum shape shape, int64_t count)
 {
+	if (!is_aside(framer, shape))
+		end_value(framer);
+	if (framer->only_header && framer->owed == 0) {
+		framer->elements = count;
+		return RESP_OK;
+	}
+	return owe(framer, shape == SHAPE_LIST || shape == SHAPE_PUSH ? count : 2 * count);
+}
+
+static enum resp_result begin_null(struct resp_reply_framer *framer)
+{
+	framer->elements = -1;
 	end_value(framer);
-	return owe(framer, shape == SHAPE_LIST ? count : 2 * count);
+	return RESP_OK;
 }
 
 /* A whole header line was read: what does it open, or end? */
@@ -180,11 +200,12 @@ static enum resp_result begin_value(struct resp_reply_framer *framer, int64_t va
 	case SHAPE_LIST:
 	case SHAPE_MAP:
 	case SHAPE_ATTRIBUTE:
+	case SHAPE_PUSH:
 		if (value == -1 && framer->header == '*')
-			break;
+			return begin_null(framer);
 		if (value < 0 || value > INT64_MAX / 4)
 			return RESP_BAD;
-		return shape == SHAPE_ATTRIBUTE ? owe(framer, 2 * value) : begin_aggregate(framer, shape, value);
+		return begin_aggregate(framer, shape, value);
 	default:
 		break;
 	}

@@ -46,6 +46,11 @@ static const struct row {
 	{ "%2\r\n+a\r\n:1\r\n+b\r\n%1\r\n+c\r\n_\r\n", "%." },
 	{ "~2\r\n+a\r\n+b\r\n", "~." },
 	{ ">3\r\n+message\r\n$1\r\nc\r\n$1\r\nm\r\n:1\r\n", ">:." },
+	/* a push that has slipped into an array is no element of it */
+	{ "*2\r\n_\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n:1\r\n", "*." },
+	{ "*1\r\n>1\r\n*1\r\n+a\r\n*1\r\n>0\r\n+b\r\n:1\r\n", "*:." },
+	{ ">2\r\n+a\r\n>1\r\n+b\r\n+OK\r\n", ">+." },
+	{ "*1\r\n>2\r\n+a\r\n+b\r\n", "~" },
 	/* an attribute belongs to the reply behind it */
 	{ "|1\r\n+ttl\r\n:3600\r\n+OK\r\n", "+." },
 	{ "|0\r\n+OK\r\n", "+." },
@@ -231,6 +236,39 @@ static void table_cut_everywhere(void **state)
 		check_every_cut(rows[i].bytes, strlen(rows[i].bytes), rows[i].found);
 }
 
+/* An array that ends with its header, cut at every byte. */
+static void expect_header(const char *bytes, char type, int64_t elements, size_t length)
+{
+	for (size_t cut = 0; cut <= length; cut++) {
+		struct resp_reply_framer framer = { .only_header = true, .elements = 77 };
+		size_t used, first = 0;
+		enum resp_result result = RESP_AGAIN;
+
+		if (cut > 0)
+			result = call(&framer, bytes, cut, &first);
+		if (result == RESP_AGAIN) {
+			result = call(&framer, bytes + first, strlen(bytes) - first, &used);
+			first += used;
+		}
+		assert_int_equal(result, RESP_OK);
+		assert_int_equal(framer.type, type);
+		assert_int_equal(framer.elements, elements);
+		assert_int_equal(first, length);
+	}
+}
+
+static void only_a_header(void **state)
+{
+	(void)state;
+	expect_header("*3\r\n:1\r\n", '*', 3, 4);
+	expect_header("*0\r\n", '*', 0, 4);
+	expect_header("*-1\r\n+OK\r\n", '*', -1, 5);
+	expect_header("*1000000000\r\n*1\r\n", '*', 1000000000, 13);
+	expect_header("|1\r\n+a\r\n*1\r\n:1\r\n*2\r\n:1\r\n", '*', 2, 20);
+	expect_header("-ERR\r\n:1\r\n", '-', 77, 6);
+	expect_header("_\r\n:1\r\n", '_', 77, 3);
+}
+
 static void random_concatenations(void **state)
 {
 	uint32_t seed = 5;
@@ -389,6 +427,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_cut_everywhere),
+		cmocka_unit_test(only_a_header),
 		cmocka_unit_test(random_concatenations),
 		cmocka_unit_test(used_ends_with_the_reply),
 		cmocka_unit_test(depth_costs_nothing),
