@@ -87,8 +87,7 @@ static bool is_torn(const struct request *request, const struct backlog *backlog
  * connection answers them as well. */
 static bool can_be_asked_again(const struct backend *backend, const struct request *request)
 {
-	bool question = request->kind == REQUEST_AUTH || request->kind == REQUEST_HELLO ||
-			request->kind == REQUEST_ASKED || request->kind == REQUEST_GATE;
+	bool question = request->kind == REQUEST_HELLO || request->kind == REQUEST_ASKED || request->kind == REQUEST_GATE;
 
 	return question && backend->key.kind != BACKEND_PRIVATE;
 }
@@ -116,22 +115,6 @@ static void settle(struct backend *backend, struct request *request, struct slic
 		delivery_lost(worker, request, backend, sent, bytes);
 }
 
-/* A stream's first words are paired with no request: they stand behind those
- * of the handshake, and are the only ones worth keeping. */
-static void keep_unpaired(struct backend *backend, struct backlog *backlog)
-{
-	const char *unpaired = buf_slice(&backlog->stream).bytes;
-	const char *end = unpaired + buf_length(&backlog->stream);
-	struct request *request;
-	struct slice bytes;
-
-	while ((request = backlog_next(backlog, &bytes)) != NULL) {
-		unpaired = bytes.bytes + bytes.length;
-		request_free(&backend->worker->requests, request);
-	}
-	buf_append(&backend->stream, unpaired, (size_t)(end - unpaired));
-}
-
 /* The oldest of them is what the server was at when it was lost: if that is a
  * query that kills servers, it must not kill them all. */
 static void mark_sent(struct backlog *backlog)
@@ -149,15 +132,13 @@ static void mark_sent(struct backlog *backlog)
 	}
 }
 
-static void settle_backlog(struct backend *backend, struct backlog *backlog, bool was_ready)
+static void settle_backlog(struct backend *backend, struct backlog *backlog)
 {
 	struct request *request;
 	struct slice bytes;
 	bool torn = true; /* the head may be in the middle of a transaction */
 
 	mark_sent(backlog);
-	if (backend->streaming && !was_ready && waits_for_next_connection(backend))
-		keep_unpaired(backend, backlog);
 	while ((request = backlog_next(backlog, &bytes)) != NULL)
 		settle(backend, request, bytes, is_torn(request, backlog, &torn));
 	buf_free(&backlog->stream);
@@ -180,8 +161,8 @@ static void close_connection(struct backend *backend)
 	backend->connect_failed = false;
 	backend->framer = (struct resp_reply_framer){ 0 };
 	backend->mid_reply = false;
-	backend->reply_length = 0;
 	buf_consume(&backend->own_reply, buf_length(&backend->own_reply));
+	backend_forget_reading(backend);
 	backend->timed_ns = 0;
 	backend->send_limit = 0;
 	list_remove(&backend->dirty);
@@ -203,7 +184,7 @@ void backend_disconnect(struct backend *backend, const char *why)
 	backlog = backlog_take(backend);
 	if (backend->owner != NULL && was_ready)
 		delivery_private_lost(backend);
-	settle_backlog(backend, &backlog, was_ready);
+	settle_backlog(backend, &backlog);
 	settle_owner(backend, was_ready);
 	delivery_settle(backend->worker);
 	worker_wake_lane_waiters(backend->worker);
@@ -230,6 +211,7 @@ void backend_destroy(struct backend *backend)
 		request_free(&backend->worker->requests, request);
 	}
 	buf_free(&backlog.stream);
+	buf_free(&backend->reading.whole);
 	if (backend->key.kind == BACKEND_PRIVATE)
 		worker->private_backends--;
 	list_remove(&backend->of_identity);
@@ -237,7 +219,7 @@ void backend_destroy(struct backend *backend)
 	list_append(&worker->dead_backends, &backend->of_worker);
 }
 
-static void desync(struct backend *backend, const char *what)
+void backend_desync(struct backend *backend, const char *what)
 {
 	log_warning("backend to node %u closed: %s", backend->node_id, what);
 	stats_add(&backend->worker->stats, STAT_backend_desync, 1);
@@ -284,7 +266,7 @@ static void finish_own(struct backend *backend, struct request *request, struct 
 
 /* The head's reply is whole: it leaves the queue, then its bytes the stream.
  * `last` is what has come of it just now. */
-static void finish_reply(struct backend *backend, char type, struct slice last, int64_t now_ns)
+void backend_finish_reply(struct backend *backend, char type, struct slice last, int64_t now_ns)
 {
 	struct slice bytes = backend_request_bytes(backend, backend->head);
 	struct request *request = backend_unlink_head(backend);
@@ -317,7 +299,7 @@ static enum delivery_mode mode_of(const struct backend *backend, struct request 
 	return delivery_begin(head, type);
 }
 
-static void begin_reply(struct backend *backend, char type)
+void backend_begin_reply(struct backend *backend, char type)
 {
 	backend->mid_reply = true;
 	backend->mode = mode_of(backend, backend->head, type);
@@ -330,7 +312,6 @@ static void begin_reply(struct backend *backend, char type)
 static bool refuses_upload(struct backend *backend, const char *bytes, size_t length)
 {
 	const char *newline = memchr(bytes, '\n', length);
-
 	bool is_upload = backend->uploading || (backend->head != NULL && (backend->head->flags & REQUEST_CUT));
 
 	if (!is_upload || bytes[0] != '-' || newline == NULL)
@@ -341,6 +322,17 @@ static bool refuses_upload(struct backend *backend, const char *bytes, size_t le
 	if (backend->owner != NULL)
 		delivery_private_expired(backend);
 	return true;
+}
+
+void backend_stray_reply(struct backend *backend, const char *bytes, size_t length)
+{
+	if (!refuses_upload(backend, bytes, length))
+		backend_desync(backend, "a reply that nobody waits for");
+}
+
+bool backend_awaits_reply(const struct backend *backend)
+{
+	return backend->head != NULL && backend_has_sent(backend, backend->head);
 }
 
 static void take_bytes(struct backend *backend, struct slice bytes, bool is_last)
@@ -361,61 +353,47 @@ static void take_bytes(struct backend *backend, struct slice bytes, bool is_last
  * many were used; 0 when the connection is over. */
 static size_t take_paired(struct backend *backend, const char *bytes, size_t length, int64_t now_ns)
 {
-	struct request *head = backend->head;
 	enum resp_result result;
 	size_t used;
 
-	if (head == NULL || !backend_has_sent(backend, head)) {
-		if (!refuses_upload(backend, bytes, length))
-			desync(backend, "a reply that nobody waits for");
+	if (!backend_awaits_reply(backend)) {
+		backend_stray_reply(backend, bytes, length);
 		return 0;
 	}
 	if (!backend->mid_reply && bytes[0] == '>') {
-		desync(backend, "a push that nobody subscribed to");
+		backend_desync(backend, "a push that nobody subscribed to");
 		return 0;
 	}
 	if (!backend->mid_reply)
-		begin_reply(backend, bytes[0]);
+		backend_begin_reply(backend, bytes[0]);
 	result = resp_reply_next(&backend->framer, bytes, length, &used);
 	if (result == RESP_BAD) {
-		desync(backend, "a malformed reply");
+		backend_desync(backend, "a malformed reply");
 		return 0;
 	}
 	if (buf_length(&backend->own_reply) > OWN_REPLY_BYTES) {
-		desync(backend, "an endless reply to weir itself");
+		backend_desync(backend, "an endless reply to weir itself");
 		return 0;
 	}
 	take_bytes(backend, (struct slice){ bytes, used }, result == RESP_OK);
 	if (result == RESP_OK)
-		finish_reply(backend, backend->framer.type, (struct slice){ bytes, used }, now_ns);
+		backend_finish_reply(backend, backend->framer.type, (struct slice){ bytes, used }, now_ns);
 	return used;
 }
 
-/* Replies of a streaming session: framed, so that the end of the stream is
- * seen, and handed over as they come. */
-static size_t take_streamed(struct backend *backend, const char *bytes, size_t length, int64_t now_ns)
+static bool hears_unasked(const struct backend *backend)
 {
-	enum resp_result result;
-	size_t used;
+	return backend->key.kind == BACKEND_PRIVATE && backend->state == BACKEND_READY && backend->owner != NULL;
+}
 
+static size_t take(struct backend *backend, const char *bytes, size_t length, int64_t now_ns)
+{
 	if (backend->unframed) {
-		delivery_stream(backend, bytes, length);
+		delivery_push(backend, bytes, length);
 		return length;
 	}
-	result = resp_reply_next(&backend->framer, bytes, length, &used);
-	if (result == RESP_BAD) {
-		desync(backend, "a malformed reply");
-		return 0;
-	}
-	backend->reply_length += used;
-	delivery_stream(backend, bytes, used);
-	if (result == RESP_OK && !backend->closing) {
-		uint64_t whole = backend->reply_length;
-
-		backend->reply_length = 0;
-		delivery_stream_done(backend, backend->framer.type, whole, now_ns);
-	}
-	return used;
+	return hears_unasked(backend) ? backend_take_private(backend, bytes, length, now_ns)
+				      : take_paired(backend, bytes, length, now_ns);
 }
 
 static bool is_live(const struct backend *backend, uint64_t generation)
@@ -429,9 +407,7 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 	int64_t now_ns = clock_ns(); /* after the read: what these replies acknowledge happened before it */
 
 	while (length > 0 && is_live(backend, generation)) {
-		size_t used = backend->streaming && backend->head == NULL
-				      ? take_streamed(backend, bytes, length, now_ns)
-				      : take_paired(backend, bytes, length, now_ns);
+		size_t used = take(backend, bytes, length, now_ns);
 
 		bytes += used;
 		length -= used;
@@ -506,9 +482,9 @@ static void hang_up(struct backend *backend, const char *why)
 
 static void after_private_write(struct backend *backend)
 {
-	if (backend->uploading || (backend->streaming && backend->head == NULL))
+	if (backend->uploading || backend->unframed)
 		backend_forget_sent(backend);
-	if (backend->streaming && buf_length(&backend->stream) < FULL_OVER_BYTES)
+	if (backend->unframed && buf_length(&backend->stream) < FULL_OVER_BYTES)
 		worker_wake_lane_waiters(backend->worker);
 	client_check_stall(backend->owner);
 }

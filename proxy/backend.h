@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "../protocol/buf.h"
+#include "../protocol/push.h"
 #include "../protocol/resp.h"
 #include "conn.h"
 #include "identity.h"
@@ -55,6 +56,18 @@ struct backend_key {
 	uint8_t kind;   /* enum backend_kind */
 	uint8_t resp;   /* 2 or 3 */
 	bool no_touch;  /* CLIENT NO-TOUCH ON: what it reads does not look used to the server's eviction */
+};
+
+/* Of a private backend, whose server may speak unasked. */
+struct reading {
+	char opening[PUSH_OPENING_BYTES]; /* first bytes of a value that cannot be told from a push yet */
+	uint8_t opening_length;
+	uint8_t value;                /* enum value: what the value is to whoever waits */
+	uint8_t push;                 /* enum push_kind: what it looks like */
+	bool in_exec;                 /* the header of EXEC's reply was read, its elements come */
+	int64_t elements;             /* of them still to come */
+	uint32_t due;                 /* confirmations that the present command still gets; 0: the first one will tell */
+	struct buf whole;             /* of a value that is looked at as a whole */
 };
 
 struct backend {
@@ -110,11 +123,9 @@ struct backend {
 	struct buf own_reply;         /* to a request of weir's own, as far as it has come */
 	bool mid_reply;               /* a part of the head's reply has been read */
 	uint8_t mode;                 /* enum delivery_mode of that reply */
-	uint64_t reply_length;        /* bytes of it so far */
 	struct client *owner;         /* private: whose it is; NULL: a spare one */
-	int64_t taken_ns;             /* when the owner got it */
-	bool unframed;                /* and are no RESP: a replication stream */
-	bool streaming;               /* replies go to the owner as they come, paired with nothing */
+	struct reading reading;       /* private: what is being read; see backend_private.c */
+	bool unframed;                /* private: no RESP any more, a replication stream */
 	bool uploading;               /* the tail is the beginning of a request: backend_begin_upload() */
 	int64_t last_read_ns;         /* when anything was read */
 	int64_t idle_since_ns;        /* since when it has nothing to do */
@@ -131,8 +142,8 @@ void backend_open(struct backend *backend);
  * one reply has come. */
 void backend_enqueue(struct backend *backend, struct request *request, struct slice bytes);
 
-/* Appends bytes that are paired with nothing (a session that streams), or
- * belong to the upload. */
+/* Appends bytes that are no request (a replication stream), or belong to the
+ * upload. */
 void backend_forward(struct backend *backend, struct slice bytes);
 
 /* The request enqueued last, which is the only one and its backend private, is

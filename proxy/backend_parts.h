@@ -6,9 +6,10 @@
 #include "request.h"
 #include "stats.h"
 
-/* What the three files of a backend share with each other and with nobody
+/* What the four files of a backend share with each other and with nobody
  * else: backend_queue.c (requests and their bytes), backend_connect.c (the way
- * to READY), backend.c (replies, writing, and the end of a connection). */
+ * to READY), backend_private.c (reading a server that speaks unasked),
+ * backend.c (replies, writing, and the end of a connection). */
 
 struct node_load;
 
@@ -56,7 +57,26 @@ void backend_on_connected(struct backend *backend);
 /* The reply to one of the handshake's requests. */
 void backend_on_handshake_reply(struct backend *backend, const struct request *request, struct slice reply);
 
+/* ---- backend_private.c ---- */
+
+/* Takes one value of a READY private backend that has an owner, or the part of
+ * it that is here. Returns how many of the bytes were used. */
+size_t backend_take_private(struct backend *backend, const char *bytes, size_t length, int64_t now_ns);
+/* Nothing of an earlier connection is being read. */
+void backend_forget_reading(struct backend *backend);
+
 /* ---- backend.c ---- */
+
+/* The head's reply begins, and is whole; `last` is what has come of it just now,
+ * and matters only where it is one to weir itself. */
+void backend_begin_reply(struct backend *backend, char type);
+void backend_finish_reply(struct backend *backend, char type, struct slice last, int64_t now_ns);
+/* May the next reply be the head's? */
+bool backend_awaits_reply(const struct backend *backend);
+/* A reply has begun that is not: the connection is over. */
+void backend_stray_reply(struct backend *backend, const char *bytes, size_t length);
+/* The connection is not what weir takes it for, and is closed. */
+void backend_desync(struct backend *backend, const char *what);
 
 void backend_on_io(struct conn *conn, int events);
 /* Which gauge counts its connection. */

@@ -223,8 +223,6 @@ void backlog_requeue(struct backend *backend, struct backlog *backlog)
 	struct request *request;
 	struct slice bytes;
 
-	if (backend->streaming && backlog->first == NULL)
-		buf_append(&backend->stream, buf_slice(&backlog->stream).bytes, buf_length(&backlog->stream));
 	while ((request = backlog_next(backlog, &bytes)) != NULL) {
 		if (request->client == NULL)
 			request_free(&backend->worker->requests, request);

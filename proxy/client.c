@@ -131,9 +131,7 @@ void client_free(struct client *client)
 		buf_free(client->gate_error);
 	free(client->gate_error);
 	identity_release(&session->identity);
-	identity_release(&session->wanted_identity);
 	local_forget(session);
-	free(session->wanted_name);
 	free(session->name);
 	free(session->library_name);
 	free(session->library_version);
@@ -144,7 +142,7 @@ void client_free(struct client *client)
 
 static bool is_done(const struct client *client)
 {
-	return client->head == NULL && buf_length(&client->out) == 0 && client->session.pin != PIN_STREAM;
+	return client->head == NULL && buf_length(&client->out) == 0;
 }
 
 static void close_if_done(struct client *client)
@@ -165,21 +163,22 @@ static void drop_upload(struct client *client)
 
 void client_finish(struct client *client, enum close_reason reason)
 {
-	struct backend *pinned;
-
 	if (client->closing)
 		return;
 	drop_upload(client);
-	pinned = client->session.pinned;
 	if (!client->close_after_flush) {
 		client->close_after_flush = true;
 		client->close_reason = (uint8_t)reason;
 		client->active_ns = client->worker->now_ns;
 	}
-	if (client->session.pin == PIN_STREAM && (pinned == NULL || reason != CLOSE_quit || pinned->state != BACKEND_READY))
-		drop_private_backend(client);
 	watch(client);
 	list_mark(&client->worker->dirty_clients, &client->dirty);
+}
+
+void client_finish_alone(struct client *client, enum close_reason reason)
+{
+	drop_private_backend(client);
+	client_finish(client, reason);
 }
 
 /* With nothing left to take and nothing more to come, what is due is the end.
@@ -196,7 +195,7 @@ void client_drain(struct client *client)
 		return;
 	client->at_end = true;
 	client->close_reason = CLOSE_drain;
-	if (client->session.pin == PIN_STREAM || client->upload == UPLOAD_PASSES)
+	if (session_listens(&client->session) || client->upload == UPLOAD_PASSES)
 		client_finish(client, CLOSE_drain);
 	else
 		finish_at_end(client);
@@ -526,7 +525,7 @@ static void end_of_input(struct client *client)
 	const struct request *last = client->tail;
 	bool held = last != NULL && last->backend != NULL && last->backend->state == BACKEND_IDLE;
 
-	if (session->pin == PIN_STREAM || (session->pin == PIN_SINGLE && session->settlement == NULL) || session->in_multi || held ||
+	if (session_listens(session) || (session->pin == PIN_SINGLE && session->settlement == NULL) || session->in_multi || held ||
 	    client->wait.since_ns != 0 || client->stall == STALL_PAUSE) {
 		client_flush(client); /* it may have closed only its own direction */
 		client_close(client, CLOSE_peer);

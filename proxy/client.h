@@ -120,6 +120,8 @@ void client_flush(struct client *client);
 void client_close(struct client *client, enum close_reason reason);
 /* Takes no more input, answers what is due, then closes. */
 void client_finish(struct client *client, enum close_reason reason);
+/* The same when its private backend is lost and holds no request any more. */
+void client_finish_alone(struct client *client, enum close_reason reason);
 /* For a drain: finishes what was read. */
 void client_drain(struct client *client);
 /* Frees the memory; only for the worker, once nothing refers to it. */

@@ -24,7 +24,7 @@ struct client_command client_command_of(const char *request)
 
 static enum client_type type_of(const struct session *session)
 {
-	return session->pin == PIN_STREAM ? CLIENT_PUBSUB : CLIENT_NORMAL;
+	return session_is_subscribed(session) ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
 static int64_t seconds_since(int64_t ns)
@@ -54,9 +54,11 @@ static void flag_letters(struct client *client, char letters[16])
 		bool is_set;
 		char letter;
 	} flags[] = {
-		{ session->pin == PIN_STREAM, 'P' },
+		{ session->bonds.monitoring, 'O' },
+		{ session_is_subscribed(session), 'P' },
 		{ session->in_multi, 'x' },
 		{ session->pin == PIN_SINGLE || client->stall == STALL_PAUSE, 'b' },
+		{ session->bonds.tracking, 't' },
 		{ client->close_after_flush, 'c' },
 		{ client_is_local(client), 'U' },
 		{ session->no_evict, 'e' },
@@ -119,7 +121,8 @@ void client_info_line(struct client *client, const struct client_command *comman
 	       session->id, client_peer(client), client_local(client), conn_fd(&client->conn),
 	       session->name ? session->name : "", seconds_since(client->connected_ns),
 	       seconds_since(client->active_ns), flags, session->db);
-	append(out, " sub=0 psub=0 ssub=0 multi=%" PRId64 " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0",
+	append(out, " sub=%u psub=%u ssub=%u multi=%" PRId64 " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0",
+	       session->bonds.channels, session->bonds.patterns, session->bonds.shard_channels,
 	       session->in_multi ? (int64_t)session->queued : -1, query,
 	       client->in.capacity - buf_length(&client->in), command != NULL ? command->argument_bytes : 0);
 	append(out, " rbs=0 rbp=0 obl=0 oll=%d omem=%zu tot-mem=%zu events=%s%s cmd=%s user=%.*s redir=-1 resp=%d",

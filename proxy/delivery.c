@@ -29,8 +29,6 @@
 #include "request.h"
 #include "worker.h"
 
-enum { RESET_REPLY_LENGTH = 8 }; /* +RESET CR LF: no other status of a stream is that long */
-
 /* ---- runs ---- */
 
 void delivery_settle(struct worker *worker)
@@ -57,6 +55,12 @@ static void pass_on(struct client *client, const char *bytes, size_t length)
 	worker->run.length = length;
 }
 
+static void pass_on_copy(struct client *client, const char *bytes, size_t length)
+{
+	delivery_settle(client->worker);
+	client_reply(client, bytes, length);
+}
+
 /* ---- requests ---- */
 
 /* The server's answer is the client's. */
@@ -75,8 +79,7 @@ static bool is_clients_word(const struct request *request)
 static void release_held(struct client *client, struct request *head)
 {
 	if (!(head->flags & REQUEST_SILENT)) {
-		delivery_settle(client->worker);
-		client_reply(client, buf_head(head->held), buf_length(head->held));
+		pass_on_copy(client, buf_head(head->held), buf_length(head->held));
 		head->flags |= REQUEST_STREAMING;
 	}
 	request_drop_held(head);
@@ -190,6 +193,20 @@ void delivery_bytes(struct request *request, const char *bytes, size_t length)
 	pass_on(client, bytes, length);
 }
 
+/* CLIENT REPLY silences replies, and this counts as a message. */
+void delivery_confirmation(struct request *request, struct slice bytes)
+{
+	struct client *client = request->client;
+
+	request->flags &= ~(uint32_t)REQUEST_SILENT;
+	if (client->head != request) {
+		request_hold(request, bytes.bytes, bytes.length);
+		return;
+	}
+	request->flags |= REQUEST_STREAMING;
+	pass_on_copy(client, bytes.bytes, bytes.length);
+}
+
 /* Errors that a replica gives instead of a read's answer, before executing
  * anything, where another node can answer. */
 enum node_error_kind {
@@ -289,16 +306,17 @@ static void observe(const struct request *request, struct backend *from, int64_t
 	}
 }
 
-/* Is the session done with its private backend? */
+/* Is the session done with its private backend? Only what the server has
+ * answered counts, and only when nothing is on its way. */
 static void perhaps_unpin(struct client *client, const struct backend *from)
 {
-	const struct session *session = &client->session;
+	struct session *session = &client->session;
 
-	if (session->pinned != from || from->head != NULL || session->pin == PIN_STREAM)
+	if (session->pinned != from || from->head != NULL)
 		return;
-	if (session->pin == PIN_TRANSACTION && (session->in_multi || session->watching))
-		return;
-	dispatch_unpin(client);
+	session->in_multi = session->bonds.in_multi;
+	if (!session_is_bound(session))
+		dispatch_unpin(client);
 }
 
 /* The reply is whole. True when the client may have it now: local.c may have a
@@ -341,15 +359,14 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 		judge_cursor(worker, request, from, bytes);
 		return;
 	}
-	if (type == '-') {
-		if (request->flags & REQUEST_STATEFUL)
-			from->tainted = true;
-		if (is_clients_word(request) && !(request->flags & REQUEST_MUTED) && judge_error(worker, request, from, bytes))
-			return;
-	}
+	if (type == '-' && is_clients_word(request) && !(request->flags & REQUEST_MUTED) &&
+	    judge_error(worker, request, from, bytes))
+		return;
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
 	observe(request, from, now_ns);
+	if (request->special != SPECIAL_NONE)
+		local_follow(client, (enum command_special)request->special, type);
 	if (is_judged(request))
 		answered(request);
 	if (!client->closing)
@@ -456,31 +473,22 @@ void delivery_private_lost(struct backend *backend)
 {
 	struct client *client = backend->owner;
 
-	if (client->session.pin == PIN_STREAM)
-		client_finish(client, client->close_after_flush ? client->close_reason : CLOSE_private_backend_lost);
-	else if (client->session.pin == PIN_TRANSACTION)
+	if (client->session.pin == PIN_SINGLE)
+		return;
+	if (session_listens(&client->session)) /* it may have what it was told so far */
+		client_finish_alone(client, client->close_after_flush ? client->close_reason : CLOSE_private_backend_lost);
+	else
 		client_close(client, CLOSE_private_backend_lost);
 }
 
 void delivery_private_expired(struct backend *backend)
 {
 	struct client *client = backend->owner;
-	struct buf reply = { 0 };
 
-	if (client->session.pin == PIN_SINGLE || client->session.doomed) {
+	if (client->session.pin == PIN_SINGLE || client->session.doomed)
 		dispatch_unpin(client);
-		return;
-	}
-	if (client->session.pin == PIN_STREAM) {
-		stats_add(&client->worker->stats, STAT_no_master, backend->key.node == BACKEND_TO_MASTER);
-		encode_error(&reply, backend->key.node == BACKEND_TO_MASTER
-					     ? "NOMASTER the master does not answer; the command was not sent"
-					     : "NOREPLICA the replica does not answer; the command was not sent");
-		client_reply(client, buf_head(&reply), buf_length(&reply));
-		buf_free(&reply);
-	}
-	/* What is still to come of a transaction must not run outside of it. */
-	client_finish(client, CLOSE_private_backend_lost);
+	else /* what is still to come must not run without what was answered so */
+		client_finish(client, CLOSE_private_backend_lost);
 }
 
 void delivery_abandon(struct client *client)
@@ -506,36 +514,22 @@ void delivery_abandon(struct client *client)
 	client->in_flight = 0;
 }
 
-/* ---- streams ---- */
+/* ---- what nobody asked for ---- */
 
-void delivery_stream(struct backend *backend, const char *bytes, size_t length)
+void delivery_push(struct backend *backend, const char *bytes, size_t length)
 {
-	struct client *client = backend->owner;
-
-	if (client != NULL && !client->closing)
-		pass_on(client, bytes, length);
+	if (!backend->owner->closing)
+		pass_on(backend->owner, bytes, length);
 }
 
-/* RESET was refused: the stream goes on. */
-static void resume_stream(struct client *client)
+void delivery_push_collected(struct backend *backend, struct slice bytes)
 {
-	client->session.resetting = false;
-	client_wake(client);
+	if (!backend->owner->closing)
+		pass_on_copy(backend->owner, bytes.bytes, bytes.length);
 }
 
-void delivery_stream_done(struct backend *backend, char type, uint64_t length, int64_t now_ns)
+void delivery_pushed(struct backend *backend, int64_t now_ns)
 {
-	struct client *client = backend->owner;
-
-	if (client == NULL || client->closing)
-		return;
 	if (backend->key.node == BACKEND_TO_MASTER)
-		consistency_observed(client, backend, client->session.stream_writes && type != '>', now_ns);
-	if (client->session.resetting && type == '-')
-		resume_stream(client);
-	if (!client->session.resetting || type != '+' || length != RESET_REPLY_LENGTH)
-		return;
-	delivery_settle(backend->worker);
-	local_reset(client);
-	client_wake(client);
+		consistency_observed(backend->owner, backend, false, now_ns);
 }

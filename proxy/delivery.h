@@ -33,6 +33,9 @@ void delivery_make_stale(struct request *request);
 /* Bytes of the reply to `request`, in mode PASS or HOLD. */
 void delivery_bytes(struct request *request, const char *bytes, size_t length);
 
+/* One of the confirmations that `request` gets. */
+void delivery_confirmation(struct request *request, struct slice bytes);
+
 /* The reply (of this type) is whole and the request has left its backend's
  * queue. `bytes` is the request itself, a view into the backend's stream;
  * `now_ns` was taken after the reply was read. The request is freed, or waits
@@ -52,11 +55,12 @@ void delivery_private_lost(struct backend *backend);
  * what follows could be taken for something else. */
 void delivery_private_expired(struct backend *backend);
 
-/* Bytes of replies on a streaming private backend. */
-void delivery_stream(struct backend *backend, const char *bytes, size_t length);
-/* One of them is whole: its type and length; `now_ns` was taken after it was
- * read. */
-void delivery_stream_done(struct backend *backend, char type, uint64_t length, int64_t now_ns);
+/* Bytes for the owner of a private backend that answer no request of it. */
+void delivery_push(struct backend *backend, const char *bytes, size_t length);
+/* The same for bytes that will not last. */
+void delivery_push_collected(struct backend *backend, struct slice bytes);
+/* They were whole; `now_ns` was taken after they were read. */
+void delivery_pushed(struct backend *backend, int64_t now_ns);
 
 /* The connection was lost under this request, which has left the queue.
  * `sent`: the server may have executed it. `bytes` is the request itself. */

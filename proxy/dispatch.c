@@ -16,6 +16,8 @@
  * input, and it is looked at again when what it waits for has happened. */
 #include "dispatch_parts.h"
 
+#include <stdio.h>
+
 #include "local.h"
 #include "waiting.h"
 
@@ -119,11 +121,11 @@ static enum verdict take_queued(struct client *client, const struct parsed_comma
 	}
 	switch ((enum command_class)parsed->class) {
 	case COMMAND_TRANSACTION:
+		if (parsed->command->special == SPECIAL_UNWATCH)
+			break;
 		return dispatch_transaction(client, parsed);
 	case COMMAND_REFUSED:
 		return dispatch_refused(client, parsed);
-	case COMMAND_STREAM:
-		return dispatch_stream(client, parsed);
 	case COMMAND_LOCAL:
 		if (parsed->command->special == SPECIAL_QUIT || parsed->command->special == SPECIAL_RESET)
 			return take_local(client, parsed);
@@ -221,10 +223,47 @@ static enum verdict take_doomed(struct client *client, const struct parsed_comma
 	return leaves ? take_local(client, parsed) : dispatch_doomed(client, parsed);
 }
 
-/* With keys watched, but no MULTI yet: everything that talks to the server
- * stays on the connection that watches. */
-static enum verdict take_watching(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
+/* A RESP2 subscriber may only subscribe, unsubscribe, PING, RESET and QUIT. The
+ * server has the words for everything else, but for what must not reach it. */
+static enum verdict take_of_subscriber(struct client *client, const struct parsed_command *parsed)
 {
+	enum command_special special = (enum command_special)parsed->command->special;
+	char text[200];
+
+	if (special == SPECIAL_RESET || special == SPECIAL_QUIT || special == SPECIAL_WEIR)
+		return take_local(client, parsed);
+	if (dispatch_is_cross_protocol(parsed))
+		return dispatch_refused(client, parsed);
+	if (parsed->class != COMMAND_REFUSED && !local_speaks_of_others(parsed))
+		return dispatch_send_pinned(client, parsed);
+	snprintf(text, sizeof(text), "ERR Can't execute '%.60s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / "
+				     "QUIT / RESET are allowed in this context", parsed->command->name);
+	dispatch_error(client, text);
+	return TAKEN;
+}
+
+/* May weir do its part of the command, or refuse it, while it does not know
+ * whether the server would let the session say it? */
+static bool depends_on_answers(const struct parsed_command *parsed)
+{
+	enum command_special special = (enum command_special)parsed->command->special;
+
+	return parsed->class == COMMAND_REFUSED || special == SPECIAL_WAIT ||
+	       (parsed->class == COMMAND_LOCAL && special != SPECIAL_PING && special != SPECIAL_ECHO);
+}
+
+/* The session's state is on its own connection: everything that talks to the
+ * server stays there. */
+static enum verdict take_bound(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
+{
+	const struct session *session = &client->session;
+
+	if (session->pinned->unframed)
+		return dispatch_forward(client, parsed);
+	if (depends_on_answers(parsed) && client->in_flight > 0)
+		return dispatch_stall(client, STALL_ALL);
+	if (depends_on_answers(parsed) && session_only_subscribes(session))
+		return take_of_subscriber(client, parsed);
 	switch ((enum command_class)parsed->class) {
 	case COMMAND_TRANSACTION:
 	case COMMAND_STREAM:
@@ -264,9 +303,7 @@ static enum verdict take_block(struct client *client, const struct parsed_comman
 
 static enum verdict take_pinned(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
-	if (client->session.pin == PIN_STREAM)
-		return dispatch_stream_on(client, parsed);
-	return client->session.in_multi ? take_queued(client, parsed) : take_watching(client, parsed, chunk);
+	return client->session.in_multi ? take_queued(client, parsed) : take_bound(client, parsed, chunk);
 }
 
 static enum verdict take_pinned_cursor(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)

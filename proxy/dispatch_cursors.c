@@ -289,9 +289,7 @@ static bool refuse_plain(struct client *client, const struct parsed_command *par
 {
 	end_wait(client);
 	dispatch_count(client, STAT_lost_cursors);
-	if (client->session.pin == PIN_STREAM)
-		dispatch_refuse_streamed(client, parsed->command, why);
-	else if (client->session.in_multi)
+	if (client->session.in_multi)
 		dispatch_refuse_queued(client, parsed->command, why);
 	else
 		dispatch_error(client, why);

@@ -115,14 +115,13 @@ enum verdict dispatch_queue(struct client *client, const struct parsed_command *
 enum verdict dispatch_transaction(struct client *client, const struct parsed_command *parsed);
 /* In a transaction that a busy server could not take. */
 enum verdict dispatch_doomed(struct client *client, const struct parsed_command *parsed);
-/* The session's replies are paired with nothing from here on; and its next word. */
+/* A command that makes the server speak unasked. */
 enum verdict dispatch_stream(struct client *client, const struct parsed_command *parsed);
-enum verdict dispatch_stream_on(struct client *client, const struct parsed_command *parsed);
+/* A word of a replica that gets the replication stream. */
+enum verdict dispatch_forward(struct client *client, const struct parsed_command *parsed);
 /* A command that weir refuses, inside MULTI or outside. */
 enum verdict dispatch_refused(struct client *client, const struct parsed_command *parsed);
 void dispatch_refuse_queued(struct client *client, const struct command *command, const char *text);
-/* On a stream the server says it, as a command that it does not know. */
-void dispatch_refuse_streamed(struct client *client, const struct command *command, const char *why);
 bool dispatch_is_cross_protocol(const struct parsed_command *parsed);
 
 #endif

@@ -15,7 +15,6 @@ enum { DIVERTED_MAX = 32 }; /* of a worker; other commands that the master may h
 static void own(struct client *client, struct backend *backend, enum session_pin why)
 {
 	backend->owner = client;
-	backend->taken_ns = client->worker->now_ns;
 	client->session.pinned = backend;
 	client->session.pin = (uint8_t)why;
 }
@@ -53,7 +52,13 @@ void dispatch_unpin(struct client *client)
 	client_check_stall(client);
 }
 
-/* Leaves nothing on a connection that the next session could notice. */
+static bool is_subscription(const struct command *command)
+{
+	return command->special >= SPECIAL_SUBSCRIBE && command->special <= SPECIAL_SUNSUBSCRIBE;
+}
+
+/* Leaves nothing on a connection that the next session could notice, once the
+ * session's bonds are gone. */
 static bool leaves_no_state(const struct parsed_command *parsed)
 {
 	switch ((enum command_class)parsed->class) {
@@ -62,6 +67,8 @@ static bool leaves_no_state(const struct parsed_command *parsed)
 	case COMMAND_TRANSACTION:
 	case COMMAND_BLOCKING:
 		return true;
+	case COMMAND_STREAM:
+		return is_subscription(parsed->command);
 	default:
 		return parsed->command->flags & (COMMAND_FLAG_WRITE | COMMAND_FLAG_READONLY);
 	}
@@ -74,7 +81,7 @@ static void begin_upload(struct client *client)
 		return;
 	client->upload = UPLOAD_PASSES;
 	dispatch_count(client, STAT_large_requests);
-	if (client->session.pin != PIN_STREAM)
+	if (!client->session.pinned->unframed)
 		backend_begin_upload(client->session.pinned);
 }
 
@@ -211,13 +218,11 @@ bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, str
 
 enum verdict dispatch_send_pinned(struct client *client, const struct parsed_command *parsed)
 {
-	unsigned flags = REQUEST_WRITE;
-
 	if (backend_is_full(client->session.pinned))
 		return dispatch_wait_for_room(client);
-	if (parsed->class == COMMAND_TRANSACTION)
-		flags |= REQUEST_STATEFUL;
-	send_private(client, parsed, flags);
+	send_private(client, parsed, REQUEST_WRITE);
+	if (parsed->class == COMMAND_TRANSACTION || parsed->class == COMMAND_STREAM)
+		client->tail->special = parsed->command->special;
 	return TAKEN;
 }
 
@@ -250,34 +255,32 @@ enum verdict dispatch_queue(struct client *client, const struct parsed_command *
 	return TAKEN;
 }
 
-static void begin_transaction(struct session *session)
+/* What MULTI, EXEC and DISCARD will have done when the server gets to them: the
+ * commands behind them are queued, or not. */
+static void expect_transaction(struct session *session, const struct parsed_command *parsed)
 {
-	local_forget(session);
-	session->queued = 0;
-	session->queued_users = false;
-	session->in_multi = true;
-}
+	bool bare = parsed->argc == 1; /* else it is refused: EXEC ends the transaction even so */
 
-static void follow_transaction(struct session *session, enum command_special special)
-{
-	switch (special) {
+	switch ((enum command_special)parsed->command->special) {
 	case SPECIAL_MULTI:
-		if (!session->in_multi)
-			begin_transaction(session);
+		if (!bare || session->in_multi)
+			break;
+		local_forget(session);
+		session->queued = 0;
+		session->queued_users = false;
+		session->in_multi = true;
 		break;
-	case SPECIAL_WATCH:
-		session->watching = session->watching || !session->in_multi;
-		break;
-	case SPECIAL_UNWATCH:
-		if (!session->in_multi)
-			session->watching = false;
-		break;
-	default: /* EXEC, DISCARD */
-		if (special == SPECIAL_DISCARD)
-			local_forget(session);
-		if (session->in_multi)
-			session->watching = false;
+	case SPECIAL_EXEC:
 		session->in_multi = false;
+		break;
+	case SPECIAL_DISCARD:
+		if (!bare)
+			break;
+		local_forget(session);
+		session->in_multi = false;
+		break;
+	default:
+		break;
 	}
 }
 
@@ -319,7 +322,7 @@ enum verdict dispatch_transaction(struct client *client, const struct parsed_com
 	if (session->pin == PIN_NONE) {
 		if (client->in_flight > 0)
 			return dispatch_stall(client, STALL_ALL);
-		if (!pin(client, PIN_TRANSACTION, false))
+		if (!pin(client, PIN_SESSION, false))
 			return TAKEN;
 	}
 	if (parsed->command->special == SPECIAL_EXEC && local_pauses(session) && prepare_pause(client) == STALLED)
@@ -330,7 +333,7 @@ enum verdict dispatch_transaction(struct client *client, const struct parsed_com
 		client->tail->flags |= REQUEST_USERS;
 	if (parsed->command->special == SPECIAL_EXEC && session->settlement != NULL)
 		settles(client);
-	follow_transaction(session, (enum command_special)parsed->command->special);
+	expect_transaction(session, parsed);
 	return TAKEN;
 }
 
@@ -338,12 +341,11 @@ void dispatch_doom(struct client *client)
 {
 	struct session *session = &client->session;
 
-	if (session->pin != PIN_TRANSACTION || !session->in_multi || session->watching)
+	if (session->pin != PIN_SESSION || !session->in_multi || client->head->special != SPECIAL_MULTI)
 		return;
 	local_forget(session);
 	session->in_multi = false;
 	session->doomed = true;
-	/* MULTI is the oldest of what it has asked. */
 	client->head->flags |= REQUEST_MUTED;
 	request_hold(client->head, "+OK\r\n", 5);
 }
@@ -438,88 +440,36 @@ enum verdict dispatch_refused(struct client *client, const struct parsed_command
 	return TAKEN;
 }
 
-/* ---- streams ---- */
+/* ---- what makes the server speak unasked ---- */
 
-void dispatch_refuse_streamed(struct client *client, const struct command *command, const char *why)
+/* A replica introduces itself, and asks for the replication stream. */
+static enum verdict replicate(struct client *client, const struct parsed_command *parsed)
 {
-	struct buf bytes = { 0 };
-
-	encode_refused(&bytes, command, why);
-	backend_forward(client->session.pinned, buf_slice(&bytes));
-	buf_free(&bytes);
-}
-
-static bool is_refused_on_stream(struct client *client, const struct parsed_command *parsed)
-{
-	if (parsed->class == COMMAND_REFUSED) {
-		dispatch_count(client, STAT_refused);
-		dispatch_refuse_streamed(client, parsed->command, parsed->command->refusal);
-		return true;
-	}
-	if (local_speaks_of_others(parsed)) {
-		dispatch_count(client, STAT_refused);
-		dispatch_refuse_streamed(client, parsed->command, "not on a connection that streams");
-		return true;
-	}
-	if (!dispatch_is_forbidden_write(client, parsed))
-		return false;
-	dispatch_count(client, STAT_rejected_writes);
-	dispatch_refuse_streamed(client, parsed->command, "no writes on the replica endpoint");
-	return true;
-}
-
-enum verdict dispatch_stream_on(struct client *client, const struct parsed_command *parsed)
-{
-	struct session *session = &client->session;
-
-	if (backend_is_full(session->pinned))
-		return dispatch_wait_for_room(client);
-	if (is_refused_on_stream(client, parsed))
-		return TAKEN;
-	dispatch_count(client, STAT_private);
-	session->stream_writes = session->stream_writes || parsed->class == COMMAND_WRITE || parsed->class == COMMAND_SCRIPT ||
-				 parsed->class == COMMAND_TRANSACTION || parsed->class == COMMAND_BLOCKING;
-	if (parsed->class == COMMAND_USERS)
-		worker_users_changed(client->worker); /* its reply is not to be told from others: the next look sees it */
-	backend_forward(session->pinned, (struct slice){ parsed->bytes, parsed->length });
-	begin_upload(client);
-	if (parsed->command->special == SPECIAL_SYNC || parsed->command->special == SPECIAL_PSYNC) {
-		session->pinned->unframed = true;
-	} else if (parsed->command->special == SPECIAL_RESET && parsed->argc == 1) {
-		session->resetting = true;
-		client->stall = STALL_EVENT;
-	} else if (parsed->command->special == SPECIAL_QUIT) {
-		client_finish(client, CLOSE_quit);
-	} else if (parsed->command->special == SPECIAL_CLIENT_REPLY) {
-		local_follow_reply(client, parsed);
-	}
+	client->session.bonds.replicating = true;
+	dispatch_send_pinned(client, parsed);
+	client->stall = STALL_ALL;
 	return TAKEN;
 }
 
-/* What a stream answers is the server's to decide, messages come in any case:
- * it has to know how silent the session is. */
-static void tell_silence(struct client *client)
+/* What it says from then on is no request. */
+enum verdict dispatch_forward(struct client *client, const struct parsed_command *parsed)
 {
-	struct buf bytes = { 0 };
-
-	if (!session_is_silent(&client->session))
-		return;
-	encode_request_words(&bytes, "CLIENT", "REPLY", client->session.reply == REPLY_OFF ? "OFF" : "SKIP", NULL);
-	backend_forward(client->session.pinned, buf_slice(&bytes));
-	buf_free(&bytes);
+	if (backend_is_full(client->session.pinned))
+		return dispatch_wait_for_room(client);
+	backend_forward(client->session.pinned, (struct slice){ parsed->bytes, parsed->length });
+	begin_upload(client);
+	return TAKEN;
 }
 
 enum verdict dispatch_stream(struct client *client, const struct parsed_command *parsed)
 {
-	struct session *session = &client->session;
+	bool subscription = is_subscription(parsed->command);
 
-	if (client->in_flight > 0)
+	if (client->in_flight > 0 && (!subscription || client->session.pin == PIN_NONE))
 		return dispatch_stall(client, STALL_ALL);
-	if (session->pin == PIN_NONE && !pin(client, PIN_STREAM, false))
+	if (client->session.pin == PIN_NONE && !pin(client, PIN_SESSION, false))
 		return TAKEN;
-	session->pin = PIN_STREAM;
-	session->pinned->streaming = true;
-	session->pinned->tainted = true;
-	tell_silence(client);
-	return dispatch_stream_on(client, parsed);
+	if (subscription)
+		return dispatch_send_pinned(client, parsed);
+	return local_handle(client, parsed) == LOCAL_FORWARD ? replicate(client, parsed) : TAKEN;
 }

@@ -178,28 +178,36 @@ static enum local_result handle_echo(struct client *client, const struct parsed_
 	return LOCAL_DONE;
 }
 
+/* The server of a session that listens is told, so that what it has said until
+ * then arrives. */
 static enum local_result handle_quit(struct client *client, const struct parsed_command *parsed)
 {
-	(void)parsed;
-	dispatch_answer(client, slice_of("+OK\r\n"));
+	const struct session *session = &client->session;
+
+	if (session_listens(session) && session->pinned->state == BACKEND_READY)
+		local_ask(client, session->pinned, REQUEST_CLIENT, (struct slice){ parsed->bytes, parsed->length });
+	else
+		dispatch_answer(client, slice_of("+OK\r\n"));
 	client_finish(client, CLOSE_quit);
 	return LOCAL_DONE;
 }
 
-void local_reset(struct client *client)
+/* ---- RESET ---- */
+
+static void reset(struct client *client)
 {
 	struct session *session = &client->session;
 
-	session->resetting = session->in_multi = session->watching = session->authenticated = false;
-	session->stream_writes = session->doomed = session->no_evict = session->no_touch = false;
+	session->in_multi = session->authenticated = session->doomed = false;
+	session->no_evict = session->no_touch = session->lanes_are_clear = false;
 	session->reply = REPLY_ON;
-	session->lanes_are_clear = false;
 	local_forget(session);
 	close_gate(client);
 	if (session->pinned != NULL) {
 		session->pinned->tainted = true;
 		dispatch_unpin(client);
 	}
+	session->bonds = (struct session_bonds){ 0 };
 	identity_release(&session->identity);
 	session->identity = identity_acquire(client->worker->identities.nobody);
 	session->db = 0;
@@ -208,15 +216,31 @@ void local_reset(struct client *client)
 	local_replace_text(&session->name, slice_of(""));
 }
 
+/* As with QUIT. */
 static enum local_result handle_reset(struct client *client, const struct parsed_command *parsed)
 {
+	struct session *session = &client->session;
+
 	if (parsed->argc != 1)
 		return LOCAL_FORWARD;
 	if (client->in_flight > 0)
 		return local_stall_until_answered(client);
-	local_reset(client);
+	if (session_listens(session)) {
+		local_ask(client, session->pinned, REQUEST_RESET, (struct slice){ parsed->bytes, parsed->length });
+		return LOCAL_DONE;
+	}
+	reset(client);
 	dispatch_answer(client, slice_of("+RESET\r\n"));
 	return LOCAL_DONE;
+}
+
+static enum local_judgement judge_reset(struct client *client, struct request *request, struct slice reply)
+{
+	if (slice_begins_with(reply, "+RESET")) {
+		request->flags &= ~(uint32_t)REQUEST_SILENT; /* silence is over too, and is so first */
+		reset(client);
+	}
+	return JUDGED_SHOWN;
 }
 
 /* ---- SELECT ---- */
@@ -268,12 +292,6 @@ static enum local_result handle_select(struct client *client, const struct parse
 
 /* ---- AUTH and HELLO ---- */
 
-static void want_identity(struct client *client, struct slice user, struct slice password)
-{
-	identity_release(&client->session.wanted_identity);
-	client->session.wanted_identity = identity_get(&client->worker->identities, user, password);
-}
-
 /* Perhaps a user who has just been made: whoever comes shall not wait long. */
 static bool is_foreign_somewhere(const struct client *client)
 {
@@ -282,63 +300,52 @@ static bool is_foreign_somewhere(const struct client *client)
 	return identity_foreign_nodes(client->session.identity, worker->snapshot, worker_user_changes(worker)) != 0;
 }
 
-static void take_identity(struct client *client)
+static void take_identity(struct client *client, struct slice user, struct slice password)
 {
-	struct session *session = &client->session;
-
-	if (session->wanted_identity == NULL)
-		return;
-	identity_release(&session->identity);
-	session->identity = session->wanted_identity;
-	session->wanted_identity = NULL;
+	identity_release(&client->session.identity);
+	client->session.identity = identity_get(&client->worker->identities, user, password);
 	set_authenticated(client);
 	if (is_foreign_somewhere(client))
 		control_line_audit(client->worker->shared->control);
 }
 
-static void check_credentials(struct client *client, enum request_kind kind, struct slice user, struct slice password)
+static bool auth_is_sound(const struct arguments *arguments)
 {
-	struct slice words[3];
-	struct buf bytes = { 0 };
-	size_t count = 0;
+	return arguments->count == 2 || arguments->count == 3;
+}
 
-	want_identity(client, user, password);
-	words[count++] = slice_of("AUTH");
-	if (user.bytes != NULL)
-		words[count++] = user;
-	words[count++] = password;
-	encode_request(&bytes, count, words);
-	local_ask(client, client->session.pinned != NULL ? client->session.pinned : dispatch_lane(client, BACKEND_CHECKER), kind,
-	    buf_slice(&bytes));
-	explicit_bzero(buf_head(&bytes), buf_length(&bytes));
-	buf_free(&bytes);
+static enum local_outcome settle_auth(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	struct slice nobody = { NULL, 0 };
+
+	(void)reply;
+	if (arguments->count == 2)
+		take_identity(client, nobody, arguments->at[1]);
+	else
+		take_identity(client, arguments->at[1], arguments->at[2]);
+	return OUTCOME_KEPT;
+}
+
+static struct backend *way_of_credentials(struct client *client)
+{
+	struct backend *pinned = client->session.pinned;
+
+	if (pinned == NULL)
+		return dispatch_lane(client, BACKEND_CHECKER);
+	pinned->tainted = true;
+	return pinned;
 }
 
 static enum local_result handle_auth(struct client *client, const struct parsed_command *parsed)
 {
 	struct arguments arguments = arguments_of(parsed->bytes);
-	struct slice nobody = { NULL, 0 };
 
 	if (client->in_flight > 0)
 		return local_stall_until_answered(client);
-	if (arguments.count != 2 && arguments.count != 3)
+	if (!auth_is_sound(&arguments))
 		return local_answer_error(client, arguments.count < 2 ? "ERR wrong number of arguments for 'auth' command"
-								: "ERR syntax error");
-	if (client->session.pinned != NULL)
-		client->session.pinned->tainted = true;
-	if (arguments.count == 2)
-		check_credentials(client, REQUEST_AUTH, nobody, arguments.at[1]);
-	else
-		check_credentials(client, REQUEST_AUTH, arguments.at[1], arguments.at[2]);
-	return LOCAL_DONE;
-}
-
-static enum local_judgement judge_auth(struct client *client, struct slice reply)
-{
-	if (slice_begins_with(reply, "+OK"))
-		take_identity(client);
-	identity_release(&client->session.wanted_identity);
-	return JUDGED_SHOWN;
+								      : "ERR syntax error");
+	return local_ask_on(client, way_of_credentials(client), parsed);
 }
 
 struct hello {
@@ -392,6 +399,13 @@ static const char *parse_hello(const struct arguments *arguments, struct hello *
 	return NULL;
 }
 
+static bool hello_is_sound(const struct arguments *arguments)
+{
+	struct hello hello;
+
+	return parse_hello(arguments, &hello) == NULL;
+}
+
 static void append_hello(struct client *client, struct buf *reply)
 {
 	const struct session *session = &client->session;
@@ -415,69 +429,57 @@ static void append_hello(struct client *client, struct buf *reply)
 	encode_array(reply, 0);
 }
 
-static void settle_hello(struct client *client)
+static enum local_outcome settle_hello(struct client *client, const struct arguments *arguments, struct buf *reply)
 {
 	struct session *session = &client->session;
+	struct hello hello;
 
-	take_identity(client);
-	if (session->wanted_resp != 0)
-		session->resp = session->wanted_resp;
-	if (session->wanted_name != NULL) {
-		local_replace_text(&session->name, slice_of(session->wanted_name));
-		local_replace_text(&session->wanted_name, slice_of(""));
+	parse_hello(arguments, &hello);
+	if (hello.user.bytes != NULL)
+		take_identity(client, hello.user, hello.password);
+	if (hello.version != 0)
+		session->resp = hello.version;
+	if (hello.name.bytes != NULL)
+		local_replace_text(&session->name, hello.name);
+	append_hello(client, reply);
+	return OUTCOME_REPLACED;
+}
+
+/* Without a connection of its own the session becomes what HELLO says as soon
+ * as a server has said that it may: about the credentials, or at all. */
+static enum local_result ask_for_hello(struct client *client, const struct parsed_command *parsed, const struct hello *hello)
+{
+	const struct slice words[] = { slice_of("AUTH"), hello->user, hello->password };
+	struct buf bytes = { 0 };
+
+	local_note(client, parsed);
+	if (hello->user.bytes == NULL) {
+		local_ask(client, local_way(client), REQUEST_HELLO, slice_of(gate_question));
+		return LOCAL_DONE;
 	}
-}
-
-static void forget_hello(struct session *session)
-{
-	identity_release(&session->wanted_identity);
-	local_replace_text(&session->wanted_name, slice_of(""));
-	session->wanted_resp = 0;
-}
-
-/* With keys watched the connection that watches has to change its protocol
- * itself; its answer goes to the client, with its own id. */
-static enum local_result hello_pinned(struct client *client, const struct parsed_command *parsed)
-{
-	client->session.pinned->tainted = true;
-	local_ask(client, client->session.pinned, REQUEST_HELLO_PINNED, (struct slice){ parsed->bytes, parsed->length });
+	encode_request(&bytes, 3, words);
+	local_ask(client, way_of_credentials(client), REQUEST_HELLO, buf_slice(&bytes));
+	explicit_bzero(buf_head(&bytes), buf_length(&bytes));
+	buf_free(&bytes);
 	return LOCAL_DONE;
 }
 
 static enum local_result handle_hello(struct client *client, const struct parsed_command *parsed)
 {
 	struct arguments arguments = arguments_of(parsed->bytes);
-	struct session *session = &client->session;
 	struct hello hello;
 	const char *error;
-	struct buf reply = { 0 };
 
 	if (client->in_flight > 0)
 		return local_stall_until_answered(client);
 	error = parse_hello(&arguments, &hello);
 	if (error != NULL)
 		return local_answer_error(client, error);
-	forget_hello(session);
-	session->wanted_resp = hello.version;
-	if (hello.name.bytes != NULL)
-		session->wanted_name = alloc_text(hello.name.bytes, hello.name.length);
-	if (hello.user.bytes != NULL && session->pinned == NULL) {
-		check_credentials(client, REQUEST_HELLO, hello.user, hello.password);
-		return LOCAL_DONE;
-	}
-	if (session->pinned != NULL) {
-		if (hello.user.bytes != NULL)
-			want_identity(client, hello.user, hello.password);
-		return hello_pinned(client, parsed);
-	}
-	if (!is_authenticated(client)) {
-		local_ask(client, local_way(client), REQUEST_HELLO, slice_of(gate_question));
-		return LOCAL_DONE;
-	}
-	settle_hello(client);
-	append_hello(client, &reply);
-	local_answer(client, &reply);
-	return LOCAL_DONE;
+	if (client->session.pinned != NULL)
+		return local_ask_on(client, way_of_credentials(client), parsed);
+	if (hello.user.bytes != NULL || !is_authenticated(client))
+		return ask_for_hello(client, parsed, &hello);
+	return local_at_once(client, parsed);
 }
 
 /* In the words of the server's version: 7.2 has corrected them. */
@@ -494,33 +496,31 @@ static void encode_hello_first(struct buf *out, const char *redis_version)
 	encode_error(out, text);
 }
 
-static enum local_judgement judge_hello(struct client *client, struct request *request, struct slice reply)
+static void refuse_hello(struct request *request)
 {
-	struct session *session = &client->session;
-	bool had_credentials = session->wanted_identity != NULL;
+	struct buf error = { 0 };
 
-	if (slice_begins_with(reply, "-") && (had_credentials || !slice_begins_with(reply, "-NOPERM"))) {
-		if (!had_credentials && slice_begins_with(reply, "-NOAUTH")) {
-			buf_consume(request->held, buf_length(request->held));
-			encode_hello_first(request->held, client->worker->snapshot->redis_version);
-		}
-		forget_hello(session);
-		return JUDGED_SHOWN;
-	}
-	settle_hello(client);
-	set_authenticated(client);
-	forget_hello(session);
-	buf_consume(request->held, buf_length(request->held));
-	append_hello(client, request->held);
-	return JUDGED_SHOWN;
+	encode_hello_first(&error, request->client->worker->snapshot->redis_version);
+	request_hold_instead(request, buf_slice(&error));
+	buf_free(&error);
 }
 
-static enum local_judgement judge_hello_pinned(struct client *client, struct slice reply)
+/* The answer to AUTH, or to PING where HELLO came without credentials: a user
+ * who may not PING is one. */
+static enum local_judgement judge_hello(struct client *client, struct request *request)
 {
-	if (!slice_begins_with(reply, "-"))
-		settle_hello(client);
-	forget_hello(&client->session);
-	return JUDGED_SHOWN;
+	enum local_judgement judgement;
+	bool accepted;
+
+	if (slice_begins_with(request_held(request), "-NOPERM"))
+		request_hold_instead(request, slice_of("+PONG\r\n"));
+	if (slice_begins_with(request_held(request), "-NOAUTH"))
+		refuse_hello(request);
+	accepted = !slice_begins_with(request_held(request), "-");
+	judgement = local_settle(client, request);
+	if (accepted)
+		set_authenticated(client);
+	return judgement;
 }
 
 /* ---- WEIR ---- */
@@ -599,8 +599,8 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_PING] = { handle_ping, false, NULL, NULL, NULL }, /* forwarded unless authenticated */
 	[SPECIAL_ECHO] = { handle_echo, false, NULL, NULL, NULL },
 	[SPECIAL_SELECT] = { handle_select, true, select_is_sound, NULL, settle_select },
-	[SPECIAL_AUTH] = { handle_auth, false, NULL, NULL, NULL },
-	[SPECIAL_HELLO] = { handle_hello, false, NULL, NULL, NULL },
+	[SPECIAL_AUTH] = { handle_auth, false, auth_is_sound, NULL, settle_auth },
+	[SPECIAL_HELLO] = { handle_hello, false, hello_is_sound, NULL, settle_hello },
 	[SPECIAL_RESET] = { handle_reset, false, NULL, NULL, NULL },
 	[SPECIAL_QUIT] = { handle_quit, false, NULL, NULL, NULL },
 	[SPECIAL_CLIENT_ID] = { local_at_once, true, local_client_is_bare, NULL, local_client_id },
@@ -616,6 +616,15 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_CLIENT_PAUSE] = { local_ask_first, true, local_pause_is_sound, local_pause_question, local_pause },
 	[SPECIAL_CLIENT_UNPAUSE] = { local_ask_alone_first, true, local_client_is_bare, NULL, local_unpause },
 	[SPECIAL_WEIR] = { handle_weir, true, NULL, NULL, NULL },
+	[SPECIAL_CLIENT_TRACKING] = { local_tracking, false, local_tracking_is_sound, NULL, local_tracking_settle },
+	[SPECIAL_MONITOR] = { local_monitor, false, NULL, NULL, local_monitor_settle },
+	/* Confirmed one by one, which backend_private.c follows: here only their place in EXEC's reply is kept. */
+	[SPECIAL_SUBSCRIBE] = { NULL, false, NULL, NULL, local_nothing_to_settle },
+	[SPECIAL_PSUBSCRIBE] = { NULL, false, NULL, NULL, local_nothing_to_settle },
+	[SPECIAL_SSUBSCRIBE] = { NULL, false, NULL, NULL, local_nothing_to_settle },
+	[SPECIAL_UNSUBSCRIBE] = { NULL, false, NULL, NULL, local_nothing_to_settle },
+	[SPECIAL_PUNSUBSCRIBE] = { NULL, false, NULL, NULL, local_nothing_to_settle },
+	[SPECIAL_SUNSUBSCRIBE] = { NULL, false, NULL, NULL, local_nothing_to_settle },
 };
 
 const char *local_refusal(const struct client *client, const struct parsed_command *parsed)
@@ -652,14 +661,12 @@ enum local_result local_handle(struct client *client, const struct parsed_comman
 enum local_judgement local_judge(struct client *client, struct request *request, struct slice reply)
 {
 	switch ((enum request_kind)request->kind) {
-	case REQUEST_AUTH:
-		return judge_auth(client, reply);
 	case REQUEST_HELLO:
-		return judge_hello(client, request, reply);
-	case REQUEST_HELLO_PINNED:
-		return judge_hello_pinned(client, reply);
+		return judge_hello(client, request);
 	case REQUEST_GATE:
 		return judge_gate(client, reply);
+	case REQUEST_RESET:
+		return judge_reset(client, request, reply);
 	case REQUEST_QUEUED:
 		return local_judge_queued(client, reply);
 	case REQUEST_ASKED:

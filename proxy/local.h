@@ -50,11 +50,25 @@ void local_forget(struct session *session);
  * are weir's? */
 bool local_speaks_of_others(const struct parsed_command *parsed);
 
-/* CLIENT REPLY was sent on a stream, whose server does as it says. */
-void local_follow_reply(struct client *client, const struct parsed_command *parsed);
+/* The reply to an EXEC of that kind as it comes: it has a header and elements;
+ * then one element after the other, in parts and at its end. When all of them
+ * are there it is judged. */
+void local_exec_begins(struct session *session, struct slice header);
+void local_exec_passes(struct session *session, struct slice bytes);
+void local_exec_answered(struct session *session);
 
-/* RESET, as far as the session is concerned: back to what a new client has.
- * Nothing of it may be in flight. */
-void local_reset(struct client *client);
+/* The command that the next element answers, if it was noted. */
+struct local_noted {
+	enum command_special special; /* SPECIAL_NONE: it was not */
+	struct slice bytes;           /* as the client sent it */
+};
+struct local_noted local_noted(const struct session *session);
+
+/* A command that binds the session to its private backend, or frees it, was
+ * answered with a reply of this type. */
+void local_follow(struct client *client, enum command_special special, char type);
+/* What the client is told when the server says that the connection to which its
+ * invalidations are redirected is gone. */
+void local_redirect_is_broken(const struct session *session, struct buf *push);
 
 #endif

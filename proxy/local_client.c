@@ -103,16 +103,6 @@ enum local_outcome local_client_reply(struct client *client, const struct argume
 	return OUTCOME_REPLACED;
 }
 
-void local_follow_reply(struct client *client, const struct parsed_command *parsed)
-{
-	struct arguments arguments = arguments_of(parsed->bytes);
-	struct buf reply = { 0 };
-
-	if (local_client_reply_is_sound(&arguments))
-		local_client_reply(client, &arguments, &reply);
-	buf_free(&reply);
-}
-
 /* ---- NO-EVICT, NO-TOUCH ---- */
 
 bool local_client_is_switch(const struct arguments *arguments)

@@ -10,7 +10,8 @@
 
 /* What the files of local commands share with each other and with nobody else:
  * local.c (the table, the gate, connection state), local_client.c (CLIENT),
- * local_settle.c (commands of weir's own that a server is told of first).
+ * local_listen.c (MONITOR, tracking), local_settle.c (commands of weir's own
+ * that a server is told of first).
  *
  * A local command that stands alone is answered at once, or after a server was
  * asked whether it has anything against it. Inside MULTI the server queues
@@ -78,7 +79,11 @@ enum local_result local_ask_alone_first(struct client *client, const struct pars
 /* On any way; nothing of the client may be in flight. */
 enum local_result local_ask_on(struct client *client, struct backend *backend, const struct parsed_command *parsed);
 
-/* The whole reply to a request of kind ASKED or EXEC has come (request->held). */
+/* The command is settled with the answer to a question of the caller's own. */
+void local_note(struct client *client, const struct parsed_command *parsed);
+
+/* The whole reply to a question or an EXEC has come (request->held, or
+ * local_exec_passes()). */
 enum local_judgement local_settle(struct client *client, struct request *request);
 
 /* The reply to a command that was queued, which has been noted. */
@@ -131,5 +136,14 @@ bool local_pause_is_sound(const struct arguments *arguments);
 void local_pause_question(const struct client *client, const struct arguments *arguments, struct buf *out);
 enum local_outcome local_pause(struct client *client, const struct arguments *arguments, struct buf *reply);
 enum local_outcome local_unpause(struct client *client, const struct arguments *arguments, struct buf *reply);
+
+/* ---- local_listen.c: rows of the table ---- */
+
+enum local_outcome local_nothing_to_settle(struct client *client, const struct arguments *arguments, struct buf *reply);
+enum local_result local_monitor(struct client *client, const struct parsed_command *parsed);
+enum local_outcome local_monitor_settle(struct client *client, const struct arguments *arguments, struct buf *reply);
+bool local_tracking_is_sound(const struct arguments *arguments);
+enum local_result local_tracking(struct client *client, const struct parsed_command *parsed);
+enum local_outcome local_tracking_settle(struct client *client, const struct arguments *arguments, struct buf *reply);
 
 #endif

@@ -26,7 +26,12 @@ struct settlement {
 	struct buf notes;        /* commands still to come: a note, then the command's bytes, each */
 	struct request *request; /* whose answer it is; NULL until it has come */
 	struct buf answer;       /* the server's, as far as it is not gone through */
-	uint32_t position;       /* of its next element */
+	struct buf lengths;      /* of its elements (size_t), one of which may be several values */
+	size_t length;           /* of the element being read, so far */
+	uint32_t read;           /* elements that were read */
+	size_t next_note;        /* among the notes: the first one that is not for one of them */
+	bool in_exec;            /* EXEC's header was read */
+	uint32_t position;       /* of the element that is gone through next */
 	struct buf reply;        /* the client's, so far */
 	enum local_outcome (*then)(struct client *client, struct slice answer); /* of local_ask_then() */
 	int64_t asked_ns;        /* when the first of them was sent */
@@ -82,8 +87,10 @@ void local_forget(struct session *session)
 	if (settlement == NULL)
 		return;
 	session->settlement = NULL;
+	explicit_bzero(buf_head(&settlement->notes), buf_length(&settlement->notes)); /* passwords are among them */
 	buf_free(&settlement->notes);
 	buf_free(&settlement->answer);
+	buf_free(&settlement->lengths);
 	buf_free(&settlement->reply);
 	free(settlement);
 }
@@ -98,6 +105,11 @@ static const struct local_command *row_of(const struct parsed_command *parsed)
 static bool is_sound(const struct local_command *row, const struct arguments *arguments)
 {
 	return row->is_sound == NULL || row->is_sound(arguments);
+}
+
+void local_note(struct client *client, const struct parsed_command *parsed)
+{
+	take_note(client, parsed, 0);
 }
 
 bool local_note_queued(struct client *client, const struct parsed_command *parsed, struct buf *question)
@@ -139,7 +151,7 @@ enum local_result local_ask_on(struct client *client, struct backend *backend, c
 		row->question(client, &arguments, &question);
 	if (buf_length(&question) == 0)
 		buf_append(&question, parsed->bytes, parsed->length);
-	take_note(client, parsed, 0);
+	local_note(client, parsed);
 	local_ask(client, backend, REQUEST_ASKED, buf_slice(&question));
 	buf_free(&question);
 	return LOCAL_DONE;
@@ -180,22 +192,73 @@ enum local_judgement local_judge_queued(struct client *client, struct slice repl
 	return JUDGED_SHOWN;
 }
 
+/* ---- reading EXEC's answer ---- */
+
+static void end_of_element(struct settlement *settlement)
+{
+	buf_append(&settlement->lengths, &settlement->length, sizeof(settlement->length));
+	settlement->length = 0;
+}
+
+void local_exec_passes(struct session *session, struct slice bytes)
+{
+	buf_append(&session->settlement->answer, bytes.bytes, bytes.length);
+	session->settlement->length += bytes.length;
+}
+
+/* The header is gone through like an element, but is none. */
+void local_exec_begins(struct session *session, struct slice header)
+{
+	session->settlement->in_exec = true;
+	local_exec_passes(session, header);
+	end_of_element(session->settlement);
+}
+
+static bool note_at(const struct settlement *settlement, size_t at, struct note *note)
+{
+	if (at >= buf_length(&settlement->notes))
+		return false;
+	memcpy(note, buf_head(&settlement->notes) + at, sizeof(*note));
+	return true;
+}
+
+struct local_noted local_noted(const struct session *session)
+{
+	const struct settlement *settlement = session->settlement;
+	size_t at = settlement->next_note;
+	struct note note;
+
+	if (!note_at(settlement, at, &note) || note.position != settlement->read)
+		return (struct local_noted){ SPECIAL_NONE, { NULL, 0 } };
+	return (struct local_noted){ note.special, { buf_head(&settlement->notes) + at + sizeof(note), note.length } };
+}
+
+void local_exec_answered(struct session *session)
+{
+	struct settlement *settlement = session->settlement;
+	struct local_noted noted = local_noted(session);
+
+	if (noted.special != SPECIAL_NONE)
+		settlement->next_note += sizeof(struct note) + noted.bytes.length;
+	settlement->read++;
+	end_of_element(settlement);
+}
+
 /* ---- going through the answer ---- */
 
 static bool has_been_refused(struct slice reply)
 {
-	return reply.length == 0 || reply.bytes[0] == '-' || slice_begins_with(reply, "*-1") || reply.bytes[0] == '_';
+	return reply.length == 0 || reply.bytes[0] == '-';
 }
 
+/* Of EXEC's answer; that to a question is one element. */
 static struct slice next_element(const struct settlement *settlement)
 {
 	struct slice rest = buf_slice(&settlement->answer);
-	struct resp_reply_framer framer = { 0 };
-	size_t used = 0;
 
-	if (resp_reply_next(&framer, rest.bytes, rest.length, &used) != RESP_OK)
-		used = 0;
-	return (struct slice){ rest.bytes, used };
+	if (buf_length(&settlement->lengths) > 0)
+		memcpy(&rest.length, buf_head(&settlement->lengths), sizeof(rest.length));
+	return rest;
 }
 
 /* CLIENT REPLY inside a transaction holds from there on, for the rest of
@@ -212,19 +275,11 @@ static void show(const struct client *client, struct settlement *settlement, str
 		buf_append(&settlement->reply, bytes.bytes, bytes.length);
 }
 
-static void pass_header(const struct client *client, struct settlement *settlement)
-{
-	struct slice rest = buf_slice(&settlement->answer);
-	const char *newline = memchr(rest.bytes, '\n', rest.length);
-	size_t length = newline != NULL ? (size_t)(newline + 1 - rest.bytes) : rest.length;
-
-	show(client, settlement, (struct slice){ rest.bytes, length });
-	buf_consume(&settlement->answer, length);
-}
-
 static void drop_element(struct settlement *settlement)
 {
 	buf_consume(&settlement->answer, next_element(settlement).length);
+	if (settlement->in_exec)
+		buf_consume(&settlement->lengths, sizeof(settlement->length));
 	settlement->position++;
 }
 
@@ -232,6 +287,12 @@ static void pass_element(const struct client *client, struct settlement *settlem
 {
 	show(client, settlement, next_element(settlement));
 	drop_element(settlement);
+}
+
+static void pass_header(const struct client *client, struct settlement *settlement)
+{
+	pass_element(client, settlement);
+	settlement->position = 0;
 }
 
 /* The command of this note, whose element is the next one, is done with. */
@@ -262,7 +323,7 @@ static void end_settlement(struct client *client, struct settlement *settlement)
 	request_drop_held(request);
 	request_hold(request, buf_slice(&settlement->reply).bytes, buf_length(&settlement->reply));
 	if (request->kind == REQUEST_EXEC) {
-		request->flags &= (uint16_t)~REQUEST_SILENT;
+		request->flags &= ~(uint32_t)REQUEST_SILENT;
 		session_next_command(&client->session);
 	}
 	local_forget(&client->session);
@@ -308,14 +369,15 @@ enum local_judgement local_settle(struct client *client, struct request *request
 
 	if (settlement != NULL && settlement->request == request)
 		return take_answer(client, settlement, answer);
-	if (settlement == NULL || has_been_refused(answer)) {
+	if (settlement == NULL || (!settlement->in_exec && (request->kind == REQUEST_EXEC || has_been_refused(answer)))) {
 		local_forget(&client->session);
 		return JUDGED_SHOWN;
 	}
 	settlement->request = request;
-	buf_append(&settlement->answer, answer.bytes, answer.length);
-	if (request->kind == REQUEST_EXEC)
+	if (settlement->in_exec)
 		pass_header(client, settlement);
+	else
+		buf_append(&settlement->answer, answer.bytes, answer.length);
 	return go_on(client, settlement);
 }
 
@@ -367,4 +429,29 @@ int64_t local_asked_ns(const struct client *client)
 bool local_pauses(const struct session *session)
 {
 	return session->settlement != NULL && session->settlement->pauses;
+}
+
+/* ---- what binds a session to its connection ---- */
+
+static void leave_transaction(struct session_bonds *bonds)
+{
+	bonds->in_multi = bonds->watching = false;
+}
+
+void local_follow(struct client *client, enum command_special special, char type)
+{
+	struct session_bonds *bonds = &client->session.bonds;
+
+	if (special == SPECIAL_EXEC) /* whatever the answer */
+		leave_transaction(bonds);
+	if (type == '-')
+		return;
+	if (special == SPECIAL_DISCARD)
+		leave_transaction(bonds);
+	else if (special == SPECIAL_MULTI)
+		bonds->in_multi = true;
+	else if (special == SPECIAL_WATCH)
+		bonds->watching = true;
+	else if (special == SPECIAL_UNWATCH && !bonds->in_multi) /* else it was queued */
+		bonds->watching = false;
 }

@@ -89,7 +89,7 @@ struct backend *pool_take_private(struct worker *worker, const struct backend_ke
 
 static bool is_clean(const struct backend *backend)
 {
-	return !backend->tainted && !backend->streaming && !backend->mid_reply && backend->head == NULL &&
+	return !backend->tainted && !backend->mid_reply && backend->reading.opening_length == 0 && backend->head == NULL &&
 	       backend->state == BACKEND_READY;
 }
 
@@ -204,17 +204,6 @@ static void expire_held(struct backend *backend)
 		delivery_private_expired(backend);
 }
 
-/* A subscriber's first words are paired with no request, but do not wait
- * longer for a master than any other command. */
-static void expire_stream(struct backend *backend)
-{
-	const struct worker *worker = backend->worker;
-
-	if (backend->owner != NULL && backend->streaming && backend->state != BACKEND_READY &&
-	    worker->now_ns - backend->taken_ns > clock_ms_to_ns(worker->config->write_hold_ms))
-		delivery_private_expired(backend);
-}
-
 static bool is_connecting(const struct backend *backend)
 {
 	return backend->state == BACKEND_CONNECTING || backend->state == BACKEND_PROVING ||
@@ -280,8 +269,6 @@ static void tick(struct backend *backend)
 		backend_retarget(backend, worker->snapshot);
 	if (!backend->closing)
 		expire_held(backend);
-	if (!backend->closing)
-		expire_stream(backend);
 }
 
 static void count_held(struct worker *worker)

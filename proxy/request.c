@@ -33,6 +33,12 @@ void request_drop_held(struct request *request)
 	request->held = NULL;
 }
 
+void request_hold_instead(struct request *request, struct slice bytes)
+{
+	request_drop_held(request);
+	request_hold(request, bytes.bytes, bytes.length);
+}
+
 struct slice request_held(const struct request *request)
 {
 	return request->held != NULL ? buf_slice(request->held) : slice_of("");

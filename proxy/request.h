@@ -30,10 +30,9 @@ enum request_kind {
 	REQUEST_CURSOR,     /* the same, but the cursor at its head gets a tag (cursors.h) */
 	REQUEST_HANDSHAKE,  /* weir's own, no client: prepares the connection */
 	REQUEST_ROLE,       /* weir's own, no client: where the server is in the stream (consistency.h) */
-	REQUEST_AUTH,       /* these are judged by local.c when the reply is whole: */
-	REQUEST_HELLO,
-	REQUEST_HELLO_PINNED,
+	REQUEST_HELLO,      /* these are judged by local.c when the reply is whole: */
 	REQUEST_GATE,       /* is this session authenticated? */
+	REQUEST_RESET,      /* on a private backend */
 	REQUEST_ASKED,      /* asked before weir does its part of a local command (local_settle.c) */
 	REQUEST_QUEUED,     /* such a command, as MULTI queues it */
 	REQUEST_EXEC,       /* EXEC of a transaction that holds such commands */
@@ -45,7 +44,6 @@ enum request_flag {
 	REQUEST_READ = 1 << 0,       /* may be sent again, to any node */
 	REQUEST_WRITE = 1 << 1,      /* its reply acknowledges a possible change of data */
 	REQUEST_FAST = 1 << 2,       /* the server flags the command `fast` */
-	REQUEST_STATEFUL = 1 << 3,   /* an error to it leaves the state of a private backend in doubt */
 	REQUEST_WHOLE = 1 << 4,      /* its reply is collected whole before anybody sees it */
 	REQUEST_ANSWERED = 1 << 5,   /* the whole reply has come, it waits for its turn */
 	REQUEST_STREAMING = 1 << 6,  /* a part of its reply is in the client's output already */
@@ -82,6 +80,7 @@ struct request {
 	uint8_t cost;             /* in the backend's outstanding work */
 	uint8_t avoid;            /* node id + 1 that failed it, 0 none */
 	uint8_t catch_ups;        /* how often it was asked again of a replica that had not caught up */
+	uint8_t special;          /* on a private backend: enum command_special, where the answer moves the session's bonds */
 	uint8_t step;             /* HANDSHAKE: which part of it; SCRIPT_KILL: which node comes next; with
 				   * REQUEST_BLOCK: BLOCK_BEGINS for its MULTI; CURSOR: CURSOR_BOUND, it goes on */
 };
@@ -97,6 +96,8 @@ struct request *request_create(struct slab *slab, enum request_kind kind, unsign
 /* Appends to what is held back of its reply. */
 void request_hold(struct request *request, const char *bytes, size_t length);
 void request_drop_held(struct request *request);
+/* These bytes in place of what was held back. */
+void request_hold_instead(struct request *request, struct slice bytes);
 /* A view; empty when nothing is held. */
 struct slice request_held(const struct request *request);
 /* It must be in no queue. */

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../protocol/buf.h"
+#include "../protocol/push.h"
 #include "config.h"
 
 struct backend;
@@ -23,9 +23,22 @@ enum session_endpoint {
 /* Why a session holds a private backend. */
 enum session_pin {
 	PIN_NONE,
-	PIN_SINGLE,      /* for one request: it blocks, or needs a connection of its own */
-	PIN_TRANSACTION, /* WATCH or MULTI was sent */
-	PIN_STREAM,      /* replies are no longer paired with requests: pub/sub, MONITOR, tracking */
+	PIN_SINGLE,  /* for one request: it blocks, or needs a connection of its own */
+	PIN_SESSION, /* a state of the session is on it, or about to be: see struct session_bonds */
+};
+
+/* What binds a session to its private backend, as the server's answers say.
+ * When nothing of it is left the session takes the shared ways again. */
+struct session_bonds {
+	bool in_multi;
+	bool watching;
+	bool tracking;
+	bool monitoring;
+	bool replicating;            /* REPLCONF, SYNC or PSYNC was sent: for good */
+	/* subscriptions, by the server's own count */
+	uint32_t channels;
+	uint32_t patterns;
+	uint32_t shard_channels;
 };
 
 /* CLIENT REPLY: which commands are answered. The silent ones stand last. */
@@ -45,10 +58,6 @@ struct session {
 	char *name;                  /* CLIENT SETNAME; owned, NULL none */
 	char *library_name;          /* CLIENT SETINFO; owned, NULL none */
 	char *library_version;
-	/* what an AUTH or HELLO under way asks for; at most one is */
-	struct identity *wanted_identity; /* one reference, or NULL */
-	char *wanted_name;           /* owned, NULL none */
-	uint8_t wanted_resp;         /* 0: as it is */
 	uint32_t db;
 	uint8_t resp;                /* 2 or 3 */
 	uint8_t endpoint;            /* enum session_endpoint */
@@ -59,14 +68,13 @@ struct session {
 	bool no_evict;               /* CLIENT NO-EVICT */
 	bool no_touch;               /* CLIENT NO-TOUCH */
 	bool authenticated;          /* a server has accepted this session as it is */
-	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not */
+	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not: bonds.in_multi will follow */
 	bool doomed;                 /* MULTI was said to a busy server: nothing is sent before EXEC or DISCARD */
-	bool watching;               /* WATCH was sent since the last EXEC, DISCARD or UNWATCH */
 	bool queued_users;           /* one of them changes what users may do */
 	uint32_t queued;             /* commands sent since MULTI */
 	struct settlement *settlement; /* commands of weir's own that a server was told of (local_settle.c); owned, NULL none */
-	bool stream_writes;          /* something that may change data was sent on the stream */
-	bool resetting;              /* RESET was sent on a stream; its +RESET ends it */
+	struct session_bonds bonds;
+	uint64_t redirect_id;        /* client of weir that gets its invalidations, 0 none */
 	int32_t home;                /* replica endpoint: node that gets what is no plain read */
 	/* what its reads must see: consistency.h */
 	uint64_t floor;              /* offset, in floor_epoch */
@@ -101,5 +109,34 @@ static inline void session_next_command(struct session *session)
 	else if (session->reply == REPLY_SKIP)
 		session->reply = REPLY_ON;
 }
+
+static inline bool session_is_subscribed(const struct session *session)
+{
+	return session->bonds.channels > 0 || session->bonds.patterns > 0 || session->bonds.shard_channels > 0;
+}
+
+/* In RESP2 a subscriber may hardly say anything. */
+static inline bool session_only_subscribes(const struct session *session)
+{
+	return session->resp == 2 && session_is_subscribed(session);
+}
+
+/* Does the server send it things unasked? */
+static inline bool session_listens(const struct session *session)
+{
+	return session_is_subscribed(session) || session->bonds.tracking || session->bonds.monitoring ||
+	       session->bonds.replicating;
+}
+
+static inline bool session_is_bound(const struct session *session)
+{
+	return session->bonds.in_multi || session->bonds.watching || session_listens(session);
+}
+
+/* The server has confirmed a (P|S)(UN)SUBSCRIBE: so many subscriptions are
+ * left, channels and patterns together, or shard channels. */
+void session_confirm(struct session *session, enum push_kind kind, uint32_t left);
+/* How many confirmations an UNSUBSCRIBE of this kind from everything gets. */
+uint32_t session_confirmations_of_all(const struct session *session, enum push_kind kind);
 
 #endif

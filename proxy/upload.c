@@ -36,12 +36,12 @@ static const struct command *find_command(const struct client *client, const cha
 	return command_find(table, name, sub);
 }
 
-/* weir answers these itself, from all of their arguments, or has to change one. */
+/* weir has a part in these, and looks at all of their arguments. */
 static bool has_to_be_whole(const struct command *command)
 {
-	if (command->class == COMMAND_CURSOR)
-		return true;
-	return command->class == COMMAND_LOCAL && command->special != SPECIAL_PING && command->special != SPECIAL_ECHO;
+	if (command->class == COMMAND_LOCAL)
+		return command->special != SPECIAL_PING && command->special != SPECIAL_ECHO;
+	return command->class == COMMAND_CURSOR || command->class == COMMAND_STREAM;
 }
 
 static struct parsed_command describe(const struct client *client, const struct command *command, const char *bytes)
@@ -92,7 +92,7 @@ size_t upload_begin(struct client *client, const char *bytes)
 
 static void end(struct client *client)
 {
-	if (client->upload == UPLOAD_PASSES && client->session.pin != PIN_STREAM)
+	if (client->upload == UPLOAD_PASSES && !client->session.pinned->unframed)
 		backend_end_upload(client->session.pinned);
 	client->upload = UPLOAD_NONE;
 }
