@@ -59,6 +59,7 @@ static void flag_letters(struct client *client, char letters[16])
 		{ session->in_multi, 'x' },
 		{ session->pin == PIN_SINGLE || client->stall == STALL_PAUSE, 'b' },
 		{ session->bonds.tracking, 't' },
+		{ session->broadcasts, 'B' },
 		{ client->close_after_flush, 'c' },
 		{ client_is_local(client), 'U' },
 		{ session->no_evict, 'e' },
@@ -125,11 +126,11 @@ void client_info_line(struct client *client, const struct client_command *comman
 	       session->bonds.channels, session->bonds.patterns, session->bonds.shard_channels,
 	       session->in_multi ? (int64_t)session->queued : -1, query,
 	       client->in.capacity - buf_length(&client->in), command != NULL ? command->argument_bytes : 0);
-	append(out, " rbs=0 rbp=0 obl=0 oll=%d omem=%zu tot-mem=%zu events=%s%s cmd=%s user=%.*s redir=-1 resp=%d",
+	append(out, " rbs=0 rbp=0 obl=0 oll=%d omem=%zu tot-mem=%zu events=%s%s cmd=%s user=%.*s redir=%" PRId64 " resp=%d",
 	       buf_length(&client->out) > 0, client->out.capacity,
 	       sizeof(*client) + client->in.capacity + client->out.capacity, events & EV_READ ? "r" : "",
 	       events & EV_WRITE ? "w" : "", command_name(client), (int)session->identity->user.length,
-	       session->identity->user.bytes, session->resp);
+	       session->identity->user.bytes, session->bonds.tracking ? (int64_t)session->redirect_id : -1, session->resp);
 	append_library(client, out);
 	append(out, "\n");
 }

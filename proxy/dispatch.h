@@ -48,6 +48,9 @@ bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, str
  * if that is where the session is, it gets the same from weir. */
 void dispatch_doom(struct client *client);
 
+/* A private backend for a state of the session that is about to be on it. False:
+ * none is free. */
+bool dispatch_bind(struct client *client);
 /* The server lets go of the session's private backend. */
 void dispatch_unpin(struct client *client);
 

@@ -40,6 +40,16 @@ static bool pin(struct client *client, enum session_pin why, bool fresh)
 	return pin_with_key(client, why, &key, fresh);
 }
 
+bool dispatch_bind(struct client *client)
+{
+	struct backend_key key = dispatch_lane_key(client, BACKEND_PRIVATE);
+	struct backend *backend = pool_take_private(client->worker, &key, false);
+
+	if (backend != NULL)
+		own(client, backend, PIN_SESSION);
+	return backend != NULL;
+}
+
 void dispatch_unpin(struct client *client)
 {
 	struct backend *backend = client->session.pinned;
@@ -230,11 +240,14 @@ enum verdict dispatch_queue(struct client *client, const struct parsed_command *
 {
 	struct parsed_command told = *parsed;
 	struct buf question = { 0 };
-	const char *refusal = local_refusal(client, parsed);
+	const char *refusal;
 	bool noted;
 
 	if (backend_is_full(client->session.pinned))
 		return dispatch_wait_for_room(client);
+	if (parsed->command->special == SPECIAL_CLIENT_TRACKING && !redirect_is_known(client, parsed->bytes))
+		return STALLED;
+	refusal = local_refusal(client, parsed);
 	if (refusal != NULL) {
 		dispatch_refuse_queued(client, parsed->command, refusal);
 		return TAKEN;
@@ -461,15 +474,34 @@ enum verdict dispatch_forward(struct client *client, const struct parsed_command
 	return TAKEN;
 }
 
+/* CLIENT TRACKING OFF, or what the server refuses: any connection without
+ * tracking will do. */
+static bool tracks_nothing(const struct client *client, const struct parsed_command *parsed)
+{
+	return client->session.pin == PIN_NONE && parsed->command->special == SPECIAL_CLIENT_TRACKING &&
+	       !redirect_parse(parsed->bytes).on;
+}
+
 enum verdict dispatch_stream(struct client *client, const struct parsed_command *parsed)
 {
 	bool subscription = is_subscription(parsed->command);
 
+	if (tracks_nothing(client, parsed))
+		return dispatch_send_on(client, dispatch_lane(client, BACKEND_SHARED), parsed, 0);
 	if (client->in_flight > 0 && (!subscription || client->session.pin == PIN_NONE))
 		return dispatch_stall(client, STALL_ALL);
 	if (client->session.pin == PIN_NONE && !pin(client, PIN_SESSION, false))
 		return TAKEN;
 	if (subscription)
 		return dispatch_send_pinned(client, parsed);
-	return local_handle(client, parsed) == LOCAL_FORWARD ? replicate(client, parsed) : TAKEN;
+	switch (local_handle(client, parsed)) {
+	case LOCAL_FORWARD:
+		return replicate(client, parsed);
+	case LOCAL_STALLED:
+		return STALLED;
+	default:
+		if (client->in_flight == 0 && !session_is_bound(&client->session))
+			dispatch_unpin(client); /* nothing has come of it */
+		return TAKEN;
+	}
 }

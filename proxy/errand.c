@@ -3,7 +3,7 @@
 #include "client.h"
 #include "worker.h"
 
-static struct client *find_client(struct worker *worker, uint64_t id)
+struct client *errand_find_client(struct worker *worker, uint64_t id)
 {
 	struct list_link *link, *following;
 
@@ -20,7 +20,7 @@ static void come_home(void *receiver, struct mail *mail)
 {
 	struct errand *errand = CONTAINER_OF(mail, struct errand, mail);
 
-	errand->kind->come_home(errand, find_client(receiver, errand->client_id));
+	errand->kind->come_home(errand, errand_find_client(receiver, errand->client_id));
 }
 
 /* A worker that has halted has no clients any more, and no thread. */

@@ -30,6 +30,9 @@ struct errand_kind {
 	void (*come_home)(struct errand *errand, struct client *client);
 };
 
+/* The worker's client with this id; NULL when there is none. */
+struct client *errand_find_client(struct worker *worker, uint64_t id);
+
 /* Sends it on its way; the client's worker is the first to be visited. */
 void errand_send(struct errand *errand, const struct errand_kind *kind, const struct client *client);
 /* To the next worker. From the one it stayed at. */

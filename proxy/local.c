@@ -203,11 +203,14 @@ static void reset(struct client *client)
 	session->reply = REPLY_ON;
 	local_forget(session);
 	close_gate(client);
+	session->bonds = (struct session_bonds){ .is_target = session->bonds.is_target };
+	session->redirect_id = 0;
+	session->broadcasts = false;
 	if (session->pinned != NULL) {
 		session->pinned->tainted = true;
-		dispatch_unpin(client);
+		if (!session_is_bound(session))
+			dispatch_unpin(client);
 	}
-	session->bonds = (struct session_bonds){ 0 };
 	identity_release(&session->identity);
 	session->identity = identity_acquire(client->worker->identities.nobody);
 	session->db = 0;
@@ -616,7 +619,9 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_CLIENT_PAUSE] = { local_ask_first, true, local_pause_is_sound, local_pause_question, local_pause },
 	[SPECIAL_CLIENT_UNPAUSE] = { local_ask_alone_first, true, local_client_is_bare, NULL, local_unpause },
 	[SPECIAL_WEIR] = { handle_weir, true, NULL, NULL, NULL },
-	[SPECIAL_CLIENT_TRACKING] = { local_tracking, false, local_tracking_is_sound, NULL, local_tracking_settle },
+	[SPECIAL_CLIENT_TRACKING] = { local_tracking, false, local_tracking_is_sound, local_tracking_question, local_tracking_settle },
+	[SPECIAL_CLIENT_GETREDIR] = { local_of_tracking, false, local_client_is_bare, NULL, local_getredir_settle },
+	[SPECIAL_CLIENT_TRACKINGINFO] = { local_of_tracking, false, local_client_is_bare, NULL, local_trackinginfo_settle },
 	[SPECIAL_MONITOR] = { local_monitor, false, NULL, NULL, local_monitor_settle },
 	/* Confirmed one by one, which backend_private.c follows: here only their place in EXEC's reply is kept. */
 	[SPECIAL_SUBSCRIBE] = { NULL, false, NULL, NULL, local_nothing_to_settle },
@@ -627,10 +632,12 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_SUNSUBSCRIBE] = { NULL, false, NULL, NULL, local_nothing_to_settle },
 };
 
-const char *local_refusal(const struct client *client, const struct parsed_command *parsed)
+const char *local_refusal(struct client *client, const struct parsed_command *parsed)
 {
 	bool pauses = parsed->command->special == SPECIAL_CLIENT_PAUSE || parsed->command->special == SPECIAL_CLIENT_UNPAUSE;
 
+	if (parsed->command->special == SPECIAL_CLIENT_TRACKING)
+		return redirect_refusal(client, parsed->bytes);
 	return pauses && client->session.endpoint == ENDPOINT_REPLICA ? "ERR the clients of a replica are not paused through weir" : NULL;
 }
 

@@ -42,7 +42,7 @@ bool local_note_queued(struct client *client, const struct parsed_command *parse
 /* Is one of them a CLIENT PAUSE? */
 bool local_pauses(const struct session *session);
 /* Why this session may not say it, as an error; NULL when it may. */
-const char *local_refusal(const struct client *client, const struct parsed_command *parsed);
+const char *local_refusal(struct client *client, const struct parsed_command *parsed);
 /* The commands noted so far will not be executed. */
 void local_forget(struct session *session);
 

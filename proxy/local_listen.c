@@ -3,6 +3,8 @@
  * backend_private.c.) */
 #include "local_parts.h"
 
+#include <string.h>
+
 #include "../protocol/encode.h"
 
 enum local_outcome local_nothing_to_settle(struct client *client, const struct arguments *arguments, struct buf *reply)
@@ -37,13 +39,6 @@ enum local_outcome local_monitor_settle(struct client *client, const struct argu
 
 /* ---- CLIENT TRACKING ---- */
 
-void local_redirect_is_broken(const struct session *session, struct buf *push)
-{
-	encode_push(push, 2);
-	encode_bulk_text(push, "tracking-redir-broken");
-	encode_integer(push, (int64_t)session->redirect_id);
-}
-
 bool local_tracking_is_sound(const struct arguments *arguments)
 {
 	return arguments->count >= 3;
@@ -51,12 +46,63 @@ bool local_tracking_is_sound(const struct arguments *arguments)
 
 enum local_result local_tracking(struct client *client, const struct parsed_command *parsed)
 {
-	return ask_on_pinned(client, parsed);
+	return redirect_is_known(client, parsed->bytes) ? ask_on_pinned(client, parsed) : LOCAL_STALLED;
+}
+
+void local_tracking_question(const struct client *client, const struct arguments *arguments, struct buf *out)
+{
+	redirect_encode(client, arguments->request, out);
 }
 
 enum local_outcome local_tracking_settle(struct client *client, const struct arguments *arguments, struct buf *reply)
 {
+	struct tracking_options options = redirect_parse(arguments->request);
+	struct session *session = &client->session;
+
 	(void)reply;
-	client->session.bonds.tracking = slice_is(arguments->at[2], "on");
+	session->bonds.tracking = options.on;
+	session->broadcasts = options.on && options.broadcasts;
+	session->redirect_id = options.on ? options.redirect_id : 0;
 	return OUTCOME_KEPT;
+}
+
+/* Any connection without tracking answers these as this session's own would. */
+enum local_result local_of_tracking(struct client *client, const struct parsed_command *parsed)
+{
+	if (!client->session.bonds.tracking || parsed->argc != 2)
+		return LOCAL_FORWARD;
+	return client->in_flight > 0 ? local_stall_until_answered(client) : ask_on_pinned(client, parsed);
+}
+
+enum local_outcome local_getredir_settle(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	const struct session *session = &client->session;
+
+	(void)arguments;
+	encode_integer(reply, session->bonds.tracking ? (int64_t)session->redirect_id : -1);
+	return OUTCOME_REPLACED;
+}
+
+/* ... "redirect", the id, "prefixes", ...: the first such words are no prefix. */
+enum local_outcome local_trackinginfo_settle(struct client *client, const struct arguments *arguments, struct buf *reply)
+{
+	static const char before[] = "$8\r\nredirect\r\n", after[] = "$8\r\nprefixes\r\n";
+	struct slice info = local_server_answer(client);
+	const char *at = memmem(info.bytes, info.length, before, strlen(before));
+	const char *rest = memmem(info.bytes, info.length, after, strlen(after));
+
+	(void)arguments;
+	if (client->session.redirect_id == 0 || at == NULL || rest == NULL || rest < at)
+		return OUTCOME_KEPT;
+	buf_append(reply, info.bytes, (size_t)(at - info.bytes) + strlen(before));
+	encode_integer(reply, (int64_t)client->session.redirect_id);
+	buf_append(reply, rest, info.length - (size_t)(rest - info.bytes));
+	return OUTCOME_REPLACED;
+}
+
+void local_redirect_is_broken(const struct session *session, struct buf *push)
+{
+	encode_push(push, 2);
+	encode_bulk_text(push, "tracking-redir-broken");
+	encode_integer(push, (int64_t)session->redirect_id);
 }

@@ -97,6 +97,8 @@ void local_ask_then(struct client *client, int32_t node, struct slice question,
 bool local_is_done(const struct client *client);
 /* What is being settled. */
 struct arguments local_arguments(const struct client *client);
+/* What the server says to it. */
+struct slice local_server_answer(const struct client *client);
 /* When the first of what is being settled was sent. */
 int64_t local_asked_ns(const struct client *client);
 /* The end of an OUTCOME_LATER: what the client gets. */
@@ -144,6 +146,10 @@ enum local_result local_monitor(struct client *client, const struct parsed_comma
 enum local_outcome local_monitor_settle(struct client *client, const struct arguments *arguments, struct buf *reply);
 bool local_tracking_is_sound(const struct arguments *arguments);
 enum local_result local_tracking(struct client *client, const struct parsed_command *parsed);
+void local_tracking_question(const struct client *client, const struct arguments *arguments, struct buf *out);
 enum local_outcome local_tracking_settle(struct client *client, const struct arguments *arguments, struct buf *reply);
+enum local_result local_of_tracking(struct client *client, const struct parsed_command *parsed);
+enum local_outcome local_getredir_settle(struct client *client, const struct arguments *arguments, struct buf *reply);
+enum local_outcome local_trackinginfo_settle(struct client *client, const struct arguments *arguments, struct buf *reply);
 
 #endif

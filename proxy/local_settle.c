@@ -421,6 +421,11 @@ struct arguments local_arguments(const struct client *client)
 	return noted_arguments(client->session.settlement);
 }
 
+struct slice local_server_answer(const struct client *client)
+{
+	return next_element(client->session.settlement);
+}
+
 int64_t local_asked_ns(const struct client *client)
 {
 	return client->session.settlement->asked_ns;

@@ -6,6 +6,7 @@
 
 #include "../protocol/push.h"
 #include "config.h"
+#include "redirect.h"
 
 struct backend;
 struct identity;
@@ -35,6 +36,7 @@ struct session_bonds {
 	bool tracking;
 	bool monitoring;
 	bool replicating;            /* REPLCONF, SYNC or PSYNC was sent: for good */
+	bool is_target;              /* somebody's invalidations are redirected to it, or were: for good */
 	/* subscriptions, by the server's own count */
 	uint32_t channels;
 	uint32_t patterns;
@@ -74,7 +76,9 @@ struct session {
 	uint32_t queued;             /* commands sent since MULTI */
 	struct settlement *settlement; /* commands of weir's own that a server was told of (local_settle.c); owned, NULL none */
 	struct session_bonds bonds;
+	bool broadcasts;             /* CLIENT TRACKING ON BCAST */
 	uint64_t redirect_id;        /* client of weir that gets its invalidations, 0 none */
+	struct redirect_target redirect_target;
 	int32_t home;                /* replica endpoint: node that gets what is no plain read */
 	/* what its reads must see: consistency.h */
 	uint64_t floor;              /* offset, in floor_epoch */
@@ -124,8 +128,9 @@ static inline bool session_only_subscribes(const struct session *session)
 /* Does the server send it things unasked? */
 static inline bool session_listens(const struct session *session)
 {
-	return session_is_subscribed(session) || session->bonds.tracking || session->bonds.monitoring ||
-	       session->bonds.replicating;
+	const struct session_bonds *bonds = &session->bonds;
+
+	return session_is_subscribed(session) || bonds->tracking || bonds->monitoring || bonds->replicating || bonds->is_target;
 }
 
 static inline bool session_is_bound(const struct session *session)

@@ -16,6 +16,7 @@
 #include "dispatch.h"
 #include "log.h"
 #include "pool.h"
+#include "redirect.h"
 #include "request.h"
 
 enum {
@@ -248,6 +249,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	pool_tick(worker);
 	pause_tick(worker);
+	redirect_tick(worker);
 	if (++worker->ticks % TICKS_PER_SECOND == 0)
 		every_second(worker);
 }
@@ -518,6 +520,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->dirty_clients);
 	list_init(&worker->dirty_backends);
 	list_init(&worker->resumed_clients);
+	list_init(&worker->lookups);
 	list_init(&worker->lane_waiters);
 	list_init(&worker->waiting_clients);
 	list_init(&worker->parked_clients);
@@ -549,6 +552,7 @@ static void close_everything(struct worker *worker)
 		client_close(CONTAINER_OF(link, struct client, of_worker), CLOSE_shutdown);
 	}
 	pause_turn(worker);
+	redirect_stop(worker);
 	pool_close(worker);
 	bury_the_dead(worker);
 }

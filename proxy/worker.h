@@ -94,6 +94,7 @@ struct worker {
 	struct list_link dirty_clients;
 	struct list_link dirty_backends;
 	struct list_link resumed_clients;
+	struct list_link lookups;             /* errands that wait for a client's connection (redirect.c) */
 	struct list_link lane_waiters;        /* clients in STALL_LANE */
 	struct list_link waiting_clients;     /* until ... */
 	struct list_link parked_clients;      /* the same, for a request that is on no server now */
