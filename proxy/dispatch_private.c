@@ -79,6 +79,8 @@ static bool leaves_no_state(const struct parsed_command *parsed)
 		return true;
 	case COMMAND_STREAM:
 		return is_subscription(parsed->command);
+	case COMMAND_LOCAL:
+		return parsed->command->special == SPECIAL_PING || parsed->command->special == SPECIAL_ECHO;
 	default:
 		return parsed->command->flags & (COMMAND_FLAG_WRITE | COMMAND_FLAG_READONLY);
 	}
