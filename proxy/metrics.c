@@ -40,10 +40,20 @@ static void print_quoted(const char *value, FILE *out)
 	fputc('"', out);
 }
 
+static void print_number(const char *name, const char *kind, const char *help, int64_t value, FILE *out)
+{
+	begin_family(name, kind, help, out);
+	fprintf(out, "weir_%s %" PRId64 "\n", name, value);
+}
+
 static void print_integer(const char *name, const char *help, int64_t value, FILE *out)
 {
-	begin_family(name, "gauge", help, out);
-	fprintf(out, "weir_%s %" PRId64 "\n", name, value);
+	print_number(name, "gauge", help, value, out);
+}
+
+static void print_total(const char *name, const char *help, uint64_t value, FILE *out)
+{
+	print_number(name, "counter", help, (int64_t)value, out);
 }
 
 /* ---- counters ---- */
@@ -202,6 +212,10 @@ void metrics_print(const struct admin_sources *sources, FILE *out)
 	print_integer("topology_generation", "Number of the published picture of the topology.",
 		      (int64_t)view->generation, out);
 	print_integer("topology_epoch", "Number of the replication history.", (int64_t)view->epoch, out);
+	print_total("lossy_master_changes_total", "Changes of the master that lost acknowledged writes.",
+		    view->lossy_changes, out);
+	print_total("lost_write_bytes_total", "Bytes of the replication stream that were acknowledged and are gone.",
+		    view->lost_bytes, out);
 	print_integer("wiring_enforced", "Whether weir sends REPLICAOF where it is safe.",
 		      strcmp(view->wiring_mode, "enforce") == 0, out);
 	print_nodes(view, out);

@@ -188,6 +188,15 @@ static json_t *commands(const struct admin_sources *sources)
 	return object;
 }
 
+static json_t *lost_writes(const struct topology_view *view)
+{
+	json_t *object = json_object();
+
+	put_integer(object, "master_changes", (int64_t)view->lossy_changes);
+	put_integer(object, "bytes", (int64_t)view->lost_bytes);
+	return object;
+}
+
 /* Every counter by its own name; what has no promised place is found here. */
 static json_t *counters(const struct admin_sources *sources)
 {
@@ -210,6 +219,7 @@ char *status_json(const struct admin_sources *sources)
 	put_text(document, "no_master_reason", view->no_master_reason);
 	put_integer(document, "generation", (int64_t)view->generation);
 	put_integer(document, "epoch", (int64_t)view->epoch);
+	put(document, "lost_writes", lost_writes(view));
 	put(document, "wiring", wiring(view));
 	put(document, "master", view->master < 0 ? json_null() : server(&view->nodes[view->master]));
 	put(document, "replicas", replicas(view));

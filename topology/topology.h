@@ -164,6 +164,10 @@ struct topology_view {
 	enum topology_state state;
 	uint64_t generation;
 	uint64_t epoch;
+	/* Changes of the master that lost acknowledged writes, and how many bytes of
+	 * the replication stream those were, as far as it can be told. */
+	uint64_t lossy_changes;
+	uint64_t lost_bytes;
 	const char *no_master_reason; /* NULL while there is a master */
 	const char *wiring_mode;      /* "enforce", "observe" */
 	const char *wiring_reason;    /* why it fell back to observe; NULL */

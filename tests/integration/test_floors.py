@@ -208,6 +208,36 @@ def test_who_may_not_run_role_reads_on_the_master(lab):
                 assert other.command("GET", "his") == b"%d" % n
 
 
+# ---- a master that is lost
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_what_was_acknowledged_and_is_gone_is_told(lab, behind):
+    """The operator promotes a replica; weir knows what it had acknowledged."""
+    group = lab.group(1, config={"replication": {"wiring": "observe"}, "routing": {"max_lag": "30s"}})
+    replica, = group.replicas
+    with group.weir.raw() as raw:
+        assert raw.command("SET", "k", "kept") == "OK"
+        group.settle()
+        if behind:
+            hold_back(replica)
+            assert raw.command("SET", "k", "lost") == "OK"
+        offset = int(group.master.info("replication")["master_repl_offset"])
+        assert raw.command("GET", "k") == (b"lost" if behind else b"kept")
+        group.master.kill()
+        group.weir.wait_state("no_master")
+        let_go(replica)
+        replica.cli("REPLICAOF", "NO", "ONE")
+        group.weir.wait_state("degraded")
+        kept = int(replica.info("replication")["second_repl_offset"]) - 1
+        assert raw.command("GET", "k") == b"kept"
+    lost = group.weir.status()["lost_writes"]
+    if not behind:
+        assert lost == {"master_changes": 0, "bytes": 0}
+        return
+    assert lost["master_changes"] == 1 and 0 < lost["bytes"] <= offset - kept
+    assert "acknowledged writes are lost" in group.weir.log()
+
+
 # ---- eviction
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-lfu", "noeviction"])
