@@ -165,6 +165,7 @@ static void close_connection(struct backend *backend)
 	backend_forget_reading(backend);
 	backend->timed_ns = 0;
 	backend->send_limit = 0;
+	backend->held_after = 0;
 	list_remove(&backend->dirty);
 }
 

@@ -80,6 +80,8 @@ struct backend {
 	enum backend_state state;
 	bool tainted;                 /* private: a session left state on it, never to be reused */
 	bool connect_failed;          /* at once, at the last try; settled by the next tick */
+	uint64_t held_after;          /* private, while clients are paused: 1 + where the request stands that the
+				       * server had before that; 0: none */
 	bool diverted;                /* private: carries a command that the master may hold (pause.h) */
 	bool closing;                 /* in the worker's graveyard */
 

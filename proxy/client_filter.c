@@ -12,8 +12,6 @@ enum {
 	KILL_WORDS_MAX = 32, /* behind CLIENT KILL */
 };
 
-#define NOBODYS_ID "9223372036854775807"
-
 /* ---- values ---- */
 
 static struct slice own(struct slice text)
@@ -212,7 +210,7 @@ void client_filter_ask_list(const char *request, struct buf *out)
 
 	if (!client_filter_parse_list(&filter, request))
 		return;
-	encode_request_words(out, "CLIENT", "LIST", "ID", NOBODYS_ID, NULL);
+	encode_request_words(out, "CLIENT", "LIST", "ID", CLIENT_NOBODYS_ID, NULL);
 	client_filter_free(&filter);
 }
 
@@ -232,7 +230,7 @@ static size_t harmless_options(const char *request, struct slice *words)
 		if (find_option(word) == NULL || !resp_args_next(&args, &value))
 			return 0;
 		if (slice_is(word, "id")) {
-			value = slice_of(number_parse_within(value, 1, INT64_MAX, &id) ? NOBODYS_ID : "0");
+			value = slice_of(number_parse_within(value, 1, INT64_MAX, &id) ? CLIENT_NOBODYS_ID : "0");
 			has_id = true;
 		}
 		words[count++] = word;
@@ -240,7 +238,7 @@ static size_t harmless_options(const char *request, struct slice *words)
 	}
 	if (!has_id) {
 		words[count++] = slice_of("ID");
-		words[count++] = slice_of(NOBODYS_ID);
+		words[count++] = slice_of(CLIENT_NOBODYS_ID);
 	}
 	return count;
 }
@@ -253,7 +251,7 @@ void client_filter_ask_kill(const char *request, struct buf *out)
 	if (count > 0)
 		encode_request(out, 2 + count, words);
 	else
-		encode_request_words(out, "CLIENT", "KILL", "ID", NOBODYS_ID, NULL);
+		encode_request_words(out, "CLIENT", "KILL", "ID", CLIENT_NOBODYS_ID, NULL);
 }
 
 /* ---- matching ---- */

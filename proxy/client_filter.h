@@ -10,6 +10,9 @@
 
 /* Of which clients a CLIENT LIST or CLIENT KILL speaks. Pure: knows no client. */
 
+/* Nobody has this id, at weir or at any server. */
+#define CLIENT_NOBODYS_ID "9223372036854775807"
+
 enum client_type { CLIENT_NORMAL, CLIENT_PUBSUB, CLIENT_MASTER, CLIENT_REPLICA, CLIENT_TYPE_COUNT };
 
 /* What a filter may ask about a client. */

@@ -57,7 +57,7 @@ static void flag_letters(struct client *client, char letters[16])
 		{ session->bonds.monitoring, 'O' },
 		{ session_is_subscribed(session), 'P' },
 		{ session->in_multi, 'x' },
-		{ session->pin == PIN_SINGLE || client->stall == STALL_PAUSE, 'b' },
+		{ session->pin == PIN_SINGLE || client->stall == STALL_PAUSE || client->wait.since_ns != 0, 'b' },
 		{ session->bonds.tracking, 't' },
 		{ session->broadcasts, 'B' },
 		{ client->close_after_flush, 'c' },

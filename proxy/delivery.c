@@ -328,16 +328,14 @@ static bool is_judged(struct request *request)
 
 	if (is_clients_own(request) || request->kind == REQUEST_LOCAL)
 		return true;
+	leave_lane(request); /* it may take another one */
+	request->flags |= REQUEST_WHOLE;
 	judgement = local_judge(client, request, request_held(request));
-	if (client->closing)
+	if (client->closing || judgement == JUDGED_LATER)
 		return false;
 	if (judgement == JUDGED_DROPPED)
 		request_drop_held(request);
-	if (judgement != JUDGED_LATER)
-		return true;
-	leave_lane(request);
-	request->flags |= REQUEST_WHOLE;
-	return false;
+	return true;
 }
 
 void delivery_done(struct worker *worker, struct request *request, struct backend *from, char type,

@@ -616,6 +616,7 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_CLIENT_NO_TOUCH] = { local_ask_first, true, local_client_is_switch, local_client_no_touch_question, local_client_no_touch },
 	[SPECIAL_CLIENT_LIST] = { local_ask_first, true, NULL, local_clients_list_question, local_clients_list },
 	[SPECIAL_CLIENT_KILL] = { local_ask_first, true, local_clients_kill_is_sound, local_clients_kill_question, local_clients_kill },
+	[SPECIAL_CLIENT_UNBLOCK] = { local_ask_first, true, local_unblock_is_sound, local_unblock_question, local_unblock },
 	[SPECIAL_CLIENT_PAUSE] = { local_ask_first, true, local_pause_is_sound, local_pause_question, local_pause },
 	[SPECIAL_CLIENT_UNPAUSE] = { local_ask_alone_first, true, local_client_is_bare, NULL, local_unpause },
 	[SPECIAL_WEIR] = { handle_weir, true, NULL, NULL, NULL },

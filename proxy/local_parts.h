@@ -88,7 +88,7 @@ enum local_judgement local_settle(struct client *client, struct request *request
 
 /* The reply to a command that was queued, which has been noted. */
 enum local_judgement local_judge_queued(struct client *client, struct slice reply);
-/* During an OUTCOME_LATER: another question, where nothing stands in front of
+/* During an OUTCOME_LATER, not before it: another question, where nothing stands in front of
  * it, to this node or BACKEND_TO_MASTER. Its answer is the client's, unless
  * `then` has another. */
 void local_ask_then(struct client *client, int32_t node, struct slice question,
@@ -131,6 +131,12 @@ enum local_outcome local_clients_list(struct client *client, const struct argume
 bool local_clients_kill_is_sound(const struct arguments *arguments);
 void local_clients_kill_question(const struct client *client, const struct arguments *arguments, struct buf *out);
 enum local_outcome local_clients_kill(struct client *client, const struct arguments *arguments, struct buf *reply);
+
+/* ---- local_unblock.c: rows of the table ---- */
+
+bool local_unblock_is_sound(const struct arguments *arguments);
+void local_unblock_question(const struct client *client, const struct arguments *arguments, struct buf *out);
+enum local_outcome local_unblock(struct client *client, const struct arguments *arguments, struct buf *reply);
 
 /* ---- local_pause.c: rows of the table ---- */
 

@@ -26,7 +26,7 @@ static bool announce(struct errand *errand, struct worker *worker)
 	const struct announcement *announcement = CONTAINER_OF(errand, struct announcement, errand);
 
 	if (announcement->mode != PAUSE_NONE) {
-		pause_begin(&worker->pause, announcement->mode, announcement->end_ns, announcement->when_ns);
+		pause_told(worker, announcement->mode, announcement->end_ns, announcement->when_ns);
 	} else {
 		pause_end(&worker->pause, announcement->when_ns);
 		pause_wake_all(worker);
@@ -105,15 +105,30 @@ static enum local_outcome take_masters_word(struct client *client, struct slice 
 	return slice_begins_with(answer, "-") ? OUTCOME_KEPT : spread(client, &arguments);
 }
 
-static void tell_master(struct client *client)
+static void ask_master(struct client *client, struct slice ms,
+		       enum local_outcome (*then)(struct client *client, struct slice answer))
 {
-	struct arguments arguments = local_arguments(client);
-	struct slice words[] = { slice_of("CLIENT"), slice_of("PAUSE"), arguments.at[2], slice_of("WRITE") };
+	struct slice words[] = { slice_of("CLIENT"), slice_of("PAUSE"), ms, slice_of("WRITE") };
 	struct buf command = { 0 };
 
 	encode_request(&command, 4, words);
-	local_ask_then(client, BACKEND_TO_MASTER, buf_slice(&command), take_masters_word);
+	local_ask_then(client, BACKEND_TO_MASTER, buf_slice(&command), then);
 	buf_free(&command);
+}
+
+static enum local_outcome pause_master(struct client *client, struct slice answer)
+{
+	if (slice_begins_with(answer, "-"))
+		return OUTCOME_KEPT;
+	ask_master(client, local_arguments(client).at[2], take_masters_word);
+	return OUTCOME_LATER;
+}
+
+/* An answer to what is sent now proves that the master has read everything that
+ * was sent before: no blocking command, for example, is overtaken by the pause. */
+static void tell_master(struct client *client)
+{
+	ask_master(client, slice_of("0"), pause_master);
 }
 
 enum local_outcome local_pause(struct client *client, const struct arguments *arguments, struct buf *reply)

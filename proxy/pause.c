@@ -24,10 +24,8 @@ void pause_init(struct pause *pause)
 	list_init(&pause->clearings);
 }
 
-static void divert_until(struct pause *pause, int64_t until_ns, int64_t now_ns)
+static void divert_until(struct pause *pause, int64_t until_ns)
 {
-	if (!pause->diverts)
-		pause->begin_ns = now_ns;
 	pause->diverts = true;
 	if (until_ns > pause->divert_until_ns)
 		pause->divert_until_ns = until_ns;
@@ -44,7 +42,7 @@ void pause_begin(struct pause *pause, enum pause_mode mode, int64_t end_ns, int6
 	if (end_ns > pause->end_ns)
 		pause->end_ns = end_ns;
 	pause->told_ns = now_ns;
-	divert_until(pause, pause->end_ns, now_ns);
+	divert_until(pause, pause->end_ns);
 }
 
 void pause_end(struct pause *pause, int64_t asked_ns)
@@ -101,6 +99,32 @@ void pause_undivert(struct backend *backend)
 	pause_wake_one(backend->worker);
 }
 
+bool pause_may_hold(const struct backend *backend)
+{
+	return backend->worker->pause.diverts && (backend->head == NULL || backend->held_after != backend->head->at + 1);
+}
+
+/* Diverting begins. What the private backends carry now the master gets before
+ * the pause, unless it has been told of that already. */
+static void begin_diverting(struct worker *worker, bool is_told)
+{
+	struct list_link *link, *following;
+
+	LIST_EACH(&worker->backends, link, following) {
+		struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
+		bool is_before = !is_told && backend->state == BACKEND_READY && backend->head != NULL;
+
+		backend->held_after = is_before ? backend->head->at + 1 : 0;
+	}
+}
+
+void pause_told(struct worker *worker, enum pause_mode mode, int64_t end_ns, int64_t now_ns)
+{
+	if (!worker->pause.diverts)
+		begin_diverting(worker, true);
+	pause_begin(&worker->pause, mode, end_ns, now_ns);
+}
+
 /* ---- clearing the lanes ---- */
 
 /* Goes round before the master is told: at each worker it stays until what the
@@ -147,7 +171,9 @@ static bool clear_here(struct errand *errand, struct worker *worker)
 	struct clearing *clearing = CONTAINER_OF(errand, struct clearing, errand);
 	int64_t ahead_ns = clock_ms_to_ns(worker->config->write_hold_ms + AHEAD_MS);
 
-	divert_until(&worker->pause, worker->now_ns + ahead_ns, worker->now_ns);
+	if (!worker->pause.diverts)
+		begin_diverting(worker, false);
+	divert_until(&worker->pause, worker->now_ns + ahead_ns);
 	clearing->since_ms = worker->now_ms;
 	clearing->deadline_ns = worker->now_ns + clock_ms_to_ns(CLEAR_MS);
 	if (is_clear(worker, clearing->since_ms))

@@ -29,7 +29,6 @@ struct pause {
 	enum pause_mode mode;
 	int64_t end_ns;             /* of the mode */
 	int64_t told_ns;            /* when the master had answered the last CLIENT PAUSE */
-	int64_t begin_ns;           /* when diverting began */
 	int64_t divert_until_ns;
 	bool diverts;
 	unsigned diverted;          /* backends that carry a diverted command */
@@ -50,6 +49,9 @@ bool pause_expire(struct pause *pause, int64_t now_ns);
 
 /* ---- on a worker's thread ---- */
 
+/* The same as pause_begin(), for a worker. */
+void pause_told(struct worker *worker, enum pause_mode mode, int64_t end_ns, int64_t now_ns);
+
 /* Every tick, and at the end of every turn. */
 void pause_tick(struct worker *worker);
 void pause_turn(struct worker *worker);
@@ -58,6 +60,9 @@ void pause_turn(struct worker *worker);
  * them; all of them. */
 void pause_wake_one(struct worker *worker);
 void pause_wake_all(struct worker *worker);
+
+/* May the master be holding what this backend has sent last, because of a pause? */
+bool pause_may_hold(const struct backend *backend);
 
 /* A backend carries a diverted command; it is given back, or ends. */
 void pause_divert(struct backend *backend);

@@ -316,3 +316,119 @@ def test_only_who_may_lists_and_kills(lab):
         assert fields(admin.command("CLIENT", "LIST", "ID", number))["user"] == "app"
         assert admin.command("CLIENT", "KILL", "USER", "app") == 1
         assert is_closed(raw)
+
+
+# ---- CLIENT UNBLOCK
+
+UNBLOCKED = ServerError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
+
+
+def blocked(group):
+    return group.master.info("clients")["blocked_clients"]
+
+
+def test_unblock_whatever_worker(shared_group):
+    admin, *raws = two_workers(shared_group.weir, 7)
+    ids = [raw.command("CLIENT", "ID") for raw in raws]
+    for words, given_up in [(("BLPOP", "nothing", "0"), None), (("BRPOPLPUSH", "nothing", "x", "0"), None),
+                            (("BZPOPMIN", "nothing", "100"), None), (("XREAD", "BLOCK", "0", "STREAMS", "nothing", "$"), None)]:
+        for raw in raws:
+            raw.send(encode(*words))
+        wait_for(lambda: blocked(shared_group) == len(raws))
+        for n, (raw, number) in enumerate(zip(raws, ids)):
+            how, expected = [((), given_up), (("TIMEOUT",), given_up), (("error",), UNBLOCKED)][n % 3]
+            assert admin.command("CLIENT", "UNBLOCK", number, *how) == 1
+            assert raw.reply() == expected, words
+            assert admin.command("CLIENT", "UNBLOCK", number, *how) == 0
+        assert [raw.command("PING") for raw in raws] == ["PONG"] * len(raws)
+    assert blocked(shared_group) == 0
+    close_all(admin, *raws)
+
+
+def test_unblock_who_is_not_blocked(shared_group):
+    with shared_group.weir.raw() as raw, shared_group.weir.raw() as other, shared_group.master.raw() as direct:
+        number = other.command("CLIENT", "ID")
+        other.commands([("WATCH", "w"), ("GET", "w")])
+        for one in (number, raw.command("CLIENT", "ID"), 10 ** 15, 0, -1):
+            assert raw.command("CLIENT", "UNBLOCK", one) == raw.command("CLIENT", "UNBLOCK", one, "ERROR") == 0
+        for words in ["UNBLOCK", "UNBLOCK asd", "UNBLOCK 1 now", "UNBLOCK x now", "UNBLOCK 1 ERROR x", "UNBLOCK 01"]:
+            assert raw.command("CLIENT", *words.split()) == direct.command("CLIENT", *words.split()), words
+        assert other.commands([("MULTI",), ("SET", "w", "1"), ("EXEC",)])[-1] == ["OK"]
+
+
+def test_unblock_on_a_watching_connection_and_inside_multi(shared_group):
+    with shared_group.weir.raw() as raw, shared_group.weir.raw() as watching, shared_group.weir.raw() as plain:
+        ids = [one.command("CLIENT", "ID") for one in (watching, plain)]
+        watching.commands([("SET", "w", "1"), ("WATCH", "w")])
+        watching.send(encode("BLPOP", "nothing", "0"))
+        plain.send(encode("BLPOP", "nothing", "0"))
+        wait_for(lambda: blocked(shared_group) == 2)
+        assert raw.commands([("MULTI",), ("CLIENT", "UNBLOCK", ids[0]), ("SET", "w", "2"), ("CLIENT", "UNBLOCK", ids[1], "ERROR"),
+                             ("CLIENT", "UNBLOCK", 10 ** 9), ("EXEC",), ("PING",)])[-2:] == [[1, "OK", 1, 0], "PONG"]
+        assert watching.reply() is None and plain.reply() == UNBLOCKED
+        assert watching.commands([("MULTI",), ("SET", "w", "3"), ("EXEC",)])[-1] is None, "its key has changed"
+
+
+def test_unblock_a_wait(shared_group):
+    with shared_group.weir.raw() as raw, shared_group.weir.raw() as other:
+        number = other.command("CLIENT", "ID")
+        for how, expected in [((), int), (("ERROR",), ServerError)]:
+            other.send(encode("SET", "w", "1") + encode("WAIT", "100", "0"))
+            assert other.reply() == "OK"
+            wait_for(lambda: fields(raw.command("CLIENT", "LIST", "ID", number))["flags"] == "b")
+            assert raw.command("CLIENT", "UNBLOCK", number, *how) == 1
+            assert isinstance(other.reply(), expected)
+
+
+def test_unblock_never_hits_another(lab):
+    """Clients block and go on all the time, on connections that were others'
+    before; who was not named stays blocked."""
+    group = lab.group(1)
+    admin, steady, *busy = two_workers(group.weir, 10)
+    ids = [raw.command("CLIENT", "ID") for raw in busy]
+    steady.send(encode("BLPOP", "never", "0"))
+    hits = 0
+    for turn in range(50):
+        for raw in busy:
+            raw.send(encode("BLPOP", "never", "0.01") + encode("BLPOP", "never", "0.01"))
+        for number in ids:
+            hits += admin.command("CLIENT", "UNBLOCK", number, "ERROR")
+        answers = [raw.reply() for raw in busy for _ in range(2)]
+        assert all(answer in (None, UNBLOCKED) for answer in answers)
+        hits -= answers.count(UNBLOCKED)
+    assert hits == 0, "each answer of 1 is one client that was unblocked"
+    assert steady.silent(0)
+    close_all(admin, steady, *busy)
+
+
+def test_a_paused_client_is_not_unblocked(lab):
+    """redis-server 7.0 does not survive that."""
+    group = lab.group(1)
+    admin, before, *raws = two_workers(group.weir, 6)
+    ids = [raw.command("CLIENT", "ID") for raw in (before, *raws)]
+    before.send(encode("BLPOP", "nothing", "0"))
+    wait_for(lambda: blocked(group) == 1)
+    assert admin.command("CLIENT", "PAUSE", "100000", "WRITE") == "OK"
+    for raw, words in zip(raws, [("BLPOP", "nothing", "0"), ("SET", "a", "1"), ("EVAL", "return 1", "0"), ("PFCOUNT", "h")]):
+        raw.send(encode(*words))
+    wait_for(lambda: blocked(group) == 5)
+    assert [admin.command("CLIENT", "UNBLOCK", number) for number in ids] == [1, 0, 0, 0, 0]
+    assert before.reply() is None
+    assert admin.command("CLIENT", "UNPAUSE") == "OK"
+    assert [raw.reply() for raw in raws[1:]] == ["OK", 1, 0]
+    wait_for(lambda: admin.command("CLIENT", "UNBLOCK", ids[1]) == 1)
+    assert raws[0].reply() is None
+    close_all(admin, before, *raws)
+
+
+def test_only_who_may_unblocks(lab):
+    group = lab.group(1)
+    for server in group.servers:
+        server.cli("ACL", "SETUSER", "app", "on", ">secret", "~*", "+@all", "-client|unblock")
+    with group.weir.raw() as raw, group.weir.raw() as other:
+        number = other.command("CLIENT", "ID")
+        other.send(encode("BLPOP", "nothing", "0"))
+        wait_for(lambda: blocked(group) == 1)
+        assert raw.command("AUTH", "app", "secret") == "OK"
+        assert str(raw.command("CLIENT", "UNBLOCK", number)).startswith("NOPERM")
+        assert other.silent(0.1)
