@@ -384,7 +384,7 @@ def test_the_master_is_lost(lab, words):
         group.master.kill()
         data = raw.read_all()
     assert words[0] != "SUBSCRIBE" or data.endswith(b"$4\r\nlast\r\n")
-    assert group.weir.metrics()['weir_client_closed_total{reason="private_backend_lost"}'] == 1
+    wait_for(lambda: group.weir.metrics()['weir_client_closed_total{reason="private_backend_lost"}'] == 1)
 
 
 def test_large_messages_pass_as_they_come(group):
