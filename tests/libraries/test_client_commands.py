@@ -81,6 +81,28 @@ def test_kill_by_user_and_type(front):
 
 
 @scenario
+def test_unblock(front):
+    admin, results = front.client(), {}
+
+    def wait(name):
+        client = front.client(client_name=name)
+        try:
+            results[name] = client.blpop("q", 30)
+        except redis.RedisError as error:
+            results[name] = str(error)
+
+    threads = [threading.Thread(target=wait, args=(name,), daemon=True) for name in ("timeout", "error")]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: admin.info("clients")["blocked_clients"] == 2, what="both are blocked")
+    ids = {row["name"]: row["id"] for row in admin.client_list()}
+    seen = [admin.client_unblock(ids["timeout"]), admin.client_unblock(ids["error"], error=True), admin.client_unblock(admin.client_id())]
+    for thread in threads:
+        thread.join(10 * PATIENCE)
+    return seen, results
+
+
+@scenario
 def test_pause(front):
     """CLIENT PAUSE holds writes back and lets reads pass, until UNPAUSE or the time."""
     admin, other = front.client(), front.client()
@@ -129,7 +151,7 @@ def test_list_and_others(front):
     subscriber = front.client(client_name="hears").pubsub()
     subscriber.subscribe("c")
     messages(subscriber, 1)
-    seen.append([(row["name"], row["flags"]) for row in admin.client_list(_type="pubsub")])
+    seen.append([(row["name"], row["sub"], row["flags"]) for row in admin.client_list(_type="pubsub")])
     seen += [admin.client_no_evict("ON"), admin.client_no_evict("OFF"), admin.client_trackinginfo(), admin.client_getredir()]
     with pytest.raises(redis.ResponseError) as raised:
         admin.client_setname("with blanks")
