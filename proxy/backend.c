@@ -295,7 +295,8 @@ static enum delivery_mode mode_of(const struct backend *backend, struct request 
 {
 	if (is_own(head))
 		return DELIVERY_OWN;
-	if ((head->flags & REQUEST_ON_REPLICA) && head->client != NULL && !consistency_is_met(backend, head))
+	if ((head->flags & REQUEST_ON_REPLICA) && head->client != NULL &&
+	    (!consistency_is_met(backend, head) || delivery_overtakes(head)))
 		delivery_make_stale(head);
 	return delivery_begin(head, type);
 }

@@ -165,6 +165,20 @@ static size_t hold_back(struct request *request, const char *bytes, size_t lengt
 	return kept;
 }
 
+/* Replies come in order unless a read was sent again, so it is nearly always the
+ * client's oldest. */
+bool delivery_overtakes(const struct request *request)
+{
+	const struct client *client = request->client;
+
+	if (client->head == request || client->session.consistency == CONSISTENCY_EVENTUAL)
+		return false;
+	for (const struct request *earlier = client->head; earlier != request; earlier = earlier->next_of_client)
+		if (earlier->flags & (REQUEST_ON_REPLICA | REQUEST_ON_LANE))
+			return true;
+	return false;
+}
+
 /* The reads behind it must not come back from a place in time before the one
  * that it is going to see. */
 void delivery_make_stale(struct request *request)

@@ -1,6 +1,7 @@
 #ifndef WEIR_PROXY_DELIVERY_H
 #define WEIR_PROXY_DELIVERY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,10 @@ enum delivery_mode delivery_begin(const struct request *request, char type);
 /* The reply to a read has begun on a replica that is not proven to show what it
  * must see: it and the session's reads behind it will be sent again. */
 void delivery_make_stale(struct request *request);
+
+/* Has an earlier read of the session been sent again, and is behind this one
+ * now? Answered as they are, the two would show time running backwards. */
+bool delivery_overtakes(const struct request *request);
 
 /* Bytes of the reply to `request`, in mode PASS or HOLD. */
 void delivery_bytes(struct request *request, const char *bytes, size_t length);

@@ -6,7 +6,9 @@
  *
  *   - a read behind an unanswered command of the same session on the master
  *     takes the same way, so it sees what that command did;
- *   - a write waits until the session's reads on replicas are answered;
+ *   - a write waits until the session's reads on replicas are answered, and so
+ *     does a read on the master (one of those may have to be sent again, and
+ *     would come from a later time), unless the session is eventual;
  *   - commands of one session that take different backends of the master
  *     (database, script, private) wait for each other;
  *   - a pipelined chunk that contains a write goes to the master as a whole,

@@ -93,7 +93,11 @@ enum verdict dispatch_wait_for_room(struct client *client)
 
 enum verdict dispatch_enter_lane(struct client *client, const struct backend *lane, bool is_read)
 {
-	if (client->replica_in_flight > 0 && !is_read)
+	bool in_order = !is_read || client->session.consistency != CONSISTENCY_EVENTUAL;
+
+	/* A read on a replica may yet have to be sent again, and would then come
+	 * from a later time than this one. */
+	if (client->replica_in_flight > 0 && in_order)
 		return dispatch_stall(client, STALL_REPLICAS);
 	if (client->lane_in_flight > 0 && client->lane != lane)
 		return dispatch_stall(client, STALL_ALL);

@@ -304,16 +304,32 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
 
 /* ---- reads that a replica was not ready for ---- */
 
+/* What the session has seen of the master since the read was sent, because one
+ * before it went there, the read must see as well. False: that has no offset
+ * yet, so only the master will do. */
+static bool follow_session(const struct worker *worker, struct request *request)
+{
+	const struct session *session = &request->client->session;
+
+	if (session->consistency == CONSISTENCY_EVENTUAL)
+		return true;
+	if (session->observed_ns != 0 || (session->floor_epoch != 0 && session->floor_epoch != worker->snapshot->epoch))
+		return false;
+	if (request->floor < session->floor)
+		request->floor = session->floor;
+	return true;
+}
+
 /* It is worth trying the same replica again while what it lacks should be there
  * within catch_up_wait; a round trip is the wait. */
-static bool may_catch_up(const struct worker *worker, const struct request *request, const struct backend *from)
+static bool may_catch_up(const struct worker *worker, struct request *request, const struct backend *from)
 {
 	const struct node_load *load = &worker->loads[from->node_id];
 	int64_t wait_ms = worker->config->catch_up_wait_ms;
 
 	return from->proof.valid && from->proof.young && request->client->lane_in_flight == 0 &&
 	       request->catch_ups < CATCH_UPS_MAX && load->behind_ns < clock_ms_to_ns(wait_ms) &&
-	       worker->now_ms - request->enqueued_ms <= (uint64_t)wait_ms;
+	       worker->now_ms - request->enqueued_ms <= (uint64_t)wait_ms && follow_session(worker, request);
 }
 
 static enum stat_id stale_stat(const struct backend *from)

@@ -75,7 +75,7 @@ static void encode_mget(const struct operation *operation, struct buf *out)
 		encode_bulk_text(out, key_text(operation, i, name));
 }
 
-static void encode_push(const struct operation *operation, struct buf *out)
+static void encode_rpush(const struct operation *operation, struct buf *out)
 {
 	char name[KEY_SIZE];
 
@@ -236,11 +236,11 @@ static const struct kind kinds[OPERATIONS] = {
 	[OPERATION_SET] = { "set", true, 1, false, encode_set },
 	[OPERATION_GET] = { "get", true, 1, true, encode_get },
 	[OPERATION_MGET] = { "get", true, 1, true, encode_mget },
-	[OPERATION_APPEND] = { "append", true, 1, false, encode_push },
+	[OPERATION_APPEND] = { "append", true, 1, false, encode_rpush },
 	[OPERATION_RANGE] = { "range", true, 1, true, encode_range },
 	[OPERATION_TRANSFER] = { "transfer", true, 5, false, encode_transfer },
 	[OPERATION_BALANCE] = { "balance", true, 1, true, encode_balance },
-	[OPERATION_PUSH] = { "push", true, 1, false, encode_push },
+	[OPERATION_PUSH] = { "push", true, 1, false, encode_rpush },
 	[OPERATION_POP] = { "pop", true, 1, false, encode_pop },
 	[OPERATION_TAKE] = { "take", true, 1, false, encode_take },
 	[OPERATION_MOVE] = { "move", true, 1, false, encode_move },
