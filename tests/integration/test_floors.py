@@ -115,13 +115,14 @@ def test_reads_do_not_go_back_in_time(lab):
             wait_for(lambda: reader.command("GET", "clock") is None and all(reads_of(replica) > 3 for replica in group.replicas),
                      what="the session reads from both")
         hold_back(held)
-        last = [-1] * len(readers)
-        for n in range(400):
+        last, n, deadline = [-1] * len(readers), 0, time.monotonic() + 20
+        while n < 400 or (max(last) < 0 and time.monotonic() < deadline):
+            n += 1
             beside.command("SET", "clock", n)
             seen = [int(reader.command("GET", "clock") or -1) for reader in readers]
             assert all(now >= before for now, before in zip(seen, last)), f"{seen} after {last}"
             last = seen
-        assert max(last) > 0, "nobody has read from the replica that is ahead: nothing was proven"
+        assert max(last) >= 0, "nobody has read from the replica that is ahead: nothing was proven"
         let_go(held)
     for reader in readers:
         reader.close()
