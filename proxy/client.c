@@ -32,6 +32,7 @@ enum {
 	WINDOW_RESUME = 1024,             /* requests in flight below which a full window opens again */
 	OUTPUT_RESUME = 256 * 1024,
 	OUTPUT_PAUSE = 1024 * 1024,       /* unread bytes beyond which a private backend is not read */
+	UNREAD_TICKS = 3,                 /* without reading anything, until a client counts as one that writes first */
 	KEEPALIVE_SECONDS = 300,
 	UNPROVEN_BYTES = 1024 * 1024,     /* replies that wait for a proof do so only up to here */
 	CLOSE_LINES_PER_SECOND = 10,      /* of the log, per worker: hostile clients shall not fill it */
@@ -61,6 +62,7 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 	conn_init(&client->conn, worker->loop, fd, on_ready);
 	list_init(&client->readable);
 	list_init(&client->dirty);
+	list_init(&client->unread);
 	list_init(&client->resume);
 	list_init(&client->observer);
 	list_init(&client->index_waiter);
@@ -112,6 +114,7 @@ void client_close(struct client *client, enum close_reason reason)
 	conn_close(&client->conn);
 	list_remove(&client->readable);
 	list_remove(&client->dirty);
+	list_remove(&client->unread);
 	list_remove(&client->resume);
 	list_remove(&client->bound.parked);
 	list_remove(&client->of_worker);
@@ -263,6 +266,16 @@ const char *client_peer(struct client *client)
 
 /* ---- replies ---- */
 
+static void hold_back(struct client *client)
+{
+	if (!list_is_linked(&client->unread)) {
+		list_append(&client->worker->unread_clients, &client->unread);
+		client->unread_ticks = 0;
+	}
+	if (client->session.pinned != NULL && !client->writes_first)
+		backend_pause_reading(client->session.pinned, true);
+}
+
 void client_reply(struct client *client, const char *bytes, size_t length)
 {
 	if (client->closing)
@@ -275,8 +288,42 @@ void client_reply(struct client *client, const char *bytes, size_t length)
 	}
 	if (buf_length(&client->out) > UNPROVEN_BYTES)
 		consistency_let_go(client);
-	if (client->session.pinned != NULL && buf_length(&client->out) > OUTPUT_PAUSE)
-		backend_pause_reading(client->session.pinned, true);
+	if (buf_length(&client->out) > OUTPUT_PAUSE)
+		hold_back(client);
+}
+
+/* It has sent more than was taken from it. Not meant: what the server sends
+ * unasked, for which the server has limits of its own. */
+static bool may_be_writing(const struct client *client)
+{
+	const struct session *session = &client->session;
+
+	return buf_length(&client->in) > 0 && !session_is_subscribed(session) && !session->bonds.monitoring &&
+	       !session->bonds.replicating;
+}
+
+void client_tick(struct worker *worker)
+{
+	struct list_link *link, *following;
+
+	LIST_EACH(&worker->unread_clients, link, following) {
+		struct client *client = CONTAINER_OF(link, struct client, unread);
+
+		if (client->writes_first || !may_be_writing(client) || ++client->unread_ticks < UNREAD_TICKS)
+			continue;
+		client->writes_first = true;
+		if (client->session.pinned != NULL)
+			backend_pause_reading(client->session.pinned, false);
+		client_check_stall(client);
+	}
+}
+
+static void has_read(struct client *client)
+{
+	list_remove(&client->unread);
+	client->writes_first = false;
+	if (client->session.pinned != NULL)
+		backend_pause_reading(client->session.pinned, false);
 }
 
 void client_flush(struct client *client)
@@ -289,6 +336,8 @@ void client_flush(struct client *client)
 	while (buf_length(&client->out) > 0 && result == CONN_OK) {
 		result = conn_write(&client->conn, buf_head(&client->out), buf_length(&client->out), &wrote);
 		buf_consume(&client->out, wrote);
+		if (wrote > 0)
+			client->unread_ticks = 0;
 		stats_add(&client->worker->stats, STAT_client_bytes_out, (int64_t)wrote);
 	}
 	if (result == CONN_CLOSED) {
@@ -296,8 +345,8 @@ void client_flush(struct client *client)
 		return;
 	}
 	buf_shrink(&client->out, 0);
-	if (client->session.pinned != NULL && buf_length(&client->out) < OUTPUT_RESUME)
-		backend_pause_reading(client->session.pinned, false);
+	if (list_is_linked(&client->unread) && buf_length(&client->out) < OUTPUT_RESUME)
+		has_read(client);
 	client_check_stall(client);
 	watch(client);
 	close_if_done(client);
@@ -315,7 +364,7 @@ static bool stall_is_over(const struct client *client)
 	case STALL_WINDOW:
 		return client->in_flight < WINDOW_RESUME;
 	case STALL_OUTPUT:
-		return buf_length(&client->out) < OUTPUT_RESUME;
+		return client->writes_first || buf_length(&client->out) < OUTPUT_RESUME;
 	case STALL_UPLOAD:
 		return client->upload != UPLOAD_PASSES || backend_takes_more(client->session.pinned);
 	default:

@@ -48,6 +48,9 @@ struct client {
 	struct list_link of_worker;    /* worker->clients */
 	struct list_link readable;     /* worker->readable_clients: its socket has something to read */
 	struct list_link dirty;        /* worker->dirty_clients: has output to flush */
+	struct list_link unread;       /* worker->unread_clients: it has much to read, and */
+	uint8_t unread_ticks;          /* has read nothing of it since so long */
+	bool writes_first;             /* it reads nothing before it has sent everything */
 	struct list_link resume;       /* worker->resumed_clients: a stall is over; or lane_waiters, or pause.held */
 	struct request *head;          /* its requests in order */
 	struct request *tail;
@@ -115,6 +118,12 @@ void client_resume(struct client *client);
 
 /* Writes what it can. At the end of a turn. */
 void client_flush(struct client *client);
+
+/* What a client does not read holds back what is taken from it; but one that
+ * does not read because it is still sending (the pipelines of many libraries)
+ * would wait for us as we for it. It is taken at its word, up to
+ * client_output_limit, as by redis-server. Every WORKER_TICK_MS. */
+void client_tick(struct worker *worker);
 
 /* Closes at once; its requests become orphans. */
 void client_close(struct client *client, enum close_reason reason);

@@ -248,6 +248,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)loop;
 	(void)events;
 	pool_tick(worker);
+	client_tick(worker);
 	pause_tick(worker);
 	redirect_tick(worker);
 	if (++worker->ticks % TICKS_PER_SECOND == 0)
@@ -519,6 +520,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->readable_clients);
 	list_init(&worker->dirty_clients);
 	list_init(&worker->dirty_backends);
+	list_init(&worker->unread_clients);
 	list_init(&worker->resumed_clients);
 	list_init(&worker->lookups);
 	list_init(&worker->lane_waiters);

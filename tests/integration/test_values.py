@@ -1,6 +1,7 @@
 """Values are bytes, of any size."""
 import hashlib
 import os
+import time
 
 import pytest
 
@@ -64,6 +65,61 @@ def test_a_large_reply_nobody_reads_does_not_delay_others(lab):
         for _ in range(200):
             assert other.command("GET", "none") is None
         assert len(lazy.reply()) == 32 * MEBIBYTE
+
+
+def take(raw, count):
+    """Reads so many bytes of replies, whatever they are."""
+    digest = hashlib.sha256()
+    while count > 0:
+        chunk = raw.stream.read1(min(count, MEBIBYTE))
+        assert chunk, "the server closed the connection"
+        digest.update(chunk)
+        count -= len(chunk)
+    return digest.digest()
+
+
+@pytest.mark.parametrize("before", [[], [("WATCH", "k")], [("HELLO", "3"), ("CLIENT", "TRACKING", "ON")]],
+                         ids=["shared", "private", "tracking"])
+def test_a_client_that_writes_everything_before_it_reads(shared_group, before):
+    """As the pipelines of many libraries do: 16 MiB of requests, 128 MiB of replies."""
+    value = os.urandom(1000)
+    count = 128 * MEBIBYTE // 1000
+    request = encode("GET", "k") + encode("PING", "p" * 80)
+    reply = b"$1000\r\n" + value + b"\r\n$80\r\n" + b"p" * 80 + b"\r\n"
+    with shared_group.weir.raw(timeout=20) as raw, shared_group.weir.raw() as other:
+        assert raw.command("SET", "k", value) == "OK"
+        raw.commands(before)
+        raw.send(request * count)
+        assert other.command("PING") == "PONG"
+        assert take(raw, len(reply) * count) == hashlib.sha256(reply * count).digest()
+        assert raw.command("PING") == "PONG"
+
+
+def test_a_transaction_that_is_written_before_it_is_read(shared_group):
+    value = b"v" * MEBIBYTE
+    with shared_group.weir.raw(timeout=20) as raw:
+        raw.command("SET", "k", value)
+        raw.send((encode("MULTI") + encode("GET", "k") + encode("SET", "k", value) + encode("EXEC")) * 30)
+        for _ in range(30):
+            assert [raw.reply() for _ in range(4)] == ["OK", "QUEUED", "QUEUED", [value, "OK"]]
+
+
+@pytest.mark.plain
+def test_a_slow_reader_is_held_back(lab):
+    """As long as it reads at all, little is kept for it."""
+    group = lab.group(1)
+    count = 200_000
+    with group.weir.raw(timeout=20) as raw:
+        raw.command("SET", "k", b"v" * 1000)
+        before = group.weir.rss_bytes()
+        raw.send(encode("GET", "k") * count)
+        most = 0
+        for _ in range(60):
+            take(raw, MEBIBYTE)
+            time.sleep(0.01)    # this is its slowness
+            most = max(most, group.weir.rss_bytes() - before)
+        take(raw, len(b"$1000\r\n" + b"v" * 1000 + b"\r\n") * count - 60 * MEBIBYTE)
+        assert most < 16 * MEBIBYTE, f"{most >> 20} MiB were kept"
 
 
 @pytest.mark.plain

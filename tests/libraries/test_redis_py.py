@@ -85,6 +85,26 @@ def test_commands_of_many_words(front):
 
 
 @scenario
+def test_a_pipeline_is_sent_before_it_is_read(front):
+    """The library writes all of it, 40 MB, before it reads a byte of 40 MB of replies."""
+    client = front.client()
+    value = "v" * 1_000_000
+    with client.pipeline(transaction=False) as pipe:
+        for n in range(40):
+            pipe.set(f"k{n}", value).get(f"k{n}")
+        assert pipe.execute() == [True, value] * 40
+    front.settle()
+    with client.pipeline(transaction=False) as pipe:
+        for n in range(40):
+            pipe.get(f"k{n}").echo(value)
+        assert pipe.execute() == [value] * 80
+    with client.pipeline(transaction=True) as pipe:
+        for n in range(20):
+            pipe.append(f"k{n}", "!").get(f"k{n}").set(f"k{n}", value)
+        assert pipe.execute() == [1_000_001, value + "!", True] * 20
+
+
+@scenario
 def test_errors(front):
     client = front.client()
     client.set("s", "v")
