@@ -24,6 +24,8 @@ struct client_command client_command_of(const char *request)
 
 static enum client_type type_of(const struct session *session)
 {
+	if (session->bonds.replicating)
+		return CLIENT_REPLICA;
 	return session_is_subscribed(session) ? CLIENT_PUBSUB : CLIENT_NORMAL;
 }
 
@@ -54,6 +56,7 @@ static void flag_letters(struct client *client, char letters[16])
 		bool is_set;
 		char letter;
 	} flags[] = {
+		{ session->bonds.replicating, 'S' },
 		{ session->bonds.monitoring, 'O' },
 		{ session_is_subscribed(session), 'P' },
 		{ session->in_multi, 'x' },

@@ -432,3 +432,19 @@ def test_only_who_may_unblocks(lab):
         assert raw.command("AUTH", "app", "secret") == "OK"
         assert str(raw.command("CLIENT", "UNBLOCK", number)).startswith("NOPERM")
         assert other.silent(0.1)
+
+
+def test_a_replica_behind_weir_is_one(lab):
+    """redis-server and redis-cli --replica that replicate through weir."""
+    group = lab.group(1, config={"proxy": {"allow_sync": "yes"}})
+    follower = lab.redis("--replicaof", "127.0.0.1", group.weir.port, name="follower")
+    wait_for(lambda: follower.info("replication")["master_link_status"] == "up")
+    with group.weir.raw() as raw:
+        row = fields(raw.command("CLIENT", "LIST", "TYPE", "replica"))
+        assert row["flags"] == "S"
+        assert ids_of(raw.command("CLIENT", "LIST", "TYPE", "slave")) == [int(row["id"])]
+        assert int(row["id"]) not in ids_of(raw.command("CLIENT", "LIST", "TYPE", "normal"))
+        assert raw.command("CLIENT", "KILL", "TYPE", "slave") == 1
+        assert raw.command("CLIENT", "KILL", "ID", row["id"]) == 0
+        wait_for(lambda: follower.info("replication")["master_link_status"] == "up", what="it comes again")
+        assert [replica.follows(group.master) for replica in group.replicas] == [True], "weir's own replica was not touched"
