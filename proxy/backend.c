@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../protocol/alloc.h"
+#include "barrier.h"
 #include "client.h"
 #include "clock.h"
 #include "consistency.h"
@@ -56,7 +57,7 @@ enum stat_id backend_gauge(const struct backend *backend)
 
 static bool is_own(const struct request *request)
 {
-	return request->kind == REQUEST_HANDSHAKE || request->kind == REQUEST_ROLE;
+	return request->kind == REQUEST_HANDSHAKE || request->kind == REQUEST_ROLE || request->kind == REQUEST_BARRIER;
 }
 
 /* ---- losing it ---- */
@@ -116,20 +117,22 @@ static void settle(struct backend *backend, struct request *request, struct slic
 }
 
 /* The oldest of them is what the server was at when it was lost: if that is a
- * query that kills servers, it must not kill them all. */
-static void mark_sent(struct backlog *backlog)
+ * query that kills servers, it must not kill them all. Are there writes? */
+static bool mark_sent(struct backlog *backlog)
 {
-	bool found = false;
+	bool found = false, writes = false;
 
 	for (struct request *request = backlog->first; request != NULL; request = request->next_of_backend) {
 		if (request->at + request->length > backlog->sent)
 			break;
 		request->flags |= REQUEST_SENT;
+		writes = writes || (request->flags & REQUEST_WRITE);
 		if (found || is_own(request))
 			continue;
 		request->flags |= REQUEST_SUSPECT;
 		found = true;
 	}
+	return writes;
 }
 
 static void settle_backlog(struct backend *backend, struct backlog *backlog)
@@ -138,7 +141,6 @@ static void settle_backlog(struct backend *backend, struct backlog *backlog)
 	struct slice bytes;
 	bool torn = true; /* the head may be in the middle of a transaction */
 
-	mark_sent(backlog);
 	while ((request = backlog_next(backlog, &bytes)) != NULL)
 		settle(backend, request, bytes, is_torn(request, backlog, &torn));
 	buf_free(&backlog->stream);
@@ -185,6 +187,8 @@ void backend_disconnect(struct backend *backend, const char *why)
 	backlog = backlog_take(backend);
 	if (backend->owner != NULL && was_ready)
 		delivery_private_lost(backend);
+	if (mark_sent(&backlog) && was_ready)
+		barrier_raise(backend);
 	settle_backlog(backend, &backlog);
 	settle_owner(backend, was_ready);
 	delivery_settle(backend->worker);
@@ -202,6 +206,7 @@ void backend_destroy(struct backend *backend)
 	if (backend->closing)
 		return;
 	backend->closing = true;
+	barrier_lower(backend);
 	backend->owner = NULL;
 	pause_undivert(backend);
 	close_connection(backend);
@@ -259,6 +264,8 @@ static void finish_own(struct backend *backend, struct request *request, struct 
 	}
 	if (request->kind == REQUEST_HANDSHAKE)
 		backend_on_handshake_reply(backend, request, reply);
+	else if (request->kind == REQUEST_BARRIER)
+		barrier_answered(backend);
 	else
 		consistency_judge(backend, request, reply, now_ns);
 	buf_consume(&backend->own_reply, buf_length(&backend->own_reply));

@@ -110,6 +110,11 @@ struct backend {
 	uint64_t timed_at;            /* absolute offset of the request whose round trip is measured */
 	int64_t timed_ns;             /* when it was written; 0: none is measured */
 
+	/* master: lost connections that have to be killed first (barrier.h) */
+	struct buf barriers;          /* their CLIENT IDs, uint64_t each */
+	unsigned barriers_asked;      /* of them, on this connection */
+	unsigned barriers_due;        /* of those, not answered yet */
+
 	/* ROLEs among the requests (consistency.h) */
 	bool wants_role;              /* master: this batch ends with one */
 	bool batch_open;              /* replica: the batch has begun with one */
@@ -181,6 +186,9 @@ void backend_check_proof(struct backend *backend);
 /* The connection could not even be begun: settles that. On a tick, so that
  * whoever enqueues is never called back. */
 void backend_settle_failed_connect(struct backend *backend);
+
+/* Nothing waits in it for an answer or a connection. */
+bool backend_has_nothing_to_do(const struct backend *backend);
 
 /* Has it more unanswered bytes than it should be given? */
 bool backend_is_full(const struct backend *backend);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../protocol/encode.h"
+#include "barrier.h"
 #include "clock.h"
 #include "control_line.h"
 #include "delivery.h"
@@ -124,6 +125,8 @@ static void set_target(struct backend *backend, const struct snapshot_node *node
 	backend->has_target = node != NULL;
 	if (node == NULL)
 		return;
+	if (backend->node_id != node->id || backend->incarnation != node->incarnation)
+		barrier_lower(backend);
 	backend->node_id = node->id;
 	backend->incarnation = node->incarnation;
 	backend->failures = 0;
@@ -248,6 +251,7 @@ static void start_handshake(struct backend *backend)
 	backend->has_entered = false;
 	backend->server_id = 0;
 	push_handshakes(backend);
+	barrier_begin_handshake(backend);
 	backend->send_limit = backend->base + buf_length(&backend->stream);
 	backlog_requeue(backend, &backlog);
 	backend_mark_dirty(backend);
@@ -299,6 +303,7 @@ static uint64_t id_in(struct slice reply)
 static void on_ready_for_traffic(struct backend *backend)
 {
 	backend->state = BACKEND_READY;
+	barrier_ready(backend);
 	backend->failures = 0;
 	backend_mark_dirty(backend);
 }

@@ -32,7 +32,6 @@ void backend_link_role(struct backend *backend);
 /* Takes the head out; its bytes stay in the stream. */
 struct request *backend_unlink_head(struct backend *backend);
 void backend_mark_dirty(struct backend *backend);
-bool backend_has_nothing_to_do(const struct backend *backend);
 /* Of the node it goes to; NULL when there is none. */
 struct node_load *backend_load(const struct backend *backend);
 

@@ -13,7 +13,7 @@ enum { BATCH_BYTES = 16 * 1024 };
 
 bool backend_has_nothing_to_do(const struct backend *backend)
 {
-	return backend->head == NULL && buf_length(&backend->stream) == 0;
+	return backend->head == NULL && buf_length(&backend->stream) == 0 && buf_length(&backend->barriers) == 0;
 }
 
 /* ---- queue and stream ---- */

@@ -2,6 +2,7 @@
 
 #include "../protocol/role.h"
 #include "backend.h"
+#include "barrier.h"
 #include "client.h"
 #include "clock.h"
 #include "control_line.h"
@@ -359,7 +360,7 @@ static void judge_master(struct backend *backend, int64_t sent_ns, struct slice 
 		worker->positions.acks_ns = sent_ns;
 	}
 	offset = (uint64_t)role.offset;
-	known = known && take_sample(worker, sent_ns, offset, now_ns);
+	known = known && !barrier_is_up(worker) && take_sample(worker, sent_ns, offset, now_ns);
 	settle_observers(backend, known ? &offset : NULL, now_ns);
 	settle_waiters(backend, known ? &offset : NULL);
 }

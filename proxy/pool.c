@@ -245,7 +245,7 @@ static void give_up_waiting(struct backend *backend)
 
 static bool is_useless(const struct backend *backend)
 {
-	return backend->head == NULL && backend->owner == NULL && buf_length(&backend->stream) == 0 &&
+	return backend_has_nothing_to_do(backend) && backend->owner == NULL &&
 	       backend->worker->now_ns - backend->idle_since_ns > clock_ms_to_ns(IDLE_CLOSE_MS);
 }
 

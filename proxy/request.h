@@ -29,6 +29,7 @@ enum request_kind {
 	REQUEST_CLIENT,     /* the reply goes to the client as it is */
 	REQUEST_CURSOR,     /* the same, but the cursor at its head gets a tag (cursors.h) */
 	REQUEST_HANDSHAKE,  /* weir's own, no client: prepares the connection */
+	REQUEST_BARRIER,    /* weir's own, no client: kills a connection that was lost (barrier.h) */
 	REQUEST_ROLE,       /* weir's own, no client: where the server is in the stream (consistency.h) */
 	REQUEST_HELLO,      /* these are judged by local.c when the reply is whole: */
 	REQUEST_GATE,       /* is this session authenticated? */

@@ -56,6 +56,7 @@ struct worker_shared {
 	struct control_line *control;         /* the way to the control thread */
 	_Alignas(64) _Atomic int64_t unproven_ns; /* when something was last acknowledged that no offset covers */
 	_Atomic uint64_t epoch;               /* the newest one published */
+	_Atomic unsigned barriers;            /* lost connections that are not killed yet (barrier.h) */
 	_Atomic bool needs_floors;            /* some session reads under a floor, or may */
 	_Atomic uint64_t user_changes;        /* how often what users may do was changed through weir; from 1 on */
 	size_t worker_count;

@@ -347,6 +347,63 @@ def test_a_read_in_front_of_writes_of_unknown_outcome(lab):
             assert master.calls()["get"] > calls + 2
 
 
+class Late(Crooked):
+    """Takes a write, lets the connection to weir break, and hands the write to
+    the server a good while later: as bytes do that lie in a socket."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        self.now = threading.Event()
+        self.outcome = None
+
+    def _serve(self, connection):
+        with contextlib.suppress(OSError, EOFError), socket.create_connection((HOST, self.server.port)) as upstream:
+            requests, replies = connection.makefile("rb"), upstream.makefile("rb")
+            while True:
+                request = read_frame(requests)
+                if request.split(b"\r\n")[2:7:2] == [b"SET", b"bad", b"late"]:
+                    requests.close()
+                    connection.close()
+                    self._hand_over_late(request, upstream, replies)
+                    return
+                upstream.sendall(request)
+                connection.sendall(read_frame(replies))
+
+    def _hand_over_late(self, request, upstream, replies):
+        assert self.now.wait(20)
+        try:
+            upstream.sendall(request)
+            self.outcome = replies.readline()
+        except OSError:
+            self.outcome = b""
+
+
+@pytest.mark.parametrize("private", [False, True], ids=["shared", "private"])
+def test_a_lost_write_does_not_run_after_it_was_looked_at(lab, private):
+    """-UNKNOWNRESULT means: done or not. Whoever looks then must be able to
+    rely on what he sees."""
+    master, replica = lab.redis(name="master"), lab.redis(name="replica")
+    with Late(master) as late:
+        weir = lab.weir(f"{late.address} announce={master.address}", [replica.address], {"proxy": {"workers": 1}})
+        weir.wait_state("ok")
+        with weir.raw(timeout=5) as raw:
+            assert raw.command("SET", "bad", "before") == "OK"
+            if private:
+                raw.send(encode("WATCH", "x"))
+                assert raw.reply() == "OK"
+            answer = outcome(raw, "SET", "bad", "late")
+            assert answer == "closed" if private else str(answer).startswith("UNKNOWNRESULT ")
+        with weir.raw(timeout=5) as raw:
+            assert raw.command("GET", "bad") == b"before"
+            raw.command("SET", "other", 1)
+            wait_for(lambda: weir.metrics()['weir_commands_total{class="read",route="replica"}'] > 0
+                     or raw.command("GET", "other") is None, what="proofs are taken again")
+            late.now.set()
+            wait_for(lambda: late.outcome is not None, what="it came too late")
+            assert late.outcome == b"", "the server has run it"
+            assert raw.command("GET", "bad") == b"before"
+
+
 def test_questions_of_weirs_own_are_asked_again(lab):
     """SELECT cannot fail for a lost connection: the next command would run in
     the wrong database."""
