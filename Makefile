@@ -185,7 +185,7 @@ integration-tsan: tsan
 
 # What a client sees of a server goes for Valkey too; what is particular of
 # redis-server (its words, its files, its failures) is left to the tests above.
-LIKE_REDIS := split session wiring transactions blocks scripts waiting order cursors users isolation other_servers
+LIKE_REDIS := split session wiring transactions blocks scripts waiting order cursors users isolation client_pause other_servers
 integration-valkey: weir ## many of them against Valkey, unpacked from its package if it is not installed
 	@if server=$$(tests/integration/valkey.sh $(FETCHED)); \
 	then REDIS_SERVER=$$server $(PYTHON) -m pytest -q -c tests/integration/pytest.ini \

@@ -9,6 +9,8 @@
 #include "clock.h"
 #include "worker.h"
 
+enum { ROOM_AT_FIRST = 512 };
+
 struct client_command client_command_of(const char *request)
 {
 	struct client_command command = { 0 };
@@ -90,13 +92,14 @@ static const char *command_name(const struct client *client)
 __attribute__((format(printf, 2, 3))) static void append(struct buf *out, const char *format, ...)
 {
 	va_list args, again;
-	int length;
+	size_t length;
 
 	va_start(args, format);
 	va_copy(again, args);
-	length = vsnprintf(NULL, 0, format, args);
-	vsnprintf(buf_reserve(out, (size_t)length + 1), (size_t)length + 1, format, again);
-	buf_produced(out, (size_t)length);
+	length = (size_t)vsnprintf(buf_reserve(out, ROOM_AT_FIRST), ROOM_AT_FIRST, format, args);
+	if (length >= ROOM_AT_FIRST) /* a very long name */
+		vsnprintf(buf_reserve(out, length + 1), length + 1, format, again);
+	buf_produced(out, length);
 	va_end(again);
 	va_end(args);
 }

@@ -282,7 +282,7 @@ static void expect_transaction(struct session *session, const struct parsed_comm
 			break;
 		local_forget(session);
 		session->queued = 0;
-		session->queued_users = false;
+		session->queued_users = session->lanes_are_clear = false;
 		session->in_multi = true;
 		break;
 	case SPECIAL_EXEC:

@@ -599,6 +599,7 @@ static enum local_result handle_weir(struct client *client, const struct parsed_
 /* ---- the table ---- */
 
 static const struct local_command commands[SPECIAL_COUNT] = {
+	/* handle, gated, is_sound, question, settle */
 	[SPECIAL_PING] = { handle_ping, false, NULL, NULL, NULL }, /* forwarded unless authenticated */
 	[SPECIAL_ECHO] = { handle_echo, false, NULL, NULL, NULL },
 	[SPECIAL_SELECT] = { handle_select, true, select_is_sound, NULL, settle_select },
@@ -639,7 +640,11 @@ const char *local_refusal(struct client *client, const struct parsed_command *pa
 
 	if (parsed->command->special == SPECIAL_CLIENT_TRACKING)
 		return redirect_refusal(client, parsed->bytes);
-	return pauses && client->session.endpoint == ENDPOINT_REPLICA ? "ERR the clients of a replica are not paused through weir" : NULL;
+	if (pauses && client->session.endpoint == ENDPOINT_REPLICA)
+		return "ERR the clients of a replica are not paused through weir";
+	if (client->session.in_multi && !local_has_room(&client->session, parsed->length))
+		return "ERR too much in one transaction that weir has a part in";
+	return NULL;
 }
 
 const struct local_command *local_command(enum command_special special)

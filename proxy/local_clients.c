@@ -34,6 +34,8 @@ static enum local_outcome answer_syntax_error(struct buf *reply)
 
 /* ---- LIST ---- */
 
+enum { BY_ID_MAX_BYTES = 64 * 1024 * 1024 };
+
 struct roll_call {
 	struct errand errand;
 	struct client_filter filter;
@@ -108,7 +110,9 @@ static void append_row(struct buf *text, const struct row *row)
 		buf_append(text, row->text, row->length);
 }
 
-static void append_rows(const struct client_filter *filter, const struct row *rows, size_t count, struct buf *text)
+/* False when there is no end to it: the same few ids, asked for millions of
+ * times. */
+static bool append_rows(const struct client_filter *filter, const struct row *rows, size_t count, struct buf *text)
 {
 	for (size_t i = 0; filter->ids == NULL && i < count; i++)
 		append_row(text, &rows[i]);
@@ -116,7 +120,10 @@ static void append_rows(const struct client_filter *filter, const struct row *ro
 		struct row wanted = { .id = filter->ids[i] };
 
 		append_row(text, bsearch(&wanted, rows, count, sizeof(*rows), compare_rows));
+		if (buf_length(text) > BY_ID_MAX_BYTES)
+			return false;
 	}
+	return true;
 }
 
 static void bring_roll(struct errand *errand, struct client *client)
@@ -126,10 +133,11 @@ static void bring_roll(struct errand *errand, struct client *client)
 	size_t count;
 	struct row *rows = sorted_rows(&call->lines, &count);
 
-	if (client != NULL) {
-		append_rows(&call->filter, rows, count, &text);
+	if (client != NULL && append_rows(&call->filter, rows, count, &text)) {
 		encode_verbatim(&reply, buf_slice(&text), client->session.resp);
 		local_finish(client, buf_slice(&reply));
+	} else if (client != NULL) {
+		client_close(client, CLOSE_output_limit);
 	}
 	free(rows);
 	buf_free(&text);

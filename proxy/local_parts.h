@@ -82,6 +82,9 @@ enum local_result local_ask_on(struct client *client, struct backend *backend, c
 /* The command is settled with the answer to a question of the caller's own. */
 void local_note(struct client *client, const struct parsed_command *parsed);
 
+/* Is there room for one more that is queued? */
+bool local_has_room(const struct session *session, size_t bytes);
+
 /* The whole reply to a question or an EXEC has come (request->held, or
  * local_exec_passes()). */
 enum local_judgement local_settle(struct client *client, struct request *request);

@@ -38,6 +38,8 @@ struct settlement {
 	bool pauses;             /* one of them is CLIENT PAUSE */
 };
 
+enum { NOTES_MAX_BYTES = 4 * 1024 * 1024 };
+
 struct note {
 	uint32_t position;
 	uint32_t length;
@@ -60,6 +62,13 @@ static void take_note(struct client *client, const struct parsed_command *parsed
 		session->settlement->pauses = true;
 	buf_append(&session->settlement->notes, &note, sizeof(note));
 	buf_append(&session->settlement->notes, parsed->bytes, parsed->length);
+}
+
+bool local_has_room(const struct session *session, size_t bytes)
+{
+	size_t noted = session->settlement != NULL ? buf_length(&session->settlement->notes) : 0;
+
+	return noted + sizeof(struct note) + bytes <= NOTES_MAX_BYTES;
 }
 
 static bool next_note(const struct settlement *settlement, struct note *note)

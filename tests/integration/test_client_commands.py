@@ -448,3 +448,25 @@ def test_a_replica_behind_weir_is_one(lab):
         assert raw.command("CLIENT", "KILL", "ID", row["id"]) == 0
         wait_for(lambda: follower.info("replication")["master_link_status"] == "up", what="it comes again")
         assert [replica.follows(group.master) for replica in group.replicas] == [True], "weir's own replica was not touched"
+
+
+def test_a_transaction_of_nothing_but_weirs_own(shared_group):
+    """Their number is limited only by their bytes, and the client goes on."""
+    with shared_group.weir.raw(timeout=30) as raw:
+        many = 20_000
+        raw.send(encode("MULTI") + encode("CLIENT", "GETNAME") * many + encode("EXEC") + encode("PING"))
+        assert [raw.reply() for _ in range(many + 1)] == ["OK"] + ["QUEUED"] * many
+        assert raw.reply() == [None] * many and raw.reply() == "PONG"
+        raw.send(encode("MULTI") + encode("CLIENT", "SETNAME", "x" * 1_000_000) * 6 + encode("EXEC") + encode("PING"))
+        replies = [raw.reply() for _ in range(9)]
+        assert replies[:5] == ["OK"] + ["QUEUED"] * 4 and isinstance(replies[5], ServerError)
+        assert str(replies[7]).startswith("EXECABORT") and replies[8] == "PONG"
+
+
+def test_list_by_id_has_an_end(shared_group):
+    with shared_group.weir.raw(timeout=30) as raw, shared_group.weir.raw() as other:
+        number = other.command("CLIENT", "ID")
+        assert len(raw.command("CLIENT", "LIST", "ID", *[number] * 20_000).splitlines()) == 20_000
+        raw.send(encode("CLIENT", "LIST", "ID", *[number] * 400_000))
+        assert raw.read_all() == b""
+        assert other.command("PING") == "PONG"

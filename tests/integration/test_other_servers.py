@@ -191,6 +191,31 @@ def test_commands_that_only_valkey_has(lab, valkey):
         assert raw.command("SET", "key", "value") == "OK" and raw.command("GET", "key") == b"value"
 
 
+def test_client_commands_since_7_2(lab, valkey):
+    """What a later server knows of CLIENT goes for weir's clients."""
+    master = lab.redis(name="master", binary=valkey)
+    weir = lab.weir(master).wait_state("ok")
+    wait_for(lambda: "learned" in weir.log(), what="the commands are learned")
+    with weir.raw() as raw, weir.raw() as other, weir.raw() as third, master.raw() as direct:
+        idle = lambda: direct.command("OBJECT", "IDLETIME", "key")  # noqa: E731
+        assert raw.commands([("CLIENT", "SETINFO", "LIB-NAME", "mine"), ("CLIENT", "SETINFO", "LIB-VER", "9")]) == ["OK", "OK"]
+        assert b" lib-name=mine lib-ver=9" in other.command("CLIENT", "LIST", "ID", raw.command("CLIENT", "ID"))
+        assert b" lib-name= lib-ver=" in other.command("CLIENT", "INFO")
+        assert raw.commands([("SET", "key", "value"), ("CLIENT", "NO-TOUCH", "ON"), ("CLIENT", "NO-TOUCH", "ON")]) == ["OK"] * 3
+        assert b"flags=T" in raw.command("CLIENT", "INFO")
+        wait_for(lambda: idle() >= 2)
+        assert raw.commands([("GET", "key"), ("MULTI",), ("GET", "key"), ("EXEC",)])[-1] == [b"value"]
+        assert idle() >= 2, "whoever says NO-TOUCH touches nothing"
+        assert other.commands([("CLIENT", "NO-TOUCH", "OFF"), ("GET", "key")]) == ["OK", b"value"]
+        assert idle() < 2, "and nobody else has said it"
+        wait_for(lambda: idle() >= 2)
+        assert raw.commands([("CLIENT", "NO-TOUCH", "OFF"), ("GET", "key")]) == ["OK", b"value"] and idle() < 2
+        assert other.command("CLIENT", "KILL", "MAXAGE", "100000") == 0
+        wait_for(lambda: int(re.search(rb" age=(\d+)", other.command("CLIENT", "INFO"))[1]) >= 1)
+        assert other.command("CLIENT", "KILL", "MAXAGE", "1") == 2
+        assert raw.read_all() == third.read_all() == b""
+
+
 def test_a_valkey_among_the_replicas_of_a_redis(lab, valkey):
     """As on the way from one to the other. The default user means the same to
     both, although they do not say it in the same words."""
