@@ -129,15 +129,35 @@ static size_t count_words(const char *word, va_list more)
 	return count;
 }
 
-void encode_request_words(struct buf *out, const char *word, ...)
+static void encode_words(struct buf *out, const char *word, va_list words)
 {
-	va_list words, counted;
+	va_list counted;
 
-	va_start(words, word);
 	va_copy(counted, words);
 	encode_array(out, count_words(word, counted));
 	va_end(counted);
 	for (; word != NULL; word = va_arg(words, const char *))
 		encode_bulk_text(out, word);
+}
+
+void encode_request_words(struct buf *out, const char *word, ...)
+{
+	va_list words;
+
+	va_start(words, word);
+	encode_words(out, word, words);
 	va_end(words);
+}
+
+void encode_own_words(struct buf *out, const char *word, ...)
+{
+	size_t before = buf_length(out);
+	va_list words;
+	char *bytes;
+
+	va_start(words, word);
+	encode_words(out, word, words);
+	va_end(words);
+	bytes = buf_head(out) + before;
+	bytes[strcspn(bytes, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] |= 0x20;
 }

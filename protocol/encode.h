@@ -27,5 +27,10 @@ void encode_verbatim(struct buf *out, struct slice text, int resp_version);
 void encode_request(struct buf *out, size_t argc, const struct slice *argv);
 /* The same from NUL-terminated words; the list ends with NULL. */
 void encode_request_words(struct buf *out, const char *word, ...);
+/* The same for what weir says on its own account: the command begins with a
+ * small letter and goes on in capitals ("rOLE"). No client spells so; whoever
+ * looks at a server's MONITOR or slow log can tell them apart, and a client that
+ * does through weir is spared of them (push_line_author()). */
+void encode_own_words(struct buf *out, const char *word, ...);
 
 #endif

@@ -107,6 +107,19 @@ enum push_kind push_kind(const char *value, size_t length)
 	return marked && kind == PUSH_NONE ? PUSH_OTHER : kind;
 }
 
+/* +<time> [<database> <address>] "<command>" ... */
+enum push_author push_line_author(const char *line, size_t length)
+{
+	static const char before[] = "] \"";
+	size_t looked_at = length < PUSH_ADDRESS_BYTES ? length : PUSH_ADDRESS_BYTES;
+	const char *command = memmem(line, looked_at, before, strlen(before));
+
+	if (command == NULL || command + strlen(before) + 2 > line + looked_at)
+		return looked_at < PUSH_ADDRESS_BYTES ? AUTHOR_UNDECIDED : AUTHOR_OTHER;
+	command += strlen(before);
+	return command[0] >= 'a' && command[0] <= 'z' && command[1] >= 'A' && command[1] <= 'Z' ? AUTHOR_WEIR : AUTHOR_OTHER;
+}
+
 int64_t push_number(struct slice value)
 {
 	const char *end = value.bytes + value.length, *at = end;

@@ -41,6 +41,15 @@ static inline bool push_is_confirmation(enum push_kind kind)
 	return kind >= PUSH_SUBSCRIBE;
 }
 
+/* Of a MONITOR's line: who has said what it shows? */
+enum push_author {
+	AUTHOR_UNDECIDED, /* more bytes are needed to tell */
+	AUTHOR_WEIR,      /* spelled as encode_own_words() does */
+	AUTHOR_OTHER,
+};
+enum { PUSH_ADDRESS_BYTES = 256 }; /* always enough to tell; a line that is shorter may not have one */
+enum push_author push_line_author(const char *line, size_t length);
+
 /* The number that a whole confirmation, or a broken redirection, ends with:
  * how many subscriptions are left, or which client is gone. -1: there is none. */
 int64_t push_number(struct slice value);

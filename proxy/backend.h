@@ -33,7 +33,7 @@ struct worker;
 enum backend_kind {
 	BACKEND_SHARED,  /* pipelined, for every session of one identity, database and RESP version */
 	BACKEND_SCRIPT,  /* the same, for scripts and functions alone */
-	BACKEND_CHECKER, /* takes nothing but AUTH: asks a server whether credentials are good */
+	BACKEND_CHECKER, /* takes nothing but AUTH and HELLO: asks a server whether credentials are good */
 	BACKEND_PRIVATE, /* belongs to one session */
 	BACKEND_KIND_COUNT
 };
@@ -64,6 +64,7 @@ struct reading {
 	uint8_t opening_length;
 	uint8_t value;                /* enum value: what the value is to whoever waits */
 	uint8_t push;                 /* enum push_kind: what it looks like */
+	uint8_t author;               /* enum push_author: of a MONITOR's line, as far as it is known */
 	bool in_exec;                 /* the header of EXEC's reply was read, its elements come */
 	int64_t elements;             /* of them still to come */
 	uint32_t due;                 /* confirmations that the present command still gets; 0: the first one will tell */

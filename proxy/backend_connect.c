@@ -189,11 +189,11 @@ static void encode_authentication(const struct backend *backend, struct buf *out
 	size_t count = 0;
 
 	if (backend->key.resp == 3) {
-		words[count++] = slice_of("HELLO");
+		words[count++] = slice_of("hELLO"); /* spelled as encode_own_words() does */
 		words[count++] = slice_of("3");
 	}
 	if (identity->has_credentials) {
-		words[count++] = slice_of("AUTH");
+		words[count++] = slice_of("aUTH");
 		if (identity->has_user || backend->key.resp == 3)
 			words[count++] = identity->user;
 		words[count++] = identity->password;
@@ -208,7 +208,7 @@ static void push_select(struct backend *backend, int step)
 	char db[16];
 
 	snprintf(db, sizeof(db), "%u", backend->key.db);
-	encode_request_words(&bytes, "SELECT", db, NULL);
+	encode_own_words(&bytes, "SELECT", db, NULL);
 	push_handshake(backend, step, &bytes);
 	buf_free(&bytes);
 }
@@ -230,14 +230,14 @@ static void push_handshakes(struct backend *backend)
 		push_select(backend, STEP_SELECT);
 	if (backend->key.no_touch) {
 		buf_consume(&bytes, buf_length(&bytes));
-		encode_request_words(&bytes, "CLIENT", "NO-TOUCH", "ON", NULL);
+		encode_own_words(&bytes, "CLIENT", "NO-TOUCH", "ON", NULL);
 		push_handshake(backend, STEP_NO_TOUCH, &bytes);
 	}
 	buf_consume(&bytes, buf_length(&bytes));
-	encode_request_words(&bytes, "CLIENT", "ID", NULL);
+	encode_own_words(&bytes, "CLIENT", "ID", NULL);
 	push_handshake(backend, STEP_ID, &bytes);
 	buf_consume(&bytes, buf_length(&bytes));
-	encode_request_words(&bytes, "CLIENT", "SETNAME", "weir-data", NULL);
+	encode_own_words(&bytes, "CLIENT", "SETNAME", "weir-data", NULL);
 	push_handshake(backend, STEP_NAME, &bytes);
 	buf_free(&bytes);
 }

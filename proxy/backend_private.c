@@ -30,6 +30,7 @@
 enum value {
 	VALUE_REPLY,        /* of the head */
 	VALUE_PUSH,
+	VALUE_LINE,         /* a push that weir may have caused itself */
 	VALUE_BROKEN,       /* a push that names another client: weir's name for it is put in */
 	VALUE_CONFIRMATION, /* of the head's subscriptions, or of those of EXEC's present element */
 	VALUE_HEADER,       /* of EXEC's reply */
@@ -84,6 +85,13 @@ static bool is_unasked(const struct session *session, char type, enum push_kind 
 	return type == '>' || kind == PUSH_MONITOR_LINE || (kind == PUSH_MESSAGE && session_only_subscribes(session));
 }
 
+static enum value push_value(enum push_kind kind)
+{
+	if (kind == PUSH_MONITOR_LINE)
+		return VALUE_LINE;
+	return kind == PUSH_REDIRECT_BROKEN ? VALUE_BROKEN : VALUE_PUSH;
+}
+
 static enum value value_of(const struct backend *backend, char type, enum push_kind kind)
 {
 	const struct reading *reading = &backend->reading;
@@ -92,7 +100,7 @@ static enum value value_of(const struct backend *backend, char type, enum push_k
 	if (push_is_confirmation(kind) && confirmations[special] == kind)
 		return VALUE_CONFIRMATION;
 	if (is_unasked(&backend->owner->session, type, kind))
-		return reading->in_exec ? VALUE_ASIDE : kind == PUSH_REDIRECT_BROKEN ? VALUE_BROKEN : VALUE_PUSH;
+		return reading->in_exec ? VALUE_ASIDE : push_value(kind);
 	if (reading->in_exec)
 		return VALUE_ELEMENT;
 	return backend->head != NULL && backend->head->kind == REQUEST_EXEC && type == '*' ? VALUE_HEADER : VALUE_REPLY;
@@ -100,7 +108,7 @@ static enum value value_of(const struct backend *backend, char type, enum push_k
 
 static bool is_push(const struct reading *reading)
 {
-	return reading->value == VALUE_PUSH || reading->value == VALUE_BROKEN;
+	return reading->value == VALUE_PUSH || reading->value == VALUE_LINE || reading->value == VALUE_BROKEN;
 }
 
 static bool begins_replication(const struct backend *backend, char type)
@@ -123,6 +131,7 @@ static bool begin_value(struct backend *backend, const char *bytes, size_t lengt
 	}
 	reading->push = (uint8_t)kind;
 	reading->value = (uint8_t)value_of(backend, type, kind);
+	reading->author = AUTHOR_UNDECIDED;
 	if (!is_push(reading) && !backend_awaits_reply(backend)) {
 		backend_stray_reply(backend, bytes, length);
 		return false;
@@ -234,6 +243,10 @@ static void end_value(struct backend *backend, int64_t now_ns)
 		end_broken(backend);
 		delivery_pushed(backend, now_ns);
 		break;
+	case VALUE_LINE:
+		delivery_push_collected(backend, whole_of(backend)); /* too short to have an author */
+		delivery_pushed(backend, now_ns);
+		break;
 	case VALUE_PUSH:
 		delivery_pushed(backend, now_ns);
 		break;
@@ -254,6 +267,24 @@ static void end_value(struct backend *backend, int64_t now_ns)
 
 /* ---- bytes ---- */
 
+/* A MONITOR through weir is spared what weir says on its own account. */
+static void take_line(struct backend *backend, const char *bytes, size_t length)
+{
+	struct reading *reading = &backend->reading;
+	struct buf *whole = &reading->whole;
+
+	if (reading->author == AUTHOR_OTHER)
+		delivery_push(backend, bytes, length);
+	if (reading->author != AUTHOR_UNDECIDED)
+		return;
+	buf_append(whole, bytes, length);
+	reading->author = (uint8_t)push_line_author(buf_head(whole), buf_length(whole));
+	if (reading->author == AUTHOR_OTHER)
+		delivery_push_collected(backend, whole_of(backend));
+	if (reading->author != AUTHOR_UNDECIDED)
+		buf_consume(whole, buf_length(whole));
+}
+
 static void take_bytes(struct backend *backend, const char *bytes, size_t length)
 {
 	switch ((enum value)backend->reading.value) {
@@ -263,6 +294,9 @@ static void take_bytes(struct backend *backend, const char *bytes, size_t length
 		break;
 	case VALUE_PUSH:
 		delivery_push(backend, bytes, length);
+		break;
+	case VALUE_LINE:
+		take_line(backend, bytes, length);
 		break;
 	case VALUE_ELEMENT:
 	case VALUE_ASIDE:

@@ -66,7 +66,7 @@ void backend_link_role(struct backend *backend)
 	backend->batch_open = true;
 	backend->batch_at = stream_end(backend);
 	backend->roles_sent++;
-	backend_link_request(backend, role, slice_of("*1\r\n$4\r\nROLE\r\n"));
+	backend_link_request(backend, role, slice_of("*1\r\n$4\r\nrOLE\r\n"));
 }
 
 void backend_link_request(struct backend *backend, struct request *request, struct slice bytes)

@@ -108,6 +108,7 @@ void client_close(struct client *client, enum close_reason reason)
 	else
 		log_debug("client %llu %s closed (%s): %s", (unsigned long long)client->session.id, client_peer(client),
 			  row->word, row->text);
+	local_set_monitoring(client, false);
 	delivery_abandon(client);
 	consistency_forget(client);
 	drop_private_backend(client);

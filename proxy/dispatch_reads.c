@@ -154,6 +154,8 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 
 	if ((session->endpoint == ENDPOINT_SPLIT && identity->state != IDENTITY_ACCEPTED) || identity->may_not_ask_role)
 		return read_on_master(client, parsed, STAT_left_user);
+	if (session->endpoint == ENDPOINT_SPLIT && worker_is_monitored(client->worker))
+		return read_on_master(client, parsed, STAT_left_monitor);
 	if (chunk->has_write || client->lane_in_flight > 0 || client->awaits_proof)
 		return read_on_master(client, parsed, STAT_left_write_in_pipeline);
 	if (session->consistency == CONSISTENCY_STRONG && client->worker->snapshot->master < 0)

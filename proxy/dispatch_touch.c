@@ -29,7 +29,7 @@ void dispatch_touch(struct client *client, const struct parsed_command *parsed)
 	struct worker *worker = client->worker;
 	struct backend *lane;
 	struct buf bytes = { 0 };
-	struct slice words[2] = { slice_of("TOUCH") };
+	struct slice words[2] = { slice_of("tOUCH") };
 
 	if (worker_random(worker) % SAMPLED_ONE_IN != 0 || worker->touches_left == 0 || !find_key(parsed, &words[1]))
 		return;

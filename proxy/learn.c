@@ -165,11 +165,11 @@ static void compose_question(struct learner *learner)
 	if (password[0] != '\0') {
 		learner->replies_left++;
 		if (user[0] != '\0')
-			encode_request_words(&learner->out, "AUTH", user, password, NULL);
+			encode_own_words(&learner->out, "AUTH", user, password, NULL);
 		else
-			encode_request_words(&learner->out, "AUTH", password, NULL);
+			encode_own_words(&learner->out, "AUTH", password, NULL);
 	}
-	encode_request_words(&learner->out, "COMMAND", NULL);
+	encode_own_words(&learner->out, "COMMAND", NULL);
 }
 
 static void begin_attempt(struct learner *learner)

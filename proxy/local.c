@@ -109,7 +109,7 @@ struct backend *local_way(struct client *client)
 	return client->session.pinned != NULL ? client->session.pinned : dispatch_lane(client, BACKEND_SHARED);
 }
 
-static const char gate_question[] = "*1\r\n$4\r\nPING\r\n";
+static const char gate_question[] = "*1\r\n$4\r\npING\r\n";
 
 enum local_gate local_pass_gate(struct client *client)
 {
@@ -203,6 +203,7 @@ static void reset(struct client *client)
 	session->reply = REPLY_ON;
 	local_forget(session);
 	close_gate(client);
+	local_set_monitoring(client, false);
 	session->bonds = (struct session_bonds){ .is_target = session->bonds.is_target };
 	session->redirect_id = 0;
 	session->broadcasts = false;
@@ -448,22 +449,11 @@ static enum local_outcome settle_hello(struct client *client, const struct argum
 	return OUTCOME_REPLACED;
 }
 
-/* Without a connection of its own the session becomes what HELLO says as soon
- * as a server has said that it may: about the credentials, or at all. */
-static enum local_result ask_for_hello(struct client *client, const struct parsed_command *parsed, const struct hello *hello)
+/* Without credentials it is enough that a server lets the session in as it is. */
+static enum local_result ask_for_hello(struct client *client, const struct parsed_command *parsed)
 {
-	const struct slice words[] = { slice_of("AUTH"), hello->user, hello->password };
-	struct buf bytes = { 0 };
-
 	local_note(client, parsed);
-	if (hello->user.bytes == NULL) {
-		local_ask(client, local_way(client), REQUEST_HELLO, slice_of(gate_question));
-		return LOCAL_DONE;
-	}
-	encode_request(&bytes, 3, words);
-	local_ask(client, way_of_credentials(client), REQUEST_HELLO, buf_slice(&bytes));
-	explicit_bzero(buf_head(&bytes), buf_length(&bytes));
-	buf_free(&bytes);
+	local_ask(client, local_way(client), REQUEST_HELLO, slice_of(gate_question));
 	return LOCAL_DONE;
 }
 
@@ -478,11 +468,9 @@ static enum local_result handle_hello(struct client *client, const struct parsed
 	error = parse_hello(&arguments, &hello);
 	if (error != NULL)
 		return local_answer_error(client, error);
-	if (client->session.pinned != NULL)
+	if (client->session.pinned != NULL || hello.user.bytes != NULL)
 		return local_ask_on(client, way_of_credentials(client), parsed);
-	if (hello.user.bytes != NULL || !is_authenticated(client))
-		return ask_for_hello(client, parsed, &hello);
-	return local_at_once(client, parsed);
+	return is_authenticated(client) ? local_at_once(client, parsed) : ask_for_hello(client, parsed);
 }
 
 /* In the words of the server's version: 7.2 has corrected them. */
@@ -508,8 +496,7 @@ static void refuse_hello(struct request *request)
 	buf_free(&error);
 }
 
-/* The answer to AUTH, or to PING where HELLO came without credentials: a user
- * who may not PING is one. */
+/* The answer to PING: a user who may not say it is one. */
 static enum local_judgement judge_hello(struct client *client, struct request *request)
 {
 	enum local_judgement judgement;

@@ -67,6 +67,9 @@ struct local_noted local_noted(const struct session *session);
 /* A command that binds the session to its private backend, or frees it, was
  * answered with a reply of this type. */
 void local_follow(struct client *client, enum command_special special, char type);
+/* MONITOR begins or ends. Meanwhile reads go to the master, so that it shows what
+ * everybody does. */
+void local_set_monitoring(struct client *client, bool monitoring);
 /* What the client is told when the server says that the connection to which its
  * invalidations are redirected is gone. */
 void local_redirect_is_broken(const struct session *session, struct buf *push);

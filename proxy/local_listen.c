@@ -23,6 +23,15 @@ static enum local_result ask_on_pinned(struct client *client, const struct parse
 
 /* ---- MONITOR ---- */
 
+void local_set_monitoring(struct client *client, bool monitoring)
+{
+	struct session *session = &client->session;
+
+	if (session->bonds.monitoring != monitoring && session->endpoint == ENDPOINT_SPLIT)
+		atomic_fetch_add_explicit(&client->worker->shared->monitors, monitoring ? 1 : -1, memory_order_relaxed);
+	session->bonds.monitoring = monitoring;
+}
+
 /* Who monitors already is not even answered. */
 enum local_result local_monitor(struct client *client, const struct parsed_command *parsed)
 {
@@ -33,7 +42,7 @@ enum local_outcome local_monitor_settle(struct client *client, const struct argu
 {
 	(void)arguments;
 	(void)reply;
-	client->session.bonds.monitoring = true;
+	local_set_monitoring(client, true);
 	return OUTCOME_KEPT;
 }
 

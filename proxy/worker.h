@@ -59,6 +59,7 @@ struct worker_shared {
 	_Atomic unsigned barriers;            /* lost connections that are not killed yet (barrier.h) */
 	_Atomic bool needs_floors;            /* some session reads under a floor, or may */
 	_Atomic uint64_t user_changes;        /* how often what users may do was changed through weir; from 1 on */
+	_Atomic int monitors;                 /* sessions with MONITOR on the master */
 	size_t worker_count;
 	struct worker **workers;              /* set before the first thread starts */
 };
@@ -175,6 +176,12 @@ void worker_users_changed(struct worker *worker);
 static inline uint64_t worker_user_changes(const struct worker *worker)
 {
 	return atomic_load_explicit(&worker->shared->user_changes, memory_order_acquire);
+}
+
+/* Does anybody watch what is said to the master? */
+static inline bool worker_is_monitored(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->shared->monitors, memory_order_relaxed) > 0;
 }
 
 /* The master wants passwords: the other workers shall ask it at once. */

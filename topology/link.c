@@ -171,6 +171,13 @@ static void flush(struct link *link)
 	ev_io_stop(link->loop, &link->write_watcher);
 }
 
+/* No client spells so: weir's own words can be told apart in a server's MONITOR
+ * (protocol/push.h), and are those with a small letter and then capitals. */
+static void spell(char *command)
+{
+	command[strcspn(command, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")] |= 0x20;
+}
+
 static bool send_request(struct link *link, link_reply_fn *on_reply, void *arg, int argc, const char *const *argv)
 {
 	char *command = NULL;
@@ -181,6 +188,7 @@ static bool send_request(struct link *link, link_reply_fn *on_reply, void *arg, 
 	length = redisFormatCommandArgv(&command, argc, (const char **)argv, NULL);
 	if (length <= 0)
 		log_fatal("out of memory");
+	spell(command);
 	link->output = memory_checked(realloc(link->output, link->output_length + (size_t)length));
 	memcpy(link->output + link->output_length, command, (size_t)length);
 	link->output_length += (size_t)length;

@@ -443,7 +443,7 @@ def test_blocking_before_the_commands_are_learned(lab):
     not block the others."""
     master = lab.redis(name="master")
     with Crooked(master) as crooked:
-        crooked.hold[b"COMMAND"] = threading.Event()
+        crooked.hold[b"cOMMAND"] = threading.Event()
         try:
             weir = lab.weir(crooked.address, (), {"proxy": {"workers": 1, "drain_timeout": "100ms"}})
             weir.wait_state("ok")
@@ -452,10 +452,10 @@ def test_blocking_before_the_commands_are_learned(lab):
                 with contextlib.suppress(AssertionError):   # weir may also hold it back
                     wait_for(lambda: master.info("clients")["blocked_clients"] == 1, 0.5)
                 other.send(encode("SET", "a", "1"))
-                crooked.hold[b"COMMAND"].set()
+                crooked.hold[b"cOMMAND"].set()
                 assert other.reply() == "OK"
         finally:
-            crooked.hold[b"COMMAND"].set()
+            crooked.hold[b"cOMMAND"].set()
 
 
 # ---- weir as a master

@@ -99,7 +99,7 @@ def test_a_write_in_the_last_moment(lab, looks):
             weir = lab.weir(master, [bare], start=False)
             weir.start(wait=False)
             for _ in range(looks):      # the first INFO is a check, the second comes before REPLICAOF
-                while '"INFO"' not in monitor.reply():
+                while '"iNFO"' not in monitor.reply():     # as weir spells its own words
                     pass
             outcomes.append(str(client.command("SET", "theirs", "1")))
         if outcomes[-1] == "OK":
@@ -469,6 +469,7 @@ class FakeServer:
                 words = []
                 for _ in range(int(header[1:])):
                     words.append(stream.read(int(stream.readline()[1:]) + 2)[:-2].decode())
+                words[0] = words[0].upper()
                 self.commands.append(words)
                 connection.sendall(self.answer(words))
 

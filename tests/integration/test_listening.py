@@ -173,25 +173,56 @@ def test_as_a_bare_server_does(group, name):
         assert found == wanted, step
 
 
+def said(line):
+    """The words of a MONITOR's line, without time and address."""
+    return re.fullmatch(r'\d+\.\d{6} \[\d+ [^\]]+\] (.*)', line)[1]
+
+
 def test_monitor_as_a_bare_server_does(group):
-    """Twice is once, what it may not say is refused, and RESET ends it."""
-    with group.weir.raw() as raw, group.master.raw() as direct:
-        assert raw.command("MONITOR") == "OK"
-        raw.send(encode_all(("MONITOR",), ("GET", "x"), ("ECHO", "here I am")))
-        found = [raw.reply() for _ in range(2)]
-        while not isinstance(found[-1], bytes):
-            found.append(raw.reply())
-        refused = next(answer for answer in found if isinstance(answer, ServerError))
-        assert found.count("OK") == 0 and refused == ServerError("ERR Replica can't interact with the keyspace")
-        direct.command("SET", "seen", "by the monitor")
-        while '"by the monitor"' not in raw.reply():
-            pass
-        assert clients_like(group, "O")
-        raw.send(encode("RESET"))
-        while raw.reply() != "RESET":
-            pass
-        assert raw.commands([("GET", "seen"), ("PING",), ("CLIENT", "GETNAME")]) == [b"by the monitor", "PONG", None]
+    """What it may not say is refused, a second MONITOR is not even answered,
+    and RESET ends it."""
+    for server, target in ((group.bare, group.bare), (group.master, group.weir)):
+        with target.raw() as raw, target.raw() as other:
+            assert raw.command("MONITOR") == "OK"
+            raw.send(encode_all(("MONITOR",), ("GET", "x"), ("ECHO", "here I am")))
+            assert str(raw.reply()).startswith("ERR Replica can't interact")
+            assert sorted(str(raw.reply()) for _ in range(2))[0].endswith('"ECHO" "here I am"')
+            other.commands([("SET", "seen", "a b"), ("GET", "seen"), ("eVaL", "return redis.call('incr', 'n')", 0)])
+            assert [said(raw.reply()) for _ in range(4)] == [
+                '"SET" "seen" "a b"', '"GET" "seen"', '"eVaL" "return redis.call(\'incr\', \'n\')" "0"', '"incr" "n"']
+            raw.send(encode("RESET"))
+            assert raw.reply() == "RESET"
+            assert raw.commands([("GET", "seen"), ("PING",), ("CLIENT", "GETNAME")]) == [b"a b", "PONG", None]
     wait_for(lambda: not clients_like(group, "O"))
+
+
+def test_monitor_shows_what_clients_say_and_nothing_else(lab):
+    """Not what weir says on its own account, however its connections are made
+    and whatever they are asked; and reads do not pass it by on a replica."""
+    group = lab.group(2, {"health": {"interval": "10ms"}, "proxy": {"workers": 3}})
+    group.master.cli("ACL", "SETUSER", "mary", "on", ">pw", "~*", "&*", "+@all")
+    for replica in group.replicas:
+        replica.cli("ACL", "SETUSER", "mary", "on", ">pw", "~*", "&*", "+@all")
+    with group.weir.raw() as watcher:
+        watcher.command("MONITOR")
+        wanted = []
+        for n in range(6):
+            with group.weir.raw() as raw:
+                raw.commands([("HELLO", 3), ("AUTH", "mary", "pw"), ("SELECT", n % 3)])
+                for words in [("SET", "k", n), ("GET", "k"), ("MGET", "k", "x"), ("ROLE",), ("WATCH", "k"), ("UNWATCH",), ("PING",)]:
+                    raw.command(*words)
+                    wanted.append(" ".join(f'"{word}"' for word in words))
+        heard = []
+        while len(heard) < len(wanted):
+            words = said(watcher.reply())
+            if not words.startswith(('"AUTH"', '"SELECT"')):
+                heard.append(words)
+        assert heard == wanted
+    reads = lambda: group.weir.status()["commands"]["reads_on_replicas"]  # noqa: E731
+    before = reads()
+    with group.weir.raw() as raw:
+        wait_for(lambda: raw.command("GET", "k") is not None and reads() > before, what="reads go to the replicas again")
+    assert group.weir.metrics()['weir_reads_left_replicas_total{reason="monitor"}'] == 12
 
 
 # ------------------------------------------------------ cut at every byte

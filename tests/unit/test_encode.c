@@ -184,9 +184,22 @@ static void replies_are_framed(void **state)
 	buf_free(&out);
 }
 
+static void own_words_are_told_by_their_spelling(void **state)
+{
+	struct buf out = { 0 };
+
+	(void)state;
+	encode_own_words(&out, "ROLE", NULL);
+	expect(&out, "*1\r\n$4\r\nrOLE\r\n");
+	buf_append(&out, "SET\r\n", 5);
+	encode_own_words(&out, "CLIENT", "ID", NULL);
+	expect(&out, "SET\r\n*2\r\n$6\r\ncLIENT\r\n$2\r\nID\r\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(own_words_are_told_by_their_spelling),
 		cmocka_unit_test(lines),
 		cmocka_unit_test(text_cannot_forge_a_reply),
 		cmocka_unit_test(integers),

@@ -115,12 +115,39 @@ static void numbers(void **state)
 	assert_int_equal(push_number(slice_of("")), -1);
 }
 
+static void authors_at_every_length(void **state)
+{
+	static const struct {
+		const char *line;
+		size_t enough;
+		enum push_author author;
+	} lines[] = {
+		{ "+1795569738.233176 [0 127.0.0.1:42908] \"rOLE\"\r\n", 42, AUTHOR_WEIR },
+		{ "+1795569738.233176 [0 [::1]:42908] \"iNFO\" \"x\"\r\n", 38, AUTHOR_WEIR },
+		{ "+1795569738.233176 [9 unix:/tmp/s] \"ROLE\"\r\n", 38, AUTHOR_OTHER },
+		{ "+1795569738.233176 [0 lua] \"get\" \"k\"\r\n", 30, AUTHOR_OTHER },
+		{ "+1795569738.233176 [0 127.0.0.1:42908] \"Role\"\r\n", 42, AUTHOR_OTHER },
+		{ "+1795569738.233176 [0 127.0.0.1:42908] \"x\" \"rOLE\"\r\n", 42, AUTHOR_OTHER },
+	};
+	char endless[PUSH_ADDRESS_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		for (size_t length = 1; length <= strlen(lines[i].line); length++)
+			assert_int_equal(push_line_author(lines[i].line, length),
+					 length < lines[i].enough ? AUTHOR_UNDECIDED : lines[i].author);
+	memset(endless, 'x', sizeof(endless));
+	assert_int_equal(push_line_author(endless, sizeof(endless) - 1), AUTHOR_UNDECIDED);
+	assert_int_equal(push_line_author(endless, sizeof(endless)), AUTHOR_OTHER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kinds_at_every_length),
 		cmocka_unit_test(an_opening_always_tells),
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(authors_at_every_length),
 	};
 
 	return cmocka_run_group_tests_name("push", tests, NULL, NULL);
