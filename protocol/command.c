@@ -2,6 +2,7 @@
 
 #include "alloc.h"
 #include "resp.h"
+#include "setting.h"
 
 /* Lookup in a finished command table: one hash over the case-folded name, read
  * in words of eight bytes. Nothing here changes after command_table_create(),
@@ -246,23 +247,33 @@ bool command_blocks(const struct command *command, const char *request)
 	return command->class == COMMAND_BLOCKING;
 }
 
-/* Of the settings, the default user's password alone. */
-static bool sets_password(const char *request)
+/* By what it sets. */
+static enum command_class class_of_config_set(const char *request)
 {
+	enum command_class class = COMMAND_MASTER_READ;
 	struct resp_args args;
-	struct slice word;
+	struct slice name, value;
 
 	resp_args_begin(&args, request);
-	while (resp_args_next(&args, &word))
-		if (slice_is(word, "requirepass"))
-			return true;
-	return false;
+	resp_args_next(&args, &name);
+	resp_args_next(&args, &name);
+	while (resp_args_next(&args, &name)) {
+		enum setting_kind kind = setting_kind(name);
+
+		if (kind == SETTING_PASSWORD)
+			return COMMAND_USERS;
+		if (kind == SETTING_ANSWER)
+			class = COMMAND_LOCAL;
+		if (!resp_args_next(&args, &value))
+			break;
+	}
+	return class;
 }
 
 enum command_class command_resolved_class(const struct command *command, const char *request)
 {
-	if (command->special == SPECIAL_CONFIG_SET && !sets_password(request))
-		return COMMAND_MASTER_READ;
+	if (command->special == SPECIAL_CONFIG_SET)
+		return class_of_config_set(request);
 	if (command->class != COMMAND_BLOCKING || command_blocks(command, request))
 		return (enum command_class)command->class;
 	return command->flags & COMMAND_FLAG_READONLY ? COMMAND_READ : COMMAND_WRITE;

@@ -114,7 +114,8 @@ bool command_blocks(const struct command *command, const char *request);
 
 /* The class of one request: that of its command, except that a BLOCKING one
  * which does not block is a READ (XREAD) or a WRITE (XREADGROUP), and that a
- * CONFIG SET which is about no user is a MASTER_READ. */
+ * CONFIG SET which is about no user is a MASTER_READ, or LOCAL where the
+ * replicas are to be told as well. */
 enum command_class command_resolved_class(const struct command *command, const char *request);
 static inline enum command_class command_class_of(const struct command *command, const char *request)
 {

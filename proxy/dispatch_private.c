@@ -194,8 +194,7 @@ enum verdict dispatch_kill_script(struct client *client, const struct parsed_com
 	return TAKEN;
 }
 
-/* The next replica to ask, as an index of the snapshot from `first` on. */
-static size_t next_replica(const struct snapshot *snapshot, size_t first)
+size_t dispatch_next_replica(const struct snapshot *snapshot, size_t first)
 {
 	while (first < snapshot->node_count && (!snapshot->nodes[first].up || (int)first == snapshot->master))
 		first++;
@@ -205,7 +204,7 @@ static size_t next_replica(const struct snapshot *snapshot, size_t first)
 bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
 {
 	struct client *client = request->client;
-	size_t next = next_replica(worker->snapshot, request->step);
+	size_t next = dispatch_next_replica(worker->snapshot, request->step);
 	struct backend_key key;
 	struct backend *backend;
 	struct buf copy = { 0 };

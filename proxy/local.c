@@ -607,6 +607,7 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_CLIENT_UNBLOCK] = { local_ask_first, true, local_unblock_is_sound, local_unblock_question, local_unblock },
 	[SPECIAL_CLIENT_PAUSE] = { local_ask_first, true, local_pause_is_sound, local_pause_question, local_pause },
 	[SPECIAL_CLIENT_UNPAUSE] = { local_ask_alone_first, true, local_client_is_bare, NULL, local_unpause },
+	[SPECIAL_CONFIG_SET] = { local_ask_first, true, local_config_set_is_sound, NULL, local_config_set },
 	[SPECIAL_WEIR] = { handle_weir, true, NULL, NULL, NULL },
 	[SPECIAL_CLIENT_TRACKING] = { local_tracking, false, local_tracking_is_sound, local_tracking_question, local_tracking_settle },
 	[SPECIAL_CLIENT_GETREDIR] = { local_of_tracking, false, local_client_is_bare, NULL, local_getredir_settle },

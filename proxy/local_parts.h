@@ -10,7 +10,7 @@
 
 /* What the files of local commands share with each other and with nobody else:
  * local.c (the table, the gate, connection state), local_client.c (CLIENT),
- * local_listen.c (MONITOR, tracking), local_settle.c (commands of weir's own
+ * local_listen.c (MONITOR, tracking), local_config.c (CONFIG SET), local_settle.c (commands of weir's own
  * that a server is told of first).
  *
  * A local command that stands alone is answered at once, or after a server was
@@ -134,6 +134,11 @@ enum local_outcome local_clients_list(struct client *client, const struct argume
 bool local_clients_kill_is_sound(const struct arguments *arguments);
 void local_clients_kill_question(const struct client *client, const struct arguments *arguments, struct buf *out);
 enum local_outcome local_clients_kill(struct client *client, const struct arguments *arguments, struct buf *reply);
+
+/* ---- local_config.c: a row of the table ---- */
+
+bool local_config_set_is_sound(const struct arguments *arguments);
+enum local_outcome local_config_set(struct client *client, const struct arguments *arguments, struct buf *reply);
 
 /* ---- local_unblock.c: rows of the table ---- */
 

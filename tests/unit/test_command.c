@@ -583,7 +583,7 @@ static void requests_that_block(void **state)
 	command_table_release(&table);
 }
 
-static void settings_that_are_about_users(void **state)
+static void settings_by_what_they_are_about(void **state)
 {
 	static const struct {
 		const char *request;
@@ -594,6 +594,9 @@ static void settings_that_are_about_users(void **state)
 		{ "*2\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n", COMMAND_MASTER_READ },
 		{ "*6\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$2\r\nhz\r\n$2\r\n10\r\n$11\r\nrequirepass\r\n$1\r\nx\r\n",
 		  COMMAND_USERS },
+		{ "*4\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$22\r\nSET-max-intset-entries\r\n$1\r\n1\r\n", COMMAND_LOCAL },
+		{ "*5\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$2\r\nhz\r\n$2\r\n10\r\n$14\r\nlua-time-limit\r\n", COMMAND_LOCAL },
+		{ "*4\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n$2\r\nhz\r\n$14\r\nlua-time-limit\r\n", COMMAND_MASTER_READ },
 	};
 	struct command_table *table = learn_captured("");
 
@@ -666,7 +669,7 @@ int main(void)
 		cmocka_unit_test(names_alike),
 		cmocka_unit_test(too_many_commands),
 		cmocka_unit_test(requests_that_block),
-		cmocka_unit_test(settings_that_are_about_users),
+		cmocka_unit_test(settings_by_what_they_are_about),
 		cmocka_unit_test(class_names),
 		cmocka_unit_test(shared_between_threads),
 	};
