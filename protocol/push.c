@@ -107,6 +107,11 @@ enum push_kind push_kind(const char *value, size_t length)
 	return marked && kind == PUSH_NONE ? PUSH_OTHER : kind;
 }
 
+static bool is_capital(char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
 /* +<time> [<database> <address>] "<command>" ... */
 enum push_author push_line_author(const char *line, size_t length)
 {
@@ -114,10 +119,11 @@ enum push_author push_line_author(const char *line, size_t length)
 	size_t looked_at = length < PUSH_ADDRESS_BYTES ? length : PUSH_ADDRESS_BYTES;
 	const char *command = memmem(line, looked_at, before, strlen(before));
 
-	if (command == NULL || command + strlen(before) + 2 > line + looked_at)
+	if (command == NULL || command + strlen(before) + 3 > line + looked_at)
 		return looked_at < PUSH_ADDRESS_BYTES ? AUTHOR_UNDECIDED : AUTHOR_OTHER;
 	command += strlen(before);
-	return command[0] >= 'a' && command[0] <= 'z' && command[1] >= 'A' && command[1] <= 'Z' ? AUTHOR_WEIR : AUTHOR_OTHER;
+	return command[0] >= 'a' && command[0] <= 'z' && is_capital(command[1]) && is_capital(command[2]) ? AUTHOR_WEIR
+													    : AUTHOR_OTHER;
 }
 
 int64_t push_number(struct slice value)

@@ -122,12 +122,13 @@ static void authors_at_every_length(void **state)
 		size_t enough;
 		enum push_author author;
 	} lines[] = {
-		{ "+1795569738.233176 [0 127.0.0.1:42908] \"rOLE\"\r\n", 42, AUTHOR_WEIR },
-		{ "+1795569738.233176 [0 [::1]:42908] \"iNFO\" \"x\"\r\n", 38, AUTHOR_WEIR },
-		{ "+1795569738.233176 [9 unix:/tmp/s] \"ROLE\"\r\n", 38, AUTHOR_OTHER },
-		{ "+1795569738.233176 [0 lua] \"get\" \"k\"\r\n", 30, AUTHOR_OTHER },
-		{ "+1795569738.233176 [0 127.0.0.1:42908] \"Role\"\r\n", 42, AUTHOR_OTHER },
-		{ "+1795569738.233176 [0 127.0.0.1:42908] \"x\" \"rOLE\"\r\n", 42, AUTHOR_OTHER },
+		{ "+1795569738.233176 [0 127.0.0.1:42908] \"rOLE\"\r\n", 43, AUTHOR_WEIR },
+		{ "+1795569738.233176 [0 [::1]:42908] \"iNFO\" \"x\"\r\n", 39, AUTHOR_WEIR },
+		{ "+1795569738.233176 [9 unix:/tmp/s] \"ROLE\"\r\n", 39, AUTHOR_OTHER },
+		{ "+1795569738.233176 [0 lua] \"get\" \"k\"\r\n", 31, AUTHOR_OTHER },
+		{ "+1795569738.233176 [0 127.0.0.1:42908] \"Role\"\r\n", 43, AUTHOR_OTHER },
+		{ "+1795569738.233176 [0 127.0.0.1:42908] \"eVaL\" \"\"\r\n", 43, AUTHOR_OTHER },
+		{ "+1795569738.233176 [0 127.0.0.1:42908] \"x\" \"rOLE\"\r\n", 43, AUTHOR_OTHER },
 	};
 	char endless[PUSH_ADDRESS_BYTES];
 
