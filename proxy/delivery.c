@@ -180,9 +180,14 @@ bool delivery_overtakes(const struct request *request)
 }
 
 /* The reads behind it must not come back from a place in time before the one
- * that it is going to see. */
+ * that it is going to see. They are all with this replica, unless the session
+ * is eventual: then each stands for itself, and one on another replica may be
+ * half answered. */
 void delivery_make_stale(struct request *request)
 {
+	request->flags |= REQUEST_STALE;
+	if (request->client->session.consistency == CONSISTENCY_EVENTUAL)
+		return;
 	for (; request != NULL; request = request->next_of_client)
 		if (request->flags & REQUEST_ON_REPLICA)
 			request->flags |= REQUEST_STALE;

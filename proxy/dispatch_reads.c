@@ -387,16 +387,18 @@ static bool waits_for_nothing_but_reads(const struct client *client)
 	return true;
 }
 
-static bool has_replica(const struct client *client)
+/* As if it came now: what has failed it before may be all that is left. */
+static struct route route_rescued(const struct client *client)
 {
 	struct route_demand demand = dispatch_demand(client);
 
-	return client->session.consistency != CONSISTENCY_STRONG &&
-	       route_read(client->worker->snapshot, client->worker->loads, &demand).target == ROUTE_NODE;
+	if (client->session.consistency == CONSISTENCY_STRONG)
+		return (struct route){ .target = ROUTE_MASTER };
+	return route_read(client->worker->snapshot, client->worker->loads, &demand);
 }
 
 /* In the client's order, because the queue is. */
-static void send_to_replica(struct worker *worker, struct request *request, struct backend *lane)
+static void send_to_replica(struct worker *worker, struct request *request, struct backend *lane, const struct route *route)
 {
 	struct client *client = request->client;
 	struct slice bytes = backend_request_bytes(lane, request);
@@ -404,11 +406,12 @@ static void send_to_replica(struct worker *worker, struct request *request, stru
 
 	buf_append(&copy, bytes.bytes, bytes.length);
 	backend_withdraw(lane, request);
-	request->flags = ((request->flags & ~REQUEST_ON_LANE) | REQUEST_ON_REPLICA);
+	request->flags = (request->flags & ~(uint32_t)REQUEST_ON_LANE) | REQUEST_ON_REPLICA;
+	request->enqueued_ms = worker->now_ms;
 	client->replica_in_flight++;
 	if (--client->lane_in_flight == 0)
 		client->lane = NULL;
-	dispatch_again(worker, request, buf_slice(&copy));
+	backend_enqueue(lane_again(worker, request, route), request, buf_slice(&copy));
 	buf_free(&copy);
 }
 
@@ -417,8 +420,12 @@ void dispatch_rescue_reads(struct worker *worker, struct backend *lane)
 	struct request *request = lane->head, *next;
 
 	for (; request != NULL; request = next) {
+		struct route route = { .target = ROUTE_MASTER };
+
 		next = request->next_of_backend;
-		if (request->client != NULL && waits_for_nothing_but_reads(request->client) && has_replica(request->client))
-			send_to_replica(worker, request, lane);
+		if (request->client != NULL && waits_for_nothing_but_reads(request->client))
+			route = route_rescued(request->client);
+		if (route.target == ROUTE_NODE)
+			send_to_replica(worker, request, lane, &route);
 	}
 }
