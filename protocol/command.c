@@ -279,6 +279,24 @@ enum command_class command_resolved_class(const struct command *command, const c
 	return command->flags & COMMAND_FLAG_READONLY ? COMMAND_READ : COMMAND_WRITE;
 }
 
+bool command_is_untold(const struct command *command, const char *request)
+{
+	struct resp_args args;
+	struct slice word;
+	bool reloads;
+
+	resp_args_begin(&args, request);
+	if (command->special != SPECIAL_DEBUG || !resp_args_next(&args, &word) || !resp_args_next(&args, &word))
+		return false;
+	if (slice_is(word, "populate"))
+		return true;
+	reloads = slice_is(word, "reload");
+	while (reloads && resp_args_next(&args, &word))
+		if (slice_is(word, "nosave"))
+			return true;
+	return false;
+}
+
 const char *command_class_name(enum command_class class)
 {
 	static const char *const names[COMMAND_CLASS_COUNT] = {

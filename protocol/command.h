@@ -124,6 +124,10 @@ static inline enum command_class command_class_of(const struct command *command,
 	return command_resolved_class(command, request);
 }
 
+/* Does it change the master's data without its replicas being told? DEBUG
+ * POPULATE does, and a DEBUG RELOAD of whatever the file holds. */
+bool command_is_untold(const struct command *command, const char *request);
+
 /* May it have that many words, its name included? True as long as nothing is known against it. */
 static inline bool command_takes(const struct command *command, int64_t argc)
 {

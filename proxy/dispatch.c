@@ -320,6 +320,12 @@ static enum verdict take_pinned_cursor(struct client *client, const struct parse
 	return verdict;
 }
 
+static void follow_debug(struct client *client, const struct parsed_command *parsed)
+{
+	if (client->session.endpoint == ENDPOINT_SPLIT && command_is_untold(parsed->command, parsed->bytes))
+		worker_leave_untold(client->worker);
+}
+
 static enum verdict take(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
 	if (check_window(client) == STALLED)
@@ -329,6 +335,8 @@ static enum verdict take(struct client *client, const struct parsed_command *par
 	if (client->worker->pause.diverts && dispatch_pause(client, parsed) == STALLED)
 		return STALLED;
 	client->last_command = parsed->command->index;
+	if (parsed->command->special == SPECIAL_DEBUG)
+		follow_debug(client, parsed);
 	if (client->session.doomed)
 		return take_doomed(client, parsed);
 	if (client->session.pin == PIN_NONE)

@@ -156,6 +156,8 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 		return read_on_master(client, parsed, STAT_left_user);
 	if (session->endpoint == ENDPOINT_SPLIT && worker_is_monitored(client->worker))
 		return read_on_master(client, parsed, STAT_left_monitor);
+	if (session->endpoint == ENDPOINT_SPLIT && worker_is_untold(client->worker))
+		return read_on_master(client, parsed, STAT_left_untold);
 	if (chunk->has_write || client->lane_in_flight > 0 || client->awaits_proof)
 		return read_on_master(client, parsed, STAT_left_write_in_pipeline);
 	if (session->consistency == CONSISTENCY_STRONG && client->worker->snapshot->master < 0)

@@ -445,6 +445,13 @@ static void open_alert_mail(void *receiver, struct mail *mail)
 		pool_renew_checker(worker);
 }
 
+void worker_leave_untold(struct worker *worker)
+{
+	if (atomic_exchange(&worker->shared->untold_epoch, worker->snapshot->epoch) != worker->snapshot->epoch)
+		log_notice("DEBUG gives the master data that its replicas are not told of: reads stay on the master "
+			   "until its history changes");
+}
+
 void worker_alert_others(struct worker *worker)
 {
 	const struct worker_shared *shared = worker->shared;

@@ -60,6 +60,7 @@ struct worker_shared {
 	_Atomic bool needs_floors;            /* some session reads under a floor, or may */
 	_Atomic uint64_t user_changes;        /* how often what users may do was changed through weir; from 1 on */
 	_Atomic int monitors;                 /* sessions with MONITOR on the master */
+	_Atomic uint64_t untold_epoch;        /* of the history in which DEBUG changed the master's data alone; 0 none */
 	size_t worker_count;
 	struct worker **workers;              /* set before the first thread starts */
 };
@@ -183,6 +184,16 @@ static inline bool worker_is_monitored(const struct worker *worker)
 {
 	return atomic_load_explicit(&worker->shared->monitors, memory_order_relaxed) > 0;
 }
+
+/* Has the master got data that its replicas will not be told of? */
+static inline bool worker_is_untold(const struct worker *worker)
+{
+	uint64_t epoch = atomic_load_explicit(&worker->shared->untold_epoch, memory_order_acquire);
+
+	return epoch != 0 && epoch == worker->snapshot->epoch;
+}
+/* It will have, from here on. */
+void worker_leave_untold(struct worker *worker);
 
 /* The master wants passwords: the other workers shall ask it at once. */
 void worker_alert_others(struct worker *worker);

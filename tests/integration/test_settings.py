@@ -1,4 +1,4 @@
-"""CONFIG SET: for the master alone, but for what shows in answers to reads, which
+"""DEBUG behind the replicas' backs, and CONFIG SET: for the master alone, but for what shows in answers to reads, which
 the replicas are told as well."""
 import time
 
@@ -101,3 +101,25 @@ def test_in_a_transaction_and_on_the_replica_endpoint(lab):
         assert settings(group, ENTRIES) == ["66", "77"]
         assert raw.commands([("WATCH", "a"), ("CONFIG", "SET", ENTRIES, 88), ("UNWATCH",)]) == ["OK"] * 3
         assert settings(group, ENTRIES) == ["88", "77"]
+
+
+# ---- DEBUG behind the replicas' backs
+
+@pytest.mark.parametrize("in_multi", [False, True], ids=["plain", "in MULTI"])
+def test_what_replicas_are_not_told_of_is_read_on_the_master(lab, in_multi):
+    group = lab.group(1, redis_args=("--enable-debug-command", "yes"))
+    with group.weir.raw() as raw, group.weir.raw() as other:
+        assert raw.command("DEBUG", "RELOAD") == "OK"
+        group.settle()
+        populate = [("DEBUG", "POPULATE", 10)]
+        raw.commands([("MULTI",), *populate, ("EXEC",)] if in_multi else populate)
+        for _ in range(20):
+            assert raw.command("GET", "key:3") == other.command("GET", "key:3") == b"value:3"
+        assert group.replicas[0].cli("EXISTS", "key:3") == 0
+        # Another history: the replica begins anew, and knows it all.
+        group.master.cli("DEBUG", "CHANGE-REPL-ID")
+        group.master.cli("CLIENT", "KILL", "TYPE", "replica")
+        wait_for(lambda: group.replicas[0].cli("EXISTS", "key:3") == 1)
+        wait_for(lambda: group.weir.status()["epoch"] > 1)
+        group.weir.wait_state("ok")
+        group.settle()

@@ -606,6 +606,28 @@ static void settings_by_what_they_are_about(void **state)
 	command_table_release(&table);
 }
 
+static void debug_that_no_replica_is_told_of(void **state)
+{
+	static const struct {
+		const char *request;
+		bool untold;
+	} rows[] = {
+		{ "*3\r\n$5\r\nDEBUG\r\n$8\r\nPopulate\r\n$1\r\n9\r\n", true },
+		{ "*3\r\n$5\r\nDEBUG\r\n$6\r\nreload\r\n$6\r\nNOSAVE\r\n", true },
+		{ "*4\r\n$5\r\nDEBUG\r\n$6\r\nreload\r\n$5\r\nmerge\r\n$6\r\nnosave\r\n", true },
+		{ "*2\r\n$5\r\nDEBUG\r\n$6\r\nreload\r\n", false },
+		{ "*3\r\n$5\r\nDEBUG\r\n$5\r\nsleep\r\n$6\r\nnosave\r\n", false },
+		{ "*1\r\n$5\r\nDEBUG\r\n", false },
+	};
+	struct command_table *table = learn_captured("");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_int_equal(command_is_untold(find(table, "debug", ""), rows[i].request), rows[i].untold);
+	assert_false(command_is_untold(find(table, "get", ""), rows[0].request));
+	command_table_release(&table);
+}
+
 static void class_names(void **state)
 {
 	(void)state;
@@ -670,6 +692,7 @@ int main(void)
 		cmocka_unit_test(too_many_commands),
 		cmocka_unit_test(requests_that_block),
 		cmocka_unit_test(settings_by_what_they_are_about),
+		cmocka_unit_test(debug_that_no_replica_is_told_of),
 		cmocka_unit_test(class_names),
 		cmocka_unit_test(shared_between_threads),
 	};
