@@ -16,7 +16,9 @@ def stand(tmp_path_factory):
     from harness import Lab
     lab = Lab(tmp_path_factory.mktemp("stand"))
     try:
-        yield Fronts(lab)
+        fronts = Fronts(lab)
+        yield fronts
+        fronts.close()
     finally:
         lab.close()
 

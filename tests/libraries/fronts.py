@@ -30,6 +30,7 @@ class Front:
     def __init__(self, name, process):
         self.name, self.process = name, process
         self.clients = []
+        self.nodes = {}     # of test_node.py: a process by its script
 
     @property
     def port(self):
@@ -54,6 +55,11 @@ class Front:
         while self.clients:
             self.clients.pop().connection_pool.disconnect()
         gc.collect()    # redis-py closes what nobody holds any more
+
+    def close(self):
+        self.close_clients()
+        for process in self.nodes.values():
+            process.communicate(timeout=10 * PATIENCE)
 
     def settle(self):
         """Whatever is asynchronous behind the front has come to rest."""
@@ -129,6 +135,10 @@ class Fronts:
             client.script_flush()
             client.function_flush("SYNC")
             front.close_clients()
+
+    def close(self):
+        for front in self:
+            front.close()
 
     def check(self):
         """What no scenario may leave behind: replies without a request, and

@@ -1,7 +1,7 @@
 'use strict';
-// A script of scenarios: `node SCRIPT --list` names them, `node SCRIPT NAME PORT`
-// runs one against 127.0.0.1:PORT. It prints one JSON line, {"saw": ...}, what
-// the scenario returned, and exits with 0; or exits with 1 and a message.
+// A script of scenarios: `node SCRIPT --list` names them, `node SCRIPT PORT` reads
+// names from stdin and runs each against 127.0.0.1:PORT. It prints one JSON line
+// for each, {"saw": ...}, what the scenario returned; or exits with 1 and a message.
 //
 // A scenario may ask its driver (test_node.py) for something only that can do,
 // with a line {"ask": word}; an empty line on stdin says that it has been done.
@@ -37,34 +37,32 @@ async function rejection(promise) {
 }
 
 class Front {
-  constructor(port) {
+  constructor(port, lines) {
     this.host = '127.0.0.1';
     this.port = port;
+    this.lines = lines;
   }
 
   // 'settle': the replicas have caught up. 'restart': every connection is lost.
   async ask(what) {
-    this.answers ??= readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
     print({ ask: what });
-    await this.answers.next();
+    await this.lines.next();
   }
 }
 
 async function main(table) {
-  const [name, port] = process.argv.slice(2);
-  if (name === '--list') {
-    print(Object.keys(table));
-    return;
-  }
+  const [port] = process.argv.slice(2);
+  if (port === '--list') return print(Object.keys(table));
   process.on('uncaughtException', fail);
   process.on('unhandledRejection', fail);
-  setTimeout(() => fail(`${name} took longer than ${SECONDS} s`), SECONDS * 1000).unref();
-  const saw = await table[name](new Front(Number(port)));
-  print({ saw: saw ?? null });
-  process.stdin.destroy();
-  // A connection that is still open keeps the process: clients have to close
-  // what they open, so this is part of the check.
-  setTimeout(() => fail('a connection was left open'), 5000).unref();
+  const lines = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const front = new Front(Number(port), lines);
+  for (let line = await lines.next(); !line.done; line = await lines.next()) {
+    const name = line.value;
+    const limit = setTimeout(() => fail(`${name} took longer than ${SECONDS} s`), SECONDS * 1000);
+    print({ saw: await table[name](front) ?? null });
+    clearTimeout(limit);
+  }
 }
 
 module.exports = { main: (table) => main(table).catch(fail), rejection, until };

@@ -1,5 +1,6 @@
 """The client libraries of Node.js: each scenario of node_redis.js and ioredis.js
-(see scenario.js) runs against either front, in a process of its own."""
+(see scenario.js) runs against either front. One process serves a script and a
+front as long as nothing fails."""
 import json
 import os
 import pathlib
@@ -32,20 +33,27 @@ def scenarios():
 
 def run(front, script, name):
     """What the scenario saw at this front."""
-    saw = {}
-    with node(script, name, front.port) as process:
-        try:
-            for line in process.stdout:
-                message = json.loads(line)
-                if "ask" in message:
-                    {"settle": front.settle, "restart": front.restart}[message["ask"]]()
-                    process.stdin.write("\n")
-                    process.stdin.flush()
-                saw.update(message)
-            assert process.wait() == 0, f"{script} {name} at {front.name}: {process.stderr.read()}"
-        finally:
-            process.kill()
-    return saw["saw"]
+    if script not in front.nodes:
+        front.nodes[script] = node(script, front.port)
+    process = front.nodes[script]
+    try:
+        say(process, name)
+        for line in process.stdout:
+            message = json.loads(line)
+            if "saw" in message:
+                return message["saw"]
+            {"settle": front.settle, "restart": front.restart}[message["ask"]]()
+            say(process)
+        pytest.fail(f"{script} {name} at {front.name}: {process.stderr.read()}", pytrace=False)
+    except BaseException:
+        front.nodes.pop(script).kill()
+        process.communicate()
+        raise
+
+
+def say(process, words=""):
+    process.stdin.write(words + "\n")
+    process.stdin.flush()
 
 
 SCENARIOS = list(scenarios())

@@ -20,7 +20,9 @@ SCANS = {
 
 @pytest.fixture(scope="module")
 def cursors(stand):
-    return WeirFront(stand.lab.group(2, config={"routing": {"scan": "replica"}}))
+    front = WeirFront(stand.lab.group(2, config={"routing": {"scan": "replica"}}))
+    yield front
+    front.close()
 
 
 @pytest.mark.parametrize("scan", SCANS.values(), ids=SCANS)
