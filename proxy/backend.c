@@ -272,6 +272,12 @@ static void finish_own(struct backend *backend, struct request *request, struct 
 	request_free(&backend->worker->requests, request);
 }
 
+/* Null is a bulk string without a length in RESP2: told as what it is. */
+static char told_type(char type, struct slice last)
+{
+	return type == '$' && last.length == 5 && last.bytes[1] == '-' ? '_' : type;
+}
+
 /* The head's reply is whole: it leaves the queue, then its bytes the stream.
  * `last` is what has come of it just now. */
 void backend_finish_reply(struct backend *backend, char type, struct slice last, int64_t now_ns)
@@ -287,7 +293,7 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 	if (is_own(request))
 		finish_own(backend, request, last, now_ns);
 	else
-		delivery_done(backend->worker, request, backend, type, bytes, now_ns);
+		delivery_done(backend->worker, request, backend, told_type(type, last), bytes, now_ns);
 	if (backend->closing || backend->generation != generation || backend->state < BACKEND_HANDSHAKE)
 		return;
 	buf_consume(&backend->stream, end - backend->base);

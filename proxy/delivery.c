@@ -310,7 +310,7 @@ static void judge_cursor(struct worker *worker, struct request *request, struct 
 }
 
 /* What the reply proves about what this session has seen. */
-static void observe(const struct request *request, struct backend *from, int64_t now_ns)
+static void observe(const struct request *request, struct backend *from, char type, struct slice bytes, int64_t now_ns)
 {
 	struct session *session = &request->client->session;
 
@@ -322,6 +322,8 @@ static void observe(const struct request *request, struct backend *from, int64_t
 		session->seen_generation = from->generation;
 		session->seen_role = from->roles_answered;
 		session->seen_ns = now_ns;
+		if (type == '_')
+			dispatch_missed(request->client, bytes);
 	}
 }
 
@@ -381,7 +383,7 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 		return;
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
-	observe(request, from, now_ns);
+	observe(request, from, type, bytes, now_ns);
 	if (request->special != SPECIAL_NONE)
 		local_follow(client, (enum command_special)request->special, type);
 	if (is_judged(request))

@@ -51,6 +51,9 @@ void dispatch_doom(struct client *client);
 /* A private backend for a state of the session that is about to be on it. False:
  * none is free. */
 bool dispatch_bind(struct client *client);
+/* A replica has answered this read with null. */
+void dispatch_missed(struct client *client, struct slice bytes);
+
 /* The first replica of the snapshot's nodes, from this one on, that can be told
  * something; node_count: none. */
 size_t dispatch_next_replica(const struct snapshot *snapshot, size_t first);

@@ -227,7 +227,7 @@ static void every_second(struct worker *worker)
 {
 	unsigned seconds = worker->ticks / TICKS_PER_SECOND;
 
-	worker->touches_left = TOUCHES_PER_SECOND;
+	worker->touches_left = worker->misses_left = TOUCHES_PER_SECOND;
 	for (size_t i = 0; i < worker->load_count; i++)
 		worker->loads[i].served /= 2;
 	close_idle_clients(worker);
@@ -524,6 +524,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	pause_init(&worker->pause);
 	list_init(&worker->clients);
 	list_init(&worker->backends);
+	worker->touches_left = worker->misses_left = TOUCHES_PER_SECOND;
 	list_init(&worker->readable_clients);
 	list_init(&worker->dirty_clients);
 	list_init(&worker->dirty_backends);

@@ -111,7 +111,8 @@ struct worker {
 	size_t spare_private;
 	uint64_t generations;                 /* of backend connections */
 	uint64_t random;                      /* state of worker_random() */
-	unsigned touches_left;                /* TOUCHes of this second (dispatch_touch.c) */
+	unsigned touches_left;                /* TOUCHes of this second (dispatch_touch.c): for what was read, ... */
+	unsigned misses_left;                 /* ... and for what was not there */
 	struct {                              /* delivery.c: consecutive reply bytes for one client */
 		struct client *client;
 		const char *bytes;

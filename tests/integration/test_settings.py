@@ -123,3 +123,22 @@ def test_what_replicas_are_not_told_of_is_read_on_the_master(lab, in_multi):
         wait_for(lambda: group.weir.status()["epoch"] > 1)
         group.weir.wait_state("ok")
         group.settle()
+
+
+# ---- expiry
+
+@pytest.mark.parametrize("protocol", [2, 3])
+def test_a_read_on_a_replica_expires_the_key_on_the_master(lab, protocol):
+    """As a read on the master would: its counters and events do not wait until
+    the server looks by itself, which here it does not."""
+    group = lab.group(1, {"proxy": {"workers": 1}}, redis_args=("--enable-debug-command", "yes"))
+    group.master.cli("DEBUG", "SET-ACTIVE-EXPIRE", 0)
+    with group.weir.raw() as raw:
+        raw.command("HELLO", protocol)
+        assert raw.commands([("SET", "short", 1, "PX", 1), ("SET", "other", 1, "PX", 1), ("SET", "long", 1)]) == ["OK"] * 3
+        group.settle()
+        served = group.weir.status()["commands"]["reads_on_replicas"]
+        assert [raw.command("GET", key) for key in ("short", "long", "none")] == [None, b"1", None]
+        assert group.weir.status()["commands"]["reads_on_replicas"] == served + 3, "no replica was asked"
+        wait_for(lambda: group.master.info("stats")["expired_keys"] == 1, what="the master knows")
+        assert group.master.cli("DBSIZE") == 2
