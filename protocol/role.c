@@ -79,7 +79,7 @@ void role_reply_read_acks(struct slice reply, struct role_reply_acks *acks)
 	int64_t number;
 
 	acks->count = 0;
-	if (!take_number(&reply, '*', &number) || !take_bulk(&reply, &word) || !slice_equal(word, slice_of("master")) ||
+	if (!take_number(&reply, '*', &number) || number < 3 || !take_bulk(&reply, &word) || !slice_equal(word, slice_of("master")) ||
 	    !take_number(&reply, ':', &number) || !take_number(&reply, '*', &number))
 		return;
 	while (number-- > 0 && acks->count < ROLE_REPLY_ACKS_MAX && take_ack(&reply, &acks->offsets[acks->count]))

@@ -513,6 +513,8 @@ static void end_batch(struct backend *backend)
 		if (consistency_applies(backend)) {
 			backend_link_role(backend);
 			consistency_asked(backend);
+		} else {
+			consistency_not_asked(backend);
 		}
 	}
 	backend->batch_open = false;

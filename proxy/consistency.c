@@ -312,6 +312,12 @@ static void settle_waiters(struct backend *lane, const uint64_t *offset)
 	}
 }
 
+void consistency_not_asked(struct backend *lane)
+{
+	settle_observers(lane, NULL, clock_ns());
+	settle_waiters(lane, NULL);
+}
+
 /* ---- what proves it ---- */
 
 /* The server does not let the user run ROLE: nothing can be proven for him. */

@@ -68,7 +68,8 @@ void consistency_adopt(struct worker *worker, bool new_epoch);
 bool consistency_await_index(struct client *client, struct backend *lane);
 /* Asks for a ROLE at the end of this turn's batch. */
 void consistency_want(struct backend *lane);
-/* That one has been put at the end of the queue. */
+/* That one has been put at the end of the queue, or cannot be after all. */
 void consistency_asked(struct backend *lane);
+void consistency_not_asked(struct backend *lane);
 
 #endif
