@@ -24,11 +24,11 @@ void pause_init(struct pause *pause)
 	list_init(&pause->clearings);
 }
 
-static void divert_until(struct pause *pause, int64_t until_ns)
+void pause_prepare(struct pause *pause, int64_t ahead_until_ns)
 {
+	pause->coming++;
+	pause->ahead_until_ns = ahead_until_ns;
 	pause->diverts = true;
-	if (until_ns > pause->divert_until_ns)
-		pause->divert_until_ns = until_ns;
 }
 
 void pause_begin(struct pause *pause, enum pause_mode mode, int64_t end_ns, int64_t now_ns)
@@ -41,15 +41,19 @@ void pause_begin(struct pause *pause, enum pause_mode mode, int64_t end_ns, int6
 		pause->mode = mode;
 	if (end_ns > pause->end_ns)
 		pause->end_ns = end_ns;
+	if (pause->end_ns > pause->divert_until_ns)
+		pause->divert_until_ns = pause->end_ns;
+	if (pause->coming > 0)
+		pause->coming--;
 	pause->told_ns = now_ns;
-	divert_until(pause, pause->end_ns);
+	pause->diverts = true;
 }
 
 void pause_end(struct pause *pause, int64_t asked_ns)
 {
 	if (pause->told_ns < asked_ns) {
 		pause->mode = PAUSE_NONE;
-		pause->diverts = false;
+		pause->diverts = pause->coming > 0;
 		pause->divert_until_ns = 0;
 	} else if (pause->mode == PAUSE_ALL) {
 		pause->mode = PAUSE_WRITE;
@@ -59,8 +63,11 @@ void pause_end(struct pause *pause, int64_t asked_ns)
 bool pause_expire(struct pause *pause, int64_t now_ns)
 {
 	bool ends = pause->mode != PAUSE_NONE && pause->end_ns <= now_ns;
-	bool stops = pause->diverts && now_ns - pause->divert_until_ns > clock_ms_to_ns(LINGER_MS);
+	bool stops;
 
+	if (pause->ahead_until_ns <= now_ns)
+		pause->coming = 0;
+	stops = pause->diverts && pause->coming == 0 && now_ns - pause->divert_until_ns > clock_ms_to_ns(LINGER_MS);
 	if (ends)
 		pause->mode = PAUSE_NONE;
 	if (stops)
@@ -173,7 +180,7 @@ static bool clear_here(struct errand *errand, struct worker *worker)
 
 	if (!worker->pause.diverts)
 		begin_diverting(worker, false);
-	divert_until(&worker->pause, worker->now_ns + ahead_ns);
+	pause_prepare(&worker->pause, worker->now_ns + ahead_ns);
 	clearing->since_ms = worker->now_ms;
 	clearing->deadline_ns = worker->now_ns + clock_ms_to_ns(CLEAR_MS);
 	if (is_clear(worker, clearing->since_ms))

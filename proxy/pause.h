@@ -30,6 +30,8 @@ struct pause {
 	int64_t end_ns;             /* of the mode */
 	int64_t told_ns;            /* when the master had answered the last CLIENT PAUSE */
 	int64_t divert_until_ns;
+	unsigned coming;            /* pauses that are prepared, and not known to have begun or failed */
+	int64_t ahead_until_ns;     /* after this none of them is waited for any more */
 	bool diverts;
 	unsigned diverted;          /* backends that carry a diverted command */
 	struct list_link held;      /* clients in STALL_PAUSE: client.resume */
@@ -38,11 +40,15 @@ struct pause {
 
 void pause_init(struct pause *pause);
 
+/* One is prepared: the master may be paused at any time from now on. Times are
+ * those of clock_ns(). */
+void pause_prepare(struct pause *pause, int64_t ahead_until_ns);
 /* The master has been paused, again perhaps: the longest end and the strictest
- * mode win. Times are those of clock_ns(). */
+ * mode win. */
 void pause_begin(struct pause *pause, enum pause_mode mode, int64_t end_ns, int64_t now_ns);
 /* It was asked at asked_ns to go on. Where the last pause may be a later one,
- * its writes are diverted until its end. */
+ * its writes are diverted until its end, and so they are for one that is to
+ * come. */
 void pause_end(struct pause *pause, int64_t asked_ns);
 /* What is over at this time is ended. True when something was. */
 bool pause_expire(struct pause *pause, int64_t now_ns);

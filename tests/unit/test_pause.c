@@ -100,6 +100,35 @@ static void an_end_that_was_asked_for_before_the_pause(void **state)
 	assert_int_equal(pause.mode, PAUSE_NONE);
 }
 
+/* Somebody else ends a pause while the next one is on its way to the master. */
+static void one_that_is_prepared(void **state)
+{
+	struct pause pause = begun(PAUSE_ALL, 100);
+
+	(void)state;
+	pause_prepare(&pause, 1000 * MS);
+	pause_end(&pause, 11 * MS);
+	assert_int_equal(pause.mode, PAUSE_NONE);
+	assert_true(pause.diverts);
+	pause_begin(&pause, PAUSE_WRITE, 60 * MS, 20 * MS);
+	assert_pause(&pause, PAUSE_WRITE, 60);
+	pause_end(&pause, 21 * MS);
+	assert_false(pause.diverts);
+}
+
+static void one_that_is_prepared_and_never_begins(void **state)
+{
+	struct pause pause;
+
+	(void)state;
+	pause_init(&pause);
+	pause_prepare(&pause, 1000 * MS);
+	assert_false(pause_expire(&pause, 999 * MS));
+	assert_true(pause.diverts);
+	assert_true(pause_expire(&pause, 1000 * MS));
+	assert_false(pause.diverts);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +137,8 @@ int main(void)
 		cmocka_unit_test(one_that_is_over_does_not_count),
 		cmocka_unit_test(it_ends_by_itself_and_diverts_a_little_longer),
 		cmocka_unit_test(it_is_ended),
+		cmocka_unit_test(one_that_is_prepared),
+		cmocka_unit_test(one_that_is_prepared_and_never_begins),
 		cmocka_unit_test(an_end_that_was_asked_for_before_the_pause),
 	};
 
