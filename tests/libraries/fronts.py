@@ -85,7 +85,15 @@ class WeirFront(Front):
         self.group = group
 
     def settle(self):
-        self.group.settle()
+        """Not Group.settle(): which replica serves is all the same here."""
+        self.group.caught_up()
+        reads = lambda: self.process.status()["commands"]["reads_on_replicas"]  # noqa: E731
+        with self.process.raw() as raw:
+            def a_replica_serves():
+                before = reads()
+                raw.commands([("EXISTS", "no such key")] * 4)
+                return reads() - before >= 4
+            wait_for(a_replica_serves, what="reads go to the replicas")
 
     def start(self):
         self.process.start()
