@@ -4,9 +4,10 @@ between all of them.
     client --door--> weir --master--> master <--repl1.. -- replica 1..
                       `----node1..--> replica 1..
 
-Every arrow is a link of the relay (relay.c), by these names. Replicas reach the
-relay from addresses of their own, so that each has its own link to the master
-although weir tells all of them the same address.
+Every arrow is a link of the relay, by these names. Replicas reach the relay from
+addresses of their own, so that each has its own link to the master although weir
+tells all of them the same address. A second weir, if there is one, shares the
+links to the servers and has a door of its own.
 """
 import os
 import pathlib
@@ -83,7 +84,7 @@ class Rig:
     master: "aof" (what it has acknowledged survives kill -9), "rdb" (survives an
     orderly end, and so does the history), "none"."""
 
-    def __init__(self, lab: Lab, seed, config=None, replica_count=3, persistence="aof", weirs=1):
+    def __init__(self, lab: Lab, seed, config=None, replica_count=3, persistence="aof", weirs=1, beside=False):
         self.lab = lab
         self.relay = Relay(lab.directory, seed)
         lab.processes.append(self.relay)
@@ -99,8 +100,12 @@ class Rig:
         replication["replica"] = [f"{HOST}:{self.relay.links[f'node{n + 1}']} name=node{n + 1}"
                                   for n in range(replica_count)]
         self.weir.start()
-        self.doors = [self.door] + [self._another_weir(n + 2, config) for n in range(weirs - 1)]
         self.wait_usable()
+        self.weirs = [self.weir] + [self._another_weir(config) for _ in range(weirs - 1)]
+        self.doors = [self.door] + [self.relay.link(f"door-{weir.name}", weir.port)
+                                    for weir in self.weirs[1:]]
+        if beside:          # some clients write past weir
+            self.doors.append(self.relay.link("beside", self.master.port))
 
     def _start_master(self):
         args = {"aof": ["--appendonly", "yes", "--appendfsync", "no"], "rdb": ["--save", "3600 1"], "none": []}
@@ -141,11 +146,10 @@ class Rig:
                         self.relay.link(f"node{number}", server.port), "--replicaof", HOST, self.feed]
         return server.start()
 
-    def _another_weir(self, number, config):
-        weir = self.lab.weir(config=config, start=False, name=f"weir{number}")
+    def _another_weir(self, config):
+        weir = self.lab.weir(config=config, start=False)
         weir.settings["replication"].update(self.weir.settings["replication"])
-        weir.start().wait_state("ok")
-        return self.relay.link(f"door{number}", weir.port)
+        return weir.start().wait_state("ok", 30)
 
     # ---- the way back to normal
 
@@ -160,7 +164,7 @@ class Rig:
         """Nothing disturbs any more; whoever is down is up again and follows."""
         for name in self.relay.links:
             self.relay.clear(name)
-        for server in [self.master, *self.replicas, self.weir]:
+        for server in [self.master, *self.replicas, *self.weirs]:
             if server.running():
                 server.thaw()
             else:

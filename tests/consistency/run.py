@@ -37,9 +37,11 @@ FIRST_FAULT = 0.5       # seconds
 # errors -> groups of faults and links that excuse it.
 EXCUSED = {
     "UNKNOWNRESULT": {"master", "link"},
-    "connection-reset": {"link", "weir"},
+    "connection-reset": {"link", "weir", "beside"},
     "connection-closed": {"link", "weir", "master"},    # a lost private backend takes its client along
-    "no-greeting": {"link", "weir"},
+    "no-greeting": {"link", "weir", "beside"},
+    "ping:LOADING": {"beside"},
+    "LOADING": {"beside"},
 }
 
 
@@ -70,21 +72,26 @@ class Run:
     def __init__(self, options, seed, directory):
         self.options, self.seed, self.directory = options, seed, pathlib.Path(directory)
         self.persistence = "rdb" if seed % 3 == 2 else "aof"
+        self.weirs = options.weirs or (2 if seed % 4 == 3 else 1)
+        self.beside = seed % 4 == 1
         self.faults = nemesis.choose(options.nemeses.split(","), self.persistence)
         self.history_path = self.directory / "history.json"
         self.violations, self.problems = [], []
-        self.load, self.stats, self.happened = {}, {}, []
+        self.load, self.stats, self.happened = {}, Counter(), []
         self.orphaned, self.ages_ms = (), []
 
     def carry_out(self):
         with Lab(self.directory) as lab:
-            rig = Rig(lab, self.seed, weir_config(self.options, self.seed), self.options.replicas, self.persistence)
-            watcher = Watcher(rig.weir)
-            watcher.start()
+            rig = Rig(lab, self.seed, weir_config(self.options, self.seed), self.options.replicas, self.persistence,
+                      self.weirs, self.beside)
+            watchers = [Watcher(weir) for weir in rig.weirs]
+            for watcher in watchers:
+                watcher.start()
             self._disturb(rig)
             rig.heal()
-            self.stats = watcher.stop()
-            self.orphaned = tuple(watcher.orphaned)
+            for watcher in watchers:
+                self.stats.update(watcher.stop())
+                self.orphaned += tuple(watcher.orphaned)
             difference = rig.wait_quiet()
             if difference:
                 self.problems.append(difference)
@@ -136,6 +143,8 @@ class Run:
 
     def _check_errors(self):
         groups = {nemesis.FAULTS[name].group for name in self.faults}
+        if self.beside and "master" in groups:
+            groups.add("beside")        # those who talk to it directly see all of it
         for word, count in self.load["errors"].items():
             if word == "TIMEOUT" and is_impatient(self.seed):
                 continue
@@ -154,7 +163,8 @@ class Run:
 
     def name(self):
         scope = f"/{self.options.scope}" if self.options.level == "session" else ""
-        return f"{self.options.level}{scope} seed {self.seed}"
+        more = (f" {self.weirs} weirs" if self.weirs > 1 else "") + (" beside" if self.beside else "")
+        return f"{self.options.level}{scope}{more} seed {self.seed}"
 
     def line(self):
         text = (f"{self.name()}: {self.options.round:g} s, {self.load.get('operations', 0):,} operations, "
@@ -206,10 +216,9 @@ class Run:
 
     def keep(self):
         """Copies everything to build/consistency/failed, and returns where."""
-        place = KEPT / self.name().replace(" ", "-").replace("/", "-")
-        shutil.rmtree(place, ignore_errors=True)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(self.directory, place)
+        KEPT.mkdir(parents=True, exist_ok=True)
+        place = pathlib.Path(tempfile.mkdtemp(prefix=self.name().replace(" ", "-").replace("/", "-") + ".", dir=KEPT))
+        shutil.copytree(self.directory, place, dirs_exist_ok=True)
         events = [event._asdict() for event in self.happened]
         (place / "run.json").write_text(json.dumps(
             {"rules": self.rules()._asdict(), "happened": events, "load": self.load, "stats": self.stats}, indent=1))
@@ -257,13 +266,14 @@ def read_options(words=None):
     parser.add_argument("--writes", type=int, default=25, help="percent")
     parser.add_argument("--actors", type=int, default=32)
     parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--weirs", type=int, default=None, help="by the seed: 1, or 2 with common servers")
     parser.add_argument("--max-lag", type=int, default=500, help="milliseconds")
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args(words)
     options.round = min(options.round, options.seconds)
     options.seed = options.seed if options.seed is not None else time.time_ns() % 1_000_000
     changed = [f"--{name.replace('_', '-')} {getattr(options, name)}"
-               for name in ("rate", "writes", "actors", "replicas", "max_lag")
+               for name in ("rate", "writes", "actors", "replicas", "weirs", "max_lag")
                if getattr(options, name) != parser.get_default(name)]
     options.more_words = f" SOAK='{' '.join(changed)}'" if changed else ""
     return options
