@@ -40,6 +40,7 @@ EXCUSED = {
     "connection-reset": {"link", "weir", "beside"},
     "connection-closed": {"link", "weir", "master"},    # a lost private backend takes its client along
     "no-greeting": {"link", "weir", "beside"},
+    "BADTOKEN": {"master"},         # of another history
     "ping:LOADING": {"beside"},
     "LOADING": {"beside"},
 }
@@ -107,6 +108,8 @@ class Run:
                  "--seed", self.seed, "--history", self.history_path, "--fat"]
         for door in rig.doors:
             words += ["--door", door]
+        if not self.beside:         # a redis-server has no WEIR TOKEN
+            words.append("--tokens")
         return [str(word) for word in words]
 
     def _disturb(self, rig):
