@@ -72,28 +72,36 @@ def read_history(path):
     return History(ops, sessions)
 
 
-def list_keys(history):
-    """The lists whose final state the judge wants to know."""
-    keys = set()
+class Final(NamedTuple):
+    """What the master held when everything was over."""
+    lists: dict         # {key: [element]}
+    registers: dict     # {key: value or None}
+
+
+def keys_of(history):
+    """(lists, registers) whose final state the judge wants to know."""
+    lists, registers = set(), set()
     for op in history.ops:
         if op.name in ("transfer", "balance"):
-            keys.add(op.key + ":log")
+            lists.add(op.key + ":log")
+        elif op.name in ("set", "get"):
+            registers.add(op.key)
         elif op.key[:1] in ("l", "t", "q", "d"):
-            keys.add(op.key)
+            lists.add(op.key)
         if op.name in ("pop", "take", "move"):
-            keys.update(op.wrote)
-    return keys
+            lists.update(op.wrote)
+    return sorted(lists), sorted(registers)
 
 
 def judge(history, final, rules):
-    """All violations. `final` is {list key: [elements]} as the master held them
-    when everything was over."""
+    """All violations."""
     yield from replies_belong(history)
-    versioned, broken = find_versions(history, final)
+    versioned, broken = find_versions(history, final.lists)
     yield from broken
-    yield from nothing_lost_or_doubled(history, final)
-    yield from queues(history, final, rules)
+    yield from nothing_lost_or_doubled(history, final.lists)
+    yield from queues(history, final.lists, rules)
     registers = multi_writer_registers(history)
+    yield from last_writes_stand(versioned, registers, final.registers)
     yield from no_future(versioned, registers)
     if rules.max_lag_ns is not None:
         yield from bounded_staleness(versioned, registers, rules.max_lag_ns, rules.orphaned)
@@ -609,6 +617,27 @@ def _stands(op, places, last):
     if before and before[0] > place:
         yield Violation("program order", key, "a session's appends stand in another order", (before[1], op))
     last[key, op.session] = (place, op)
+
+
+def last_writes_stand(versioned, registers, values):
+    """A register holds at the end its last acknowledged value, or what was written
+    at the same time or later."""
+    for key, value in values.items():
+        if key in versioned and versioned[key].writes:
+            newest = max(versioned[key].writes, key=lambda event: event.version)
+            if (version_of(value) or 0) < newest.version:
+                yield Violation("lost", key, f"{_short(value)} at the end, after {newest.version}", (newest.op,))
+        if key in registers:
+            yield from _last_of_many(key, registers[key], value)
+
+
+def _last_of_many(key, register, value):
+    own = [op for op in register.writes.values() if op.outcome == "ok"]
+    if not own:
+        return
+    last_begun, write = max(own, key=lambda op: op.invoked), register.writes.get(value)
+    if write is None or _end(write) < last_begun.invoked:
+        yield Violation("lost", key, f"{_short(value)} at the end, after {_short(last_begun.wrote)}", (last_begun,))
 
 
 # ------------------------------------------------------------------ queues

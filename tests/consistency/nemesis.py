@@ -20,7 +20,8 @@ import redis
 
 from rig import HOST, wait_for
 
-GAP = (0.8, 3.0)        # seconds of peace between two faults of a lane
+# Seconds from one fault of a lane to the next, at least and at most.
+GAPS = {"replica": (0.8, 3), "link": (0.8, 3), "master": (0.6, 2), "weir": (0.8, 3)}
 
 
 # ---- replicas
@@ -244,19 +245,24 @@ def targets(group, replica_count):
             "weir": ["weir"]}[group]
 
 
-def make_plan(seed, seconds, names, replica_count, gap=GAP):
+def make_plan(seed, seconds, names, replica_count):
     """{(group, target): [Planned]}, by the seed alone."""
     plan = {}
     for group in GROUPS:
         mine = [name for name in names if FAULTS[name].group == group]
         for target in targets(group, replica_count) if mine else ():
-            dice = random.Random(f"{seed} {group} {target}")
-            lane, at = [], dice.uniform(0, gap[1])
-            while at < seconds:
-                lane.append(Planned(at, dice.choice(mine), dice.getrandbits(32)))
-                at += dice.uniform(*gap)
-            plan[group, target] = lane
+            plan[group, target] = _plan_lane(random.Random(f"{seed} {group} {target}"), seconds, mine, GAPS[group])
     return plan
+
+
+def _plan_lane(dice, seconds, names, gap):
+    """All of the faults come equally often: they are dealt like cards."""
+    lane, deck, at = [], [], dice.uniform(0, gap[1])
+    while at < seconds:
+        deck = deck or dice.sample(names, len(names))
+        lane.append(Planned(at, deck.pop(), dice.getrandbits(32)))
+        at += dice.uniform(*gap)
+    return lane
 
 
 # ---- carrying it out

@@ -19,6 +19,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/integration"))
 
+from judge import Final  # noqa: E402
 from harness import HOST, Lab, Process, free_port, unlimited_files, wait_for  # noqa: E402,F401
 
 TOOLS = pathlib.Path(os.environ.get("WEIR_CHECKER", TOP / "build/consistency")).resolve()
@@ -69,14 +70,29 @@ class Relay(Process):
         self.child.stdout.close()
 
 
-def final_lists(server, keys):
-    """{key: elements}"""
-    keys = sorted(keys)
+def database_of(key):
+    """Where the load puts it (operation.c)."""
+    family, index, *_ = key.split(":")
+    return 1 if family == "s" and int(index) % 4 == 3 else 0
+
+
+def final_state(server, lists, registers):
+    """What the server holds under these keys."""
+    values = {}
+    for database in (0, 1):
+        keys = [key for key in registers if database_of(key) == database]
+        with server.client(db=database) as client:
+            values.update(zip(keys, client.mget(keys) if keys else ()))
     with server.client() as client:
         pipe = client.pipeline(transaction=False)
-        for key in keys:
+        for key in lists:
             pipe.lrange(key, 0, -1)
-        return dict(zip(keys, pipe.execute()))
+        return Final(dict(zip(lists, pipe.execute())), {key: _told(value) for key, value in values.items()})
+
+
+def _told(value):
+    """Without the padding of large values, as the load tells them."""
+    return value and value.partition("~")[0]
 
 
 class Rig:
@@ -92,7 +108,9 @@ class Rig:
         self.master = self._start_master()
         self.stranger = self._start_stranger()
         self.weir = lab.weir(config=config, start=False)
+        self.weir.replica_endpoint()
         self.door = self.relay.link("door", self.weir.port)
+        self.reader_door = self.relay.link("reader-door", self.weir.replica_port)
         self.feed = self._link_replicas(replica_count)
         self.replicas = [self._start_replica(n + 1) for n in range(replica_count)]
         replication = self.weir.settings["replication"]
@@ -191,14 +209,11 @@ class Rig:
 
     def strays(self):
         """Keys on the master that stand in a database in which nobody put them."""
-        def belongs(key):               # as operation.c has it
-            family, index, *_ = key.split(":")
-            return 1 if family == "s" and int(index) % 4 == 3 else 0
         strays = []
         for database in (0, 1):
             with self.master.client(db=database) as client:
                 strays += [f"{key} in database {database}" for key in client.scan_iter(count=10000)
-                           if belongs(key) != database]
+                           if database_of(key) != database]
         return strays
 
 

@@ -43,6 +43,7 @@ EXCUSED = {
     "BADTOKEN": {"master"},         # of another history
     "ping:LOADING": {"beside"},
     "LOADING": {"beside"},
+    "EXECABORT": {"beside"},        # as above, inside MULTI
 }
 
 
@@ -98,12 +99,13 @@ class Run:
                 self.problems.append(difference)
             self.problems += [f"stray key: {key}" for key in rig.strays()]
             final = self._judge(rig)
-        (self.directory / "final.json").write_text(json.dumps(final))
+        (self.directory / "final.json").write_text(json.dumps(final._asdict()))
         self._check_errors()
 
     def _load_command(self, rig):
         options = self.options
         words = [TOOLS / "load", "--general", options.actors, "--consumers", 6, "--listeners", 6,
+                 "--readers", 6, "--reader-door", rig.reader_door,
                  "--seconds", options.round, "--rate", options.rate, "--writes", options.writes,
                  "--seed", self.seed, "--history", self.history_path, "--fat"]
         for door in rig.doors:
@@ -135,9 +137,9 @@ class Run:
     def _judge(self, rig):
         gc.disable()            # millions of tuples, and no cycles
         history = judge.read_history(self.history_path)
-        final = rigs.final_lists(rig.master, judge.list_keys(history))
+        final = rigs.final_state(rig.master, *judge.keys_of(history))
         self.violations = list(judge.judge(history, final, self.rules()))
-        self.ages_ms = sorted(age / 1e6 for age in judge.ages(judge.find_versions(history, final)[0]))
+        self.ages_ms = sorted(age / 1e6 for age in judge.ages(judge.find_versions(history, final.lists)[0]))
         gc.enable()
         return final
 

@@ -9,7 +9,7 @@ import pytest
 import judge
 import nemesis
 from harness import HOST, wait_for
-from rig import TOOLS, Relay, final_lists
+from rig import TOOLS, Relay, final_state
 from judge import Rules
 
 STRICT = [Rules("session", "connection"), Rules("session", "weir"), Rules("strong")]
@@ -44,7 +44,7 @@ class Load:
         output, _ = self.child.communicate(timeout=60)
         assert self.child.returncode == 0
         history = judge.read_history(self.path)
-        final = final_lists(self.master, judge.list_keys(history))
+        final = final_state(self.master, *judge.keys_of(history))
         found = []
         for rules in all_rules:
             violations = [violation.check for violation in judge.judge(history, final, rules)]

@@ -6,7 +6,7 @@ import random
 import pytest
 
 import judge as judging
-from judge import (FOREVER, Event, History, Op, Rules, Session, Versioned, find_zone_conflict, judge, transfers_shown,
+from judge import (FOREVER, Event, Final, History, Op, Rules, Session, Versioned, find_zone_conflict, judge, transfers_shown,
                    unit_of)
 
 STRONG = Rules("strong", max_lag_ns=100)
@@ -61,7 +61,8 @@ class Story:
         return History(ops, {session: Session(session, self.doors.get(session, 0)) for session in self.sequences})
 
     def found(self, rules=STRONG, final=None):
-        return {violation.check for violation in judge(self.history(), final or {}, rules)}
+        final = final if isinstance(final, Final) else Final(final or {}, {})
+        return {violation.check for violation in judge(self.history(), final, rules)}
 
 
 def _balances(key, count):
@@ -203,6 +204,15 @@ def test_lists_at_the_end(name, final):
 def test_a_list_that_is_no_beginning_of_the_last_one():
     told = story().append(1, "l:0:0=a", 1, 0).append(2, "l:0:0=b", 2, 10).range(3, "l:0:0", ["b"], 20)
     assert told.found(SESSION, {"l:0:0": ["l:0:0=a", "l:0:0=b"]}) == {"order"}
+
+
+@pytest.mark.parametrize("key, value, found", [
+    ("s:0:0", "3", set()), ("s:0:0", "4", set()), ("s:0:0", "2", {"lost"}), ("s:0:0", None, {"lost"}),
+    ("m:0:0", "3.1", set()), ("m:0:0", "4.1", set()), ("m:0:0", "1.1", {"lost"}), ("m:0:0", None, {"lost"})])
+def test_registers_at_the_end(key, value, found):
+    told = (story().set(1, "s:0:0=1", 0).set(1, "s:0:0=2", 10).set(1, "s:0:0=3", 20).set(1, "s:0:0=4", 30, "info")
+            .set(1, "m:0:0=1.1", 0).set(3, "m:0:0=3.1", 10).set(4, "m:0:0=4.1", (5, 15)))
+    assert told.found(SESSION, Final({}, {key: value and f"{key}={value}"})) == found
 
 
 def test_age_is_not_bounded_without_a_master():

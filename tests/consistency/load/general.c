@@ -1,4 +1,5 @@
-/* Most actors: they read and write everything, alone and in long pipelines. */
+/* Most actors: they read and write everything, alone and in long pipelines. And
+ * readers, which only read. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,18 +220,22 @@ static void fill_apart(struct actor *actor)
 	take_one(actor, is_write ? writes : reads);
 }
 
-static void fill_mixed(struct actor *actor)
+static void fill(struct actor *actor, unsigned writes_percent)
 {
-	const struct options *options = &actor->load->options;
+	bool own = actor->load->options.own;
 	uint32_t length = burst_length(actor);
-	unsigned writes_percent = writes_of_burst(actor);
 
 	for (uint32_t i = 0; i < length && burst_has_room(actor, 4); i++)
 		if (random_percent(&actor->random, writes_percent))
-			take_one(actor, options->own ? own_writes : writes);
+			take_one(actor, own ? own_writes : writes);
 		else
-			take_one(actor, options->own ? own_reads : reads);
-	if (options->tokens)
+			take_one(actor, own ? own_reads : reads);
+}
+
+static void fill_mixed(struct actor *actor)
+{
+	fill(actor, writes_of_burst(actor));
+	if (actor->load->options.tokens)
 		hand_over_position(actor);
 }
 
@@ -247,7 +252,7 @@ static void look_at_write(struct actor *actor)
 	if (actor->load->options.reads_at != 0)
 		actor->burst_wire = WIRE_READS;
 	burst_add_keyed(actor, looks[actor->follow_up.family], actor->follow_up);
-	if (actor->burst_wire == WIRE_MAIN && random_percent(&actor->random, 20))
+	if (actor->role == &role_general && actor->burst_wire == WIRE_MAIN && random_percent(&actor->random, 20))
 		fill_mixed(actor);
 }
 
@@ -283,7 +288,8 @@ static void have_look(struct actor *actor, const struct key *key)
 static void look_at_once(struct actor *actor, const struct key *key)
 {
 	struct load *load = actor->load;
-	struct actor *other = &load->actors[random_below(&actor->random, load->options.general)];
+	uint32_t lookers = load->options.general + load->options.readers;
+	struct actor *other = &load->actors[random_below(&actor->random, lookers)];
 
 	if (load->options.own || load->stopping)
 		return;
@@ -364,3 +370,15 @@ static void general_settled(struct actor *actor, const struct operation *operati
 }
 
 const struct role role_general = { general_burst, general_settled, NULL };
+
+/* ---- readers ---- */
+
+static void reader_burst(struct actor *actor)
+{
+	if (actor->has_follow_up)
+		look_at_write(actor);
+	else
+		fill(actor, 0);
+}
+
+const struct role role_reader = { reader_burst, general_settled, NULL };

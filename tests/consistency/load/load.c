@@ -86,6 +86,7 @@ static void print_counts(const struct load *load, double seconds)
 
 static const struct option long_options[] = {
 	{ "door", required_argument, NULL, 'd' },      { "reads-at", required_argument, NULL, 'R' },
+	{ "reader-door", required_argument, NULL, 'D' }, { "readers", required_argument, NULL, 'e' },
 	{ "general", required_argument, NULL, 'g' },   { "consumers", required_argument, NULL, 'c' },
 	{ "listeners", required_argument, NULL, 'l' }, { "seconds", required_argument, NULL, 's' },
 	{ "rate", required_argument, NULL, 'r' },      { "writes", required_argument, NULL, 'w' },
@@ -108,6 +109,12 @@ static bool take_option(struct options *options, int letter, const char *value)
 	case 'g':
 		options->general = (uint32_t)atoi(value);
 		return options->general > 0 && options->general <= INDICES_MAX;
+	case 'D':
+		options->reader_door = (uint16_t)atoi(value);
+		return true;
+	case 'e':
+		options->readers = (uint32_t)atoi(value);
+		return true;
 	case 'c':
 		options->consumers = (uint32_t)atoi(value);
 		return true;
@@ -151,7 +158,7 @@ static struct options read_options(int argc, char **argv)
 	while ((letter = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		if (!take_option(&options, letter, optarg))
 			exit(2);
-	if (options.door_count == 0 || optind != argc) {
+	if (options.door_count == 0 || optind != argc || (options.readers > 0 && options.reader_door == 0)) {
 		fprintf(stderr, "usage: load --door PORT [--history FILE] [options]\n");
 		exit(2);
 	}
@@ -162,14 +169,28 @@ static struct options read_options(int argc, char **argv)
 
 static const struct role *role_at(const struct options *options, uint32_t index)
 {
-	if (index < options->general)
-		return &role_general;
-	return index < options->general + options->consumers ? &role_consumer : &role_listener;
+	const struct {
+		uint32_t count;
+		const struct role *role;
+	} rows[] = {
+		{ options->general, &role_general },
+		{ options->readers, &role_reader },
+		{ options->consumers, &role_consumer },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (index < rows[i].count)
+			return rows[i].role;
+		index -= rows[i].count;
+	}
+	return &role_listener;
 }
 
 static void make_actors(struct load *load)
 {
-	load->actor_count = load->options.general + load->options.consumers + load->options.listeners;
+	const struct options *options = &load->options;
+
+	load->actor_count = options->general + options->readers + options->consumers + options->listeners;
 	load->actors = alloc_zeroed(load->actor_count, sizeof(*load->actors));
 	for (uint32_t i = 0; i < load->actor_count; i++) {
 		struct actor *actor = &load->actors[i];

@@ -32,7 +32,9 @@ struct options {
 	uint16_t doors[DOORS_MAX];
 	uint32_t door_count;
 	uint16_t reads_at;    /* port that gets what only reads, in place of the door; 0: none */
+	uint16_t reader_door; /* port that takes nothing but reads; 0: none */
 	uint32_t general;     /* actors of each role */
+	uint32_t readers;
 	uint32_t consumers;
 	uint32_t listeners;
 	double seconds;
@@ -144,7 +146,7 @@ void session_end(struct actor *actor, const char *why);
 
 /* ---- general.c, consumer.c, listener.c: what to do ---- */
 
-extern const struct role role_general, role_consumer, role_listener;
+extern const struct role role_general, role_reader, role_consumer, role_listener;
 
 /* ---- load.c ---- */
 

@@ -347,8 +347,10 @@ static bool open_session(struct actor *actor)
 {
 	const struct options *options = &actor->load->options;
 
-	actor->door = (uint32_t)random_below(&actor->random, options->door_count);
-	if (!open_wire(actor, &actor->wires[WIRE_MAIN], options->doors[actor->door]))
+	bool reader = actor->role == &role_reader; /* whose door is another one of the first door's weir */
+
+	actor->door = reader ? 0 : (uint32_t)random_below(&actor->random, options->door_count);
+	if (!open_wire(actor, &actor->wires[WIRE_MAIN], reader ? options->reader_door : options->doors[actor->door]))
 		return false;
 	if (options->reads_at != 0 && !open_wire(actor, &actor->wires[WIRE_READS], options->reads_at)) {
 		close_wire(actor->load, &actor->wires[WIRE_MAIN]);
