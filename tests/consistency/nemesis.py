@@ -66,9 +66,8 @@ def old_rdb(rig, replica, dice):
     if old.exists():
         shutil.copy(old, dump)
     yield dice.uniform(0, 0.3)
-    replica.start(*(["--replicaof", "no", "one"] if dice.random() < 0.3 else []))
+    replica.start()
     yield dice.uniform(0, 0.5)
-    rig.follow(replica)
     wait_for(lambda: replica.cli("SAVE"), 20, "SAVE")
     shutil.move(dump, old)
 
@@ -78,10 +77,14 @@ def _forget_data(replica):
 
 
 def resync(rig, replica, dice):
-    """A full resync while it serves: its link is cut and its history made worthless."""
-    replica.cli("REPLICAOF", "NO", "ONE")
-    replica.cli("DEBUG", "CHANGE-REPL-ID")
-    rig.follow(replica)
+    """A full resync while it serves: its history is made worthless, and its link is
+    cut. At once, for nobody shall take it for a master."""
+    with replica.client() as client:
+        pipe = client.pipeline(transaction=True)
+        pipe.execute_command("REPLICAOF", "NO", "ONE")
+        pipe.execute_command("DEBUG", "CHANGE-REPL-ID")
+        pipe.execute_command("REPLICAOF", HOST, rig.feed)
+        pipe.execute()
     yield dice.uniform(0.1, 0.5)
 
 
@@ -162,7 +165,8 @@ def hold_writes(rig, master, dice):
 
 
 def kill_master(rig, master, dice):
-    """kill -9, and back with all that it had acknowledged: only with an AOF."""
+    """kill -9, and back with all that it had acknowledged: only with an AOF. It has
+    lost its history, though not its data: the operator (Watcher) accepts it."""
     master.kill()
     yield dice.uniform(0, 0.5)
     master.start()

@@ -9,6 +9,7 @@ addresses of their own, so that each has its own link to the master although wei
 tells all of them the same address. A second weir, if there is one, shares the
 links to the servers and has a door of its own.
 """
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -114,7 +115,8 @@ class Rig:
         self.feed = self._link_replicas(replica_count)
         self.replicas = [self._start_replica(n + 1) for n in range(replica_count)]
         replication = self.weir.settings["replication"]
-        replication["master"] = f"{HOST}:{self.relay.link('master', self.master.port)} announce={HOST}:{self.feed}"
+        replication["master"] = (f"{HOST}:{self.relay.link('master', self.master.port)} "
+                                 f"announce={HOST}:{self.feed} name={self.master.name}")
         replication["replica"] = [f"{HOST}:{self.relay.links[f'node{n + 1}']} name=node{n + 1}"
                                   for n in range(replica_count)]
         self.weir.start()
@@ -219,13 +221,15 @@ class Rig:
 
 class Watcher(threading.Thread):
     """Polls weir's /status: what it counted over all its lives, and when it may
-    have been without a master."""
+    have been without a master. It is the operator too: a master that comes back
+    from its append-only file has another history, and waits to be accepted."""
 
     INTERVAL = 0.025
 
-    def __init__(self, weir):
+    def __init__(self, weir, master_name):
         super().__init__(daemon=True)
         self.weir = weir
+        self.rejected = f"master {master_name} came back"
         self.counts = {}        # of lives that have ended
         self.life = {}          # of the present one
         self.orphaned = []      # [(begin ns, end ns)]: no sample in there is good
@@ -246,11 +250,17 @@ class Watcher(threading.Thread):
             self._end_life()
         self.life = dict(status["counters"], uptime_seconds=status["uptime_seconds"])
         if status["state"] == "no_master":
+            self._accept(status["no_master_reason"] or "")
             return
         good = (begun, status["generation"])
         if self.last_good and (good[1] != self.last_good[1] or begun - self.last_good[0] > 4 * self.INTERVAL * 1e9):
             self.orphaned.append((self.last_good[0], time.monotonic_ns()))
         self.last_good = good
+
+    def _accept(self, reason):
+        if reason.startswith(self.rejected):
+            with contextlib.suppress(OSError, EOFError):
+                self.weir.admin("ACCEPT", "MASTER")
 
     def _restarted(self, counters):
         return counters["clients_total"] < self.life.get("clients_total", 0)

@@ -40,7 +40,8 @@ EXCUSED = {
     "connection-reset": {"link", "weir", "beside"},
     "connection-closed": {"link", "weir", "master"},    # a lost private backend takes its client along
     "no-greeting": {"link", "weir", "beside"},
-    "BADTOKEN": {"master"},         # of another history
+    "wait:BADTOKEN": {"master"},    # of another history
+    "token:NOMASTER": {"master", "link"},
     "ping:LOADING": {"beside"},
     "LOADING": {"beside"},
     "EXECABORT": {"beside"},        # as above, inside MULTI
@@ -64,7 +65,6 @@ def weir_config(options, seed):
         "proxy": {"client_output_limit": "64mb"},
         "routing": {"consistency": options.level, "session_scope": options.scope, "max_lag": f"{options.max_lag}ms",
                     "write_hold": "30s", "backend_timeout": "300ms" if is_impatient(seed) else "10s"},
-        "replication": {"accept_reset_master": "yes"},
     }
 
 
@@ -86,7 +86,7 @@ class Run:
         with Lab(self.directory) as lab:
             rig = Rig(lab, self.seed, weir_config(self.options, self.seed), self.options.replicas, self.persistence,
                       self.weirs, self.beside)
-            watchers = [Watcher(weir) for weir in rig.weirs]
+            watchers = [Watcher(weir, rig.master.name) for weir in rig.weirs]
             for watcher in watchers:
                 watcher.start()
             self._disturb(rig)
@@ -267,7 +267,7 @@ def read_options(words=None):
     parser.add_argument("--round", type=float, default=60, help="seconds of one run")
     parser.add_argument("--seed", type=int, default=None, help="of the first run; at random")
     parser.add_argument("--nemeses", default="all", help=f"of {', '.join(nemesis.GROUPS)}, {', '.join(nemesis.FAULTS)}")
-    parser.add_argument("--rate", type=int, default=4000, help="operations per second")
+    parser.add_argument("--rate", type=int, default=10000, help="operations per second")
     parser.add_argument("--writes", type=int, default=25, help="percent")
     parser.add_argument("--actors", type=int, default=32)
     parser.add_argument("--replicas", type=int, default=3)

@@ -73,14 +73,20 @@ static struct witness witness_of(const struct actor *actor, int64_t now_ns)
 	return (struct witness){ .history = actor->load->history, .session = actor->session, .now_ns = now_ns };
 }
 
+static bool is_weirs_own(enum operation_name name)
+{
+	return name == OPERATION_TOKEN || name == OPERATION_WAIT;
+}
+
 /* A server never fails to change a session: what stands behind it in the burst
- * would go to another database. Such an error is told apart. */
+ * would go to another database. Such an error is told apart, and so is that of
+ * weir's own verbs. */
 static void count_refusal(struct load *load, const struct operation *operation, const struct reply *reply)
 {
 	char text[ERROR_SIZE];
 	int word = (int)strcspn(reply->text, " \r");
 
-	if (operation_has_row(operation->name)) {
+	if (operation_has_row(operation->name) && !is_weirs_own(operation->name)) {
 		load_count_error(load, reply->text, reply->length);
 		return;
 	}
