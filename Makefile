@@ -201,7 +201,7 @@ libraries-asan: asan
 SOAK_RUN = $(PYTHON) tests/consistency/run.py $(if $(SEED),--seed $(SEED))
 consistency: weir $(CHECKER) ## the history checker: its own tests, and ten seconds of each level under faults
 	@$(call pytest,tests/consistency) $(CHOSEN)
-	@$(SOAK_RUN) --level all --seconds 10 --nemeses replica,weir
+	@$(SOAK_RUN) --level all --seconds 10 --nemeses replica,weir --readers 0
 SECONDS ?= 600
 LEVEL ?= session
 SCOPE ?= weir
