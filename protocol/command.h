@@ -23,7 +23,7 @@ enum command_class {
 	COMMAND_TRANSACTION, /* MULTI and its kin: pins the session to a private backend */
 	COMMAND_BLOCKING,    /* one request on a private backend, if its arguments make it block */
 	COMMAND_PRIVATE,     /* one request on a private backend, always */
-	COMMAND_STREAM,      /* SUBSCRIBE, MONITOR, tracking: replies are no longer paired with requests */
+	COMMAND_STREAM,      /* SUBSCRIBE, MONITOR, tracking: the server speaks unasked from then on */
 	COMMAND_LOCAL,       /* weir's own: connection state */
 	COMMAND_REFUSED,     /* never sent; special.def has the reason */
 	COMMAND_CLASS_COUNT

@@ -92,6 +92,12 @@ static enum value push_value(enum push_kind kind)
 	return kind == PUSH_REDIRECT_BROKEN ? VALUE_BROKEN : VALUE_PUSH;
 }
 
+/* Has weir a part in what EXEC's reply says? */
+static bool is_followed(const struct backend *backend)
+{
+	return backend->head != NULL && backend->head->kind == REQUEST_EXEC && backend->owner->session.settlement != NULL;
+}
+
 static enum value value_of(const struct backend *backend, char type, enum push_kind kind)
 {
 	const struct reading *reading = &backend->reading;
@@ -103,7 +109,7 @@ static enum value value_of(const struct backend *backend, char type, enum push_k
 		return reading->in_exec ? VALUE_ASIDE : push_value(kind);
 	if (reading->in_exec)
 		return VALUE_ELEMENT;
-	return backend->head != NULL && backend->head->kind == REQUEST_EXEC && type == '*' ? VALUE_HEADER : VALUE_REPLY;
+	return type == '*' && is_followed(backend) ? VALUE_HEADER : VALUE_REPLY;
 }
 
 static bool is_push(const struct reading *reading)
