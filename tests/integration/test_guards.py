@@ -556,7 +556,8 @@ def test_a_server_that_talks_without_end(lab):
     odd = FakeServer("7.0.15")
     odd.answer = lambda words: b"$2147483647\r\n" + b"x" * (17 << 20) if words[0] == "INFO" else b"+OK\r\n"
     try:
-        weir = lab.weir(master, [f"{HOST}:{odd.port}"]).wait_state("degraded")
+        # It is the limit of bytes that has to end it, not the one of time.
+        weir = lab.weir(master, [f"{HOST}:{odd.port}"], {"health": {"timeout": "20s"}}).wait_state("degraded")
         wait_for(lambda: "over 16 MiB" in weir.log())
         assert weir.rss_bytes() < 200 << 20
     finally:
