@@ -333,7 +333,7 @@ static void perhaps_unpin(struct client *client, const struct backend *from)
 {
 	struct session *session = &client->session;
 
-	if (session->pinned != from || from->head != NULL)
+	if (session->pinned != from || from->head != NULL || local_is_settling(session))
 		return;
 	session->in_multi = session->bonds.in_multi;
 	if (!session_is_bound(session))
@@ -416,7 +416,11 @@ void delivery_refused(struct worker *worker, struct request *request, struct sli
 
 void delivery_finish(struct request *request)
 {
+	struct client *client = request->client;
+
 	answered(request);
+	if (!client->closing && client->session.pinned != NULL)
+		perhaps_unpin(client, client->session.pinned);
 }
 
 void delivery_error(struct worker *worker, struct request *request, const char *text)

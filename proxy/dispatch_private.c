@@ -169,7 +169,7 @@ struct backend *dispatch_alone(struct client *client, int32_t node)
 	struct backend *backend = client->session.pinned;
 
 	if (backend != NULL)
-		return backend;
+		return backend->key.node == node ? backend : NULL;
 	backend = pool_take_private(client->worker, &key, false);
 	if (backend != NULL)
 		own(client, backend, PIN_SINGLE);

@@ -43,6 +43,9 @@ bool local_note_queued(struct client *client, const struct parsed_command *parse
 bool local_pauses(const struct session *session);
 /* Why this session may not say it, as an error; NULL when it may. */
 const char *local_refusal(struct client *client, const struct parsed_command *parsed);
+/* Has the answer come, while what is made of it is not decided yet? It may bind
+ * the session to the connection that gave it. */
+bool local_is_settling(const struct session *session);
 /* The commands noted so far will not be executed. */
 void local_forget(struct session *session);
 

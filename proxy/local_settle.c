@@ -440,6 +440,11 @@ int64_t local_asked_ns(const struct client *client)
 	return client->session.settlement->asked_ns;
 }
 
+bool local_is_settling(const struct session *session)
+{
+	return session->settlement != NULL && session->settlement->request != NULL;
+}
+
 bool local_pauses(const struct session *session)
 {
 	return session->settlement != NULL && session->settlement->pauses;

@@ -470,3 +470,19 @@ def test_list_by_id_has_an_end(shared_group):
         raw.send(encode("CLIENT", "LIST", "ID", *[number] * 400_000))
         assert raw.read_all() == b""
         assert other.command("PING") == "PONG"
+
+
+def test_what_exec_binds_stays_bound_while_it_is_settled(shared_group):
+    """CLIENT KILL goes round; TRACKING behind it is on the connection that said so."""
+    with shared_group.weir.raw() as raw, shared_group.weir.raw() as other:
+        raw.command("HELLO", "3")
+        values = raw.commands([("MULTI",), ("CLIENT", "KILL", "ID", 10 ** 9), ("CLIENT", "TRACKING", "ON"), ("GET", "bound"),
+                               ("CLIENT", "LIST", "ID", 10 ** 9), ("EXEC",)])[-1]
+        assert values == [0, "OK", None, b"txt:"]
+        other.command("SET", "bound", "1")
+        assert raw.reply() == [b"invalidate", [b"bound"]]
+        raw.send(encode("QUIT"))
+        assert raw.reply() == "OK"
+    with shared_group.weir.raw() as raw:
+        assert raw.commands([("DEL", "bound"), ("MULTI",), ("CLIENT", "KILL", "ID", 10 ** 9), ("CLIENT", "TRACKING", "ON"), ("EXEC",),
+                             ("RESET",), ("PING",)])[-3:] == [[0, "OK"], "RESET", "PONG"]
