@@ -223,9 +223,9 @@ fuzz-smoke: ## replay the fuzzing corpora, and a few seconds more
 	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=3
 fuzzers: $(FUZZERS)
 
-compat: weir ## Redis' own test suite, bare and through weir; UNITS="unit/scan" chooses
+compat: weir ## Redis' own test suite, bare and through weir; COMPAT="unit/scan" chooses
 	@tests/compat/fetch.sh $(FETCHED)
-	@$(PYTHON) tests/compat/compat.py $(FETCHED)/suite build/compat $(if $(UNITS),--units $(UNITS))
+	@$(PYTHON) tests/compat/compat.py $(FETCHED)/suite build/compat $(if $(COMPAT),--units $(COMPAT))
 compat-judge:
 	@$(call pytest,tests/compat)
 
