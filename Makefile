@@ -149,6 +149,9 @@ clean: ## remove everything that was built
 STAGE := tests/stage.sh
 # Of a directory: $(call pytest,tests/integration)
 pytest = $(PYTHON) -m pytest -q -c $(1)/pytest.ini $(1)
+# Tests wait more than they work: three files at a time. Not the plain ones, which
+# assert memory and speed.
+SIDE_BY_SIDE := -n 3 --dist loadfile -m "not plain"
 
 test: deps ## everything below, stage by stage: about ten minutes on two cores
 	@$(STAGE) "build with gcc"           300 $(MAKE) --no-print-directory -j$(JOBS) weir
@@ -177,18 +180,19 @@ EXPRESSION := $(wordlist 2,$(words $(TESTS)),$(TESTS))
 CHOSEN = $(if $(filter -%,$(EXPRESSION))$(filter-out -k,$(firstword $(TESTS))),$(TESTS),$(if $(EXPRESSION),-k "$(subst ',,$(EXPRESSION))"))
 
 integration: weir ## tests against real servers (pytest); TESTS="-k word" chooses
-	@$(call pytest,tests/integration) $(CHOSEN)
+	@$(call pytest,tests/integration) $(or $(CHOSEN),$(SIDE_BY_SIDE))
+	@$(if $(TESTS),,$(call pytest,tests/integration) -m plain)
 integration-asan: asan
-	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) -m "not plain" $(CHOSEN)
+	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) $(SIDE_BY_SIDE) $(CHOSEN)
 integration-tsan: tsan
-	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) -m "not plain" $(CHOSEN)
+	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) $(SIDE_BY_SIDE) $(CHOSEN)
 
 # What a client sees of a server goes for Valkey too; what is particular of
 # redis-server (its words, its files, its failures) is left to the tests above.
 LIKE_REDIS := split session wiring transactions blocks scripts waiting order cursors users isolation client_pause other_servers
 integration-valkey: weir ## many of them against Valkey, unpacked from its package if it is not installed
 	@if server=$$(tests/integration/valkey.sh $(FETCHED)); \
-	then REDIS_SERVER=$$server $(PYTHON) -m pytest -q -c tests/integration/pytest.ini \
+	then REDIS_SERVER=$$server $(PYTHON) -m pytest -q -c tests/integration/pytest.ini $(SIDE_BY_SIDE) \
 		$(or $(TESTS),$(LIKE_REDIS:%=tests/integration/test_%.py)); \
 	else echo "skipped: Valkey cannot be had"; fi
 

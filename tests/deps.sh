@@ -48,6 +48,7 @@ clang              command clang           second compiler, fuzzing
 libclang-rt-dev    runtime fuzzer          libFuzzer and sanitizers for clang
 tcl                command tclsh8.6        Redis' own test suite
 python3-pytest     module  pytest          their runner
+python3-pytest-xdist module xdist          several of them at a time
 python3-redis      module  redis           a client library
 python3-hypothesis module  hypothesis      generated test cases
 nodejs             command node            runs client libraries of its own
