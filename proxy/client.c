@@ -574,9 +574,10 @@ static void end_of_input(struct client *client)
 	const struct session *session = &client->session;
 	const struct request *last = client->tail;
 	bool held = last != NULL && last->backend != NULL && last->backend->state == BACKEND_IDLE;
+	bool blocked = last != NULL && (last->flags & REQUEST_BLOCKS);
 
 	if (session_listens(session) || (session->pin == PIN_SINGLE && session->settlement == NULL) || session->in_multi || held ||
-	    client->wait.since_ns != 0 || client->stall == STALL_PAUSE) {
+	    blocked || client->wait.since_ns != 0 || client->stall == STALL_PAUSE) {
 		client_flush(client); /* it may have closed only its own direction */
 		client_close(client, CLOSE_peer);
 		return;

@@ -234,6 +234,10 @@ enum verdict dispatch_send_pinned(struct client *client, const struct parsed_com
 	send_private(client, parsed, REQUEST_WRITE);
 	if (parsed->class == COMMAND_TRANSACTION || parsed->class == COMMAND_STREAM)
 		client->tail->special = parsed->command->special;
+	if (parsed->class == COMMAND_BLOCKING && !client->session.in_multi && client->upload == UPLOAD_NONE) {
+		client->tail->flags |= REQUEST_BLOCKS;
+		client->stall = STALL_ALL;
+	}
 	return TAKEN;
 }
 

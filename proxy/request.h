@@ -61,6 +61,7 @@ enum request_flag {
 	REQUEST_SENT = 1 << 17,      /* of a lost connection: a server may have executed it */
 	REQUEST_SILENT = 1 << 18,    /* its client wants no reply (CLIENT REPLY) */
 	REQUEST_SUSPECT = 1 << 19,   /* SENT, and what the server was at when it was lost */
+	REQUEST_BLOCKS = 1 << 20,    /* it may wait for data on the session's own connection, and nothing stands behind it */
 };
 
 enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };

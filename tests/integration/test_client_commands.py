@@ -318,6 +318,19 @@ def test_only_who_may_lists_and_kills(lab):
         assert is_closed(raw)
 
 
+def test_who_leaves_while_his_watching_connection_blocks(lab):
+    group = lab.group(0)
+    with group.weir.raw() as admin:
+        for words in [("GET", "w"), ("QUIT",), ("SELECT", "1")]:
+            raw = group.weir.raw()
+            raw.send(encode("WATCH", "w") + encode("BLPOP", "nothing", "0") + encode(*words))
+            assert raw.reply() == "OK"
+            wait_for(lambda: group.master.info("clients")["blocked_clients"] == 1)
+            raw.close()
+            wait_for(lambda: group.master.info("clients")["blocked_clients"] == 0)
+            wait_for(lambda: len(ids_of(admin.command("CLIENT", "LIST"))) == 1)
+
+
 # ---- CLIENT UNBLOCK
 
 UNBLOCKED = ServerError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
