@@ -14,6 +14,7 @@
 #include "consistency.h"
 #include "control_line.h"
 #include "delivery.h"
+#include "flow.h"
 #include "log.h"
 #include "worker.h"
 
@@ -155,6 +156,7 @@ static void settle_owner(struct backend *backend, bool was_ready)
 
 static void close_connection(struct backend *backend)
 {
+	flow_release(backend);
 	if (conn_is_open(&backend->conn)) {
 		conn_close(&backend->conn);
 		stats_add(&backend->worker->stats, backend_gauge(backend), -1);
@@ -218,8 +220,8 @@ void backend_destroy(struct backend *backend)
 	}
 	buf_free(&backlog.stream);
 	buf_free(&backend->reading.whole);
-	if (backend->key.kind == BACKEND_PRIVATE)
-		worker->private_backends--;
+	worker->private_backends -= backend->key.kind == BACKEND_PRIVATE;
+	worker->backends_aside -= backend->aside;
 	list_remove(&backend->of_identity);
 	list_remove(&backend->of_worker);
 	list_append(&worker->dead_backends, &backend->of_worker);
@@ -288,6 +290,7 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 	uint64_t end = request->at + request->length;
 
 	backend->mid_reply = false;
+	backend->reply_length = 0;
 	backend->last_read_ns = now_ns;
 	measure_latency(backend, request, now_ns);
 	if (is_own(request))
@@ -391,7 +394,9 @@ static size_t take_paired(struct backend *backend, const char *bytes, size_t len
 		return 0;
 	}
 	take_bytes(backend, (struct slice){ bytes, used }, result == RESP_OK);
-	if (result == RESP_OK)
+	if (result != RESP_OK)
+		backend->reply_length += used;
+	else
 		backend_finish_reply(backend, backend->framer.type, (struct slice){ bytes, used }, now_ns);
 	return used;
 }
@@ -429,6 +434,11 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 	}
 	delivery_settle(backend->worker);
 	backend->last_read_ns = now_ns;
+	if (!is_live(backend, generation))
+		return;
+	if (backend->head == NULL)
+		buf_shrink(&backend->stream, STREAM_KEEP_BYTES);
+	flow_check(backend);
 }
 
 /* A server that speaks first turns the connection away (too many clients,
@@ -448,7 +458,8 @@ static void read_replies(struct backend *backend)
 	uint64_t generation = backend->generation;
 	size_t got = WORKER_READ_BYTES;
 
-	for (int i = 0; i < READS_PER_TURN && got == WORKER_READ_BYTES && is_live(backend, generation); i++) {
+	for (int i = 0; i < READS_PER_TURN && got == WORKER_READ_BYTES && is_live(backend, generation) &&
+			backend->paused_for == NULL; i++) {
 		enum conn_result result = conn_read(&backend->conn, worker->read_buffer, WORKER_READ_BYTES, &got);
 
 		if (result == CONN_AGAIN)

@@ -85,6 +85,7 @@ struct backend {
 				       * server had before that; 0: none */
 	bool diverted;                /* private: carries a command that the master may hold (pause.h) */
 	bool closing;                 /* in the worker's graveyard */
+	bool aside;                   /* shared, but no longer, or not now, among the lanes: flow.h */
 
 	/* the node of the present connection, or of the next one */
 	bool has_target;
@@ -129,12 +130,16 @@ struct backend {
 	/* replies */
 	struct resp_reply_framer framer;
 	struct buf own_reply;         /* to a request of weir's own, as far as it has come */
+	uint64_t reply_length;        /* bytes of the head's reply so far (shared) */
 	bool mid_reply;               /* a part of the head's reply has been read */
 	uint8_t mode;                 /* enum delivery_mode of that reply */
 	struct client *owner;         /* private: whose it is; NULL: a spare one */
 	struct reading reading;       /* private: what is being read; see backend_private.c */
 	bool unframed;                /* private: no RESP any more, a replication stream */
 	bool uploading;               /* the tail is the beginning of a request: backend_begin_upload() */
+	struct client *paused_for;    /* nothing is read until it has read what it has; NULL: no pause */
+	int64_t paused_ns;            /* since then */
+	bool hurried;                 /* nobody is waited for: others wait here */
 	int64_t last_read_ns;         /* when anything was read */
 	int64_t idle_since_ns;        /* since when it has nothing to do */
 };
@@ -206,11 +211,15 @@ void backend_disconnect(struct backend *backend, const char *why);
  * before the handshake: its bytes leave the stream when that is laid anew. */
 void backend_withdraw(struct backend *backend, struct request *request);
 
+/* Puts an orphan that eats the reply in the place of the request behind
+ * `before`, which is in no queue then. Returns the orphan. */
+struct request *backend_replace(struct backend *backend, struct request *before);
+
 /* Ends it: connection, queue (orphans and all), memory at the end of the turn.
  * No client's request may be left in the queue. */
 void backend_destroy(struct backend *backend);
 
-/* Stop or go on reading replies: a private backend waits for a slow client. */
+/* Stop or go on reading replies; only for flow.c. */
 void backend_pause_reading(struct backend *backend, bool pause);
 
 #endif

@@ -190,6 +190,24 @@ void backend_hand_back_bound(struct backend *backend)
 	}
 }
 
+struct request *backend_replace(struct backend *backend, struct request *before)
+{
+	struct request *request = before->next_of_backend;
+	struct request *orphan = request_create(&backend->worker->requests, REQUEST_CLIENT, REQUEST_READ, request->enqueued_ms);
+
+	orphan->backend = backend;
+	orphan->next_of_backend = request->next_of_backend;
+	orphan->at = request->at;
+	orphan->length = request->length;
+	orphan->cost = request->cost;
+	before->next_of_backend = orphan;
+	if (backend->tail == request)
+		backend->tail = orphan;
+	request->backend = NULL;
+	request->next_of_backend = NULL;
+	return orphan;
+}
+
 struct backlog backlog_take(struct backend *backend)
 {
 	struct backlog backlog = { backend->head, backend->stream, backend->base, backend->sent };

@@ -19,6 +19,7 @@
 #include "cursors.h"
 #include "delivery.h"
 #include "dispatch.h"
+#include "flow.h"
 #include "local.h"
 #include "log.h"
 #include "pool.h"
@@ -31,10 +32,10 @@ enum {
 	QUERY_LIMIT_BYTES = 1024 * 1024 * 1024, /* Redis' client-query-buffer-limit */
 	WINDOW_RESUME = 1024,             /* requests in flight below which a full window opens again */
 	OUTPUT_RESUME = 256 * 1024,
-	OUTPUT_PAUSE = 1024 * 1024,       /* unread bytes beyond which a private backend is not read */
+	OUTPUT_UNREAD = 1024 * 1024,      /* unread bytes that wait for no proof, and of which is asked whether the
+					   * client reads at all */
 	UNREAD_TICKS = 3,                 /* without reading anything, until a client counts as one that writes first */
 	KEEPALIVE_SECONDS = 300,
-	UNPROVEN_BYTES = 1024 * 1024,     /* replies that wait for a proof do so only up to here */
 	CLOSE_LINES_PER_SECOND = 10,      /* of the log, per worker: hostile clients shall not fill it */
 };
 
@@ -111,6 +112,7 @@ void client_close(struct client *client, enum close_reason reason)
 	local_set_monitoring(client, false);
 	delivery_abandon(client);
 	consistency_forget(client);
+	flow_let_go(client);
 	drop_private_backend(client);
 	conn_close(&client->conn);
 	list_remove(&client->readable);
@@ -267,14 +269,24 @@ const char *client_peer(struct client *client)
 
 /* ---- replies ---- */
 
-static void hold_back(struct client *client)
+static size_t unread_bytes(const struct client *client)
 {
-	if (!list_is_linked(&client->unread)) {
-		list_append(&client->worker->unread_clients, &client->unread);
-		client->unread_ticks = 0;
-	}
-	if (client->session.pinned != NULL && !client->writes_first)
-		backend_pause_reading(client->session.pinned, true);
+	return buf_length(&client->out) + client->held_bytes;
+}
+
+void client_check_output(struct client *client)
+{
+	if (unread_bytes(client) > (size_t)client->worker->config->client_output_limit)
+		client_close(client, CLOSE_output_limit);
+}
+
+static void note_unread(struct client *client)
+{
+	consistency_let_go(client);
+	if (list_is_linked(&client->unread))
+		return;
+	list_append(&client->worker->unread_clients, &client->unread);
+	client->unread_ticks = 0;
 }
 
 void client_reply(struct client *client, const char *bytes, size_t length)
@@ -283,23 +295,25 @@ void client_reply(struct client *client, const char *bytes, size_t length)
 		return;
 	buf_append(&client->out, bytes, length);
 	list_mark(&client->worker->dirty_clients, &client->dirty);
-	if (buf_length(&client->out) > (size_t)client->worker->config->client_output_limit) {
-		client_close(client, CLOSE_output_limit);
-		return;
-	}
-	if (buf_length(&client->out) > UNPROVEN_BYTES)
-		consistency_let_go(client);
-	if (buf_length(&client->out) > OUTPUT_PAUSE)
-		hold_back(client);
+	client_check_output(client);
+	if (buf_length(&client->out) > OUTPUT_UNREAD && !client->closing)
+		note_unread(client);
 }
 
-/* It has sent more than was taken from it. Not meant: what the server sends
- * unasked, for which the server has limits of its own. */
+/* No more of what it sends is read for now. */
+static bool is_full(const struct client *client)
+{
+	return client->stall == STALL_UPLOAD ||
+	       (client->stall != STALL_NONE && buf_length(&client->in) > IN_PAUSE_BYTES);
+}
+
+/* It is not read because it has sent more than was taken from it. Not meant:
+ * what the server sends unasked, for which the server has limits of its own. */
 static bool may_be_writing(const struct client *client)
 {
 	const struct session *session = &client->session;
 
-	return buf_length(&client->in) > 0 && !session_is_subscribed(session) && !session->bonds.monitoring &&
+	return is_full(client) && !session_is_subscribed(session) && !session->bonds.monitoring &&
 	       !session->bonds.replicating;
 }
 
@@ -313,32 +327,36 @@ void client_tick(struct worker *worker)
 		if (client->writes_first || !may_be_writing(client) || ++client->unread_ticks < UNREAD_TICKS)
 			continue;
 		client->writes_first = true;
-		if (client->session.pinned != NULL)
-			backend_pause_reading(client->session.pinned, false);
+		flow_let_go(client);
 		client_check_stall(client);
 	}
 }
 
-static void has_read(struct client *client)
+/* Of much that it was sent it has read all but what is left; that it reads keeps
+ * it from being idle. */
+static void note_reading(struct client *client, size_t before)
 {
+	if (buf_length(&client->out) < before) {
+		client->unread_ticks = 0;
+		client->active_ns = client->worker->now_ns;
+	}
+	if (buf_length(&client->out) >= OUTPUT_RESUME)
+		return;
 	list_remove(&client->unread);
 	client->writes_first = false;
-	if (client->session.pinned != NULL)
-		backend_pause_reading(client->session.pinned, false);
+	flow_resume(client);
 }
 
 void client_flush(struct client *client)
 {
 	enum conn_result result = CONN_OK;
-	size_t wrote;
+	size_t before = buf_length(&client->out), wrote;
 
 	if (client->awaits_proof)
 		return; /* its replies become due with the proof */
 	while (buf_length(&client->out) > 0 && result == CONN_OK) {
 		result = conn_write(&client->conn, buf_head(&client->out), buf_length(&client->out), &wrote);
 		buf_consume(&client->out, wrote);
-		if (wrote > 0)
-			client->unread_ticks = 0;
 		stats_add(&client->worker->stats, STAT_client_bytes_out, (int64_t)wrote);
 	}
 	if (result == CONN_CLOSED) {
@@ -346,8 +364,8 @@ void client_flush(struct client *client)
 		return;
 	}
 	buf_shrink(&client->out, 0);
-	if (list_is_linked(&client->unread) && buf_length(&client->out) < OUTPUT_RESUME)
-		has_read(client);
+	if (list_is_linked(&client->unread) || client->pauses > 0)
+		note_reading(client, before);
 	client_check_stall(client);
 	watch(client);
 	close_if_done(client);
@@ -365,7 +383,7 @@ static bool stall_is_over(const struct client *client)
 	case STALL_WINDOW:
 		return client->in_flight < WINDOW_RESUME;
 	case STALL_OUTPUT:
-		return client->writes_first || buf_length(&client->out) < OUTPUT_RESUME;
+		return client->writes_first || unread_bytes(client) < OUTPUT_RESUME;
 	case STALL_UPLOAD:
 		return client->upload != UPLOAD_PASSES || backend_takes_more(client->session.pinned);
 	default:
@@ -693,13 +711,11 @@ void client_read(struct client *client)
 
 static void watch(struct client *client)
 {
-	bool full = client->stall == STALL_UPLOAD ||
-		    (client->stall != STALL_NONE && buf_length(&client->in) > IN_PAUSE_BYTES);
 	int events = 0;
 
 	if (client->closing)
 		return;
-	if (!client->at_end && !client->close_after_flush && !full)
+	if (!client->at_end && !client->close_after_flush && !is_full(client))
 		events |= EV_READ;
 	if (buf_length(&client->out) > 0 && !list_is_linked(&client->dirty) && !client->awaits_proof)
 		events |= EV_WRITE;

@@ -60,6 +60,8 @@ struct client {
 	const struct backend *lane;    /* NULL when lane_in_flight is 0 */
 	uint8_t stall;                 /* enum client_stall */
 	uint8_t upload;                /* enum client_upload */
+	bool stays;                    /* scratch of dispatch_aside.c */
+	uint32_t pauses;               /* backends that are not read until it has read */
 	bool closing;                  /* dead; memory goes at the end of the turn */
 	bool close_after_flush;        /* takes no more input; closes once everything is answered and written */
 	bool at_end;                   /* the peer has sent its last byte */
@@ -79,6 +81,7 @@ struct client {
 	struct resp_request_framer framer;
 	struct buf in;                 /* bytes of a command that is incomplete or has to wait */
 	struct buf out;                /* replies not written yet */
+	size_t held_bytes;             /* of those that wait for their turn, or are judged whole */
 	struct buf *gate_error;        /* the server wants authentication, this is its answer; owned, NULL none */
 	struct session session;
 	struct {                       /* its next command, or its only request, goes on with a cursor: */
@@ -106,6 +109,10 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 /* Appends to the replies; they are written at the end of the turn. Only for
  * bytes whose turn in the client's order it is. */
 void client_reply(struct client *client, const char *bytes, size_t length);
+
+/* Closes it when what it has not read, and what is held back for it, exceeds
+ * client_output_limit. */
+void client_check_output(struct client *client);
 
 /* Takes commands again where the stall has ended. */
 void client_check_stall(struct client *client);

@@ -318,6 +318,27 @@ void consistency_not_asked(struct backend *lane)
 	settle_waiters(lane, NULL);
 }
 
+void consistency_step_aside(struct backend *from, struct backend *to)
+{
+	struct list_link *link, *following;
+
+	if (list_is_empty(&from->observers) && list_is_empty(&from->index_waiters))
+		return;
+	LIST_EACH(&from->observers, link, following) {
+		struct client *client = CONTAINER_OF(link, struct client, observer);
+
+		observe_on(client, to, from, client->covered_ns);
+	}
+	LIST_EACH(&from->index_waiters, link, following) {
+		struct client *client = CONTAINER_OF(link, struct client, index_waiter);
+
+		list_remove(link);
+		list_append(&to->index_waiters, link);
+		client->index_by = to->roles_sent + 1;
+	}
+	consistency_want(to);
+}
+
 /* ---- what proves it ---- */
 
 /* The server does not let the user run ROLE: nothing can be proven for him. */

@@ -57,6 +57,9 @@ void consistency_judge(struct backend *backend, const struct request *role, stru
 bool consistency_is_met(const struct backend *backend, const struct request *read);
 /* The connection is lost, and with it every ROLE under way. */
 void consistency_lost(struct backend *backend);
+/* `from` has stepped aside (flow.h): who waits for a ROLE on it waits for one
+ * on `to`. */
+void consistency_step_aside(struct backend *from, struct backend *to);
 /* The worker has adopted a snapshot; `new_epoch`: of another history. */
 void consistency_adopt(struct worker *worker, bool new_epoch);
 

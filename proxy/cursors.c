@@ -83,6 +83,7 @@ static bool hand_out(const struct backend *from, uint64_t own, uint64_t *cursor)
 static void settle_head(struct request *request, bool is_head, uint64_t own)
 {
 	struct backend *from = request->backend;
+	struct buf head = { 0 };
 	uint64_t cursor;
 
 	if (!(is_head && hand_out(from, own, &cursor)) && from->key.node != BACKEND_TO_MASTER) {
@@ -91,8 +92,9 @@ static void settle_head(struct request *request, bool is_head, uint64_t own)
 		return;
 	}
 	if (is_head) {
-		buf_consume(request->held, buf_length(request->held));
-		cursor_head_write(request->held, cursor);
+		cursor_head_write(&head, cursor);
+		request_hold_instead(request, buf_slice(&head));
+		buf_free(&head);
 	}
 	request->flags &= ~(uint32_t)REQUEST_WHOLE;
 }

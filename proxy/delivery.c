@@ -202,6 +202,7 @@ void delivery_bytes(struct request *request, const char *bytes, size_t length)
 	if (client->head != request || (request->flags & REQUEST_WHOLE)) {
 		size_t kept = hold_back(request, bytes, length);
 
+		client_check_output(client);
 		if (kept < length)
 			delivery_bytes(request, bytes + kept, length - kept);
 		return;

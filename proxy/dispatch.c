@@ -293,7 +293,7 @@ static enum verdict check_window(struct client *client)
 {
 	if (client->in_flight >= WINDOW_REQUESTS)
 		return dispatch_stall(client, STALL_WINDOW);
-	if (buf_length(&client->out) > OUTPUT_HIGH_WATER && !client->writes_first)
+	if (buf_length(&client->out) + client->held_bytes > OUTPUT_HIGH_WATER && !client->writes_first)
 		return dispatch_stall(client, STALL_OUTPUT);
 	return TAKEN;
 }

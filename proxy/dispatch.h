@@ -58,6 +58,10 @@ void dispatch_missed(struct client *client, struct slice bytes);
  * something; node_count: none. */
 size_t dispatch_next_replica(const struct snapshot *snapshot, size_t first);
 
+/* The backend has stepped aside (flow.h): the reads behind its head are sent
+ * again on the one that took its place. */
+void dispatch_step_aside(struct backend *from);
+
 /* The server lets go of the session's private backend. */
 void dispatch_unpin(struct client *client);
 

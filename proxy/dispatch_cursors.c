@@ -218,9 +218,8 @@ void dispatch_bound_stale(struct worker *worker, struct request *request, const 
 
 static void send_parked(struct request *request, struct backend *lane)
 {
-	struct buf *bytes = request->held;
+	struct buf *bytes = request_take_held(request);
 
-	request->held = NULL;
 	request->flags &= ~(uint32_t)REQUEST_WHOLE;
 	backend_enqueue(lane, request, buf_slice(bytes));
 	buf_free(bytes);

@@ -6,7 +6,8 @@
 
 /* What the files of dispatch share with each other and with nobody else:
  * dispatch_lanes.c (which way, and may it be taken now), dispatch_reads.c,
- * dispatch_cursors.c (SCAN and its kin on replicas),
+ * dispatch_cursors.c (SCAN and its kin on replicas), dispatch_aside.c (reads
+ * behind a large reply),
  * dispatch_block.c (transactions that have arrived whole), dispatch_pause.c,
  * dispatch_private.c (connections of a session's own), dispatch.c (one command
  * after the other). */

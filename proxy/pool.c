@@ -10,12 +10,14 @@
 #include "clock.h"
 #include "delivery.h"
 #include "dispatch.h"
+#include "flow.h"
 #include "log.h"
 #include "worker.h"
 
 enum {
 	SPARE_PRIVATE_MAX = 64,        /* clean private backends kept per worker */
 	IDLE_CLOSE_MS = 60 * 1000,     /* a connection with nothing to do is closed after this */
+	ASIDE_IDLE_CLOSE_MS = 10 * 1000,
 };
 
 static bool keys_match(const struct backend_key *a, const struct backend_key *b)
@@ -99,14 +101,55 @@ void pool_return_private(struct backend *backend)
 
 	backend->owner = NULL;
 	pause_undivert(backend);
+	flow_release(backend);
 	if (!is_clean(backend) || worker->spare_private >= SPARE_PRIVATE_MAX || worker->draining) {
 		backend_destroy(backend);
 		return;
 	}
-	backend_pause_reading(backend, false);
 	backend->idle_since_ns = worker->now_ns;
 	worker->spare_private++;
 	list_append(&backend->key.identity->lanes, &backend->of_identity);
+}
+
+/* ---- aside ---- */
+
+static bool is_spare(const struct backend *backend)
+{
+	return backend->aside && backend->head == NULL && backend->state == BACKEND_READY;
+}
+
+static struct backend *find_spare(const struct worker *worker, const struct backend_key *key)
+{
+	struct list_link *link, *following;
+
+	LIST_EACH(&worker->backends, link, following) {
+		struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
+
+		if (is_spare(backend) && keys_match(&backend->key, key))
+			return backend;
+	}
+	return NULL;
+}
+
+bool pool_set_aside(struct backend *backend)
+{
+	struct worker *worker = backend->worker;
+	struct backend *spare = find_spare(worker, &backend->key);
+
+	if (spare == NULL && worker->backends_aside >= (private_limit(worker) + 1) / 2)
+		return false;
+	list_remove(&backend->of_identity);
+	backend->aside = true;
+	worker->backends_aside++;
+	if (spare != NULL) {
+		spare->aside = false;
+		worker->backends_aside--;
+		list_append(&spare->key.identity->lanes, &spare->of_identity);
+	} else {
+		backend_open(pool_shared(worker, &backend->key));
+	}
+	worker_wake_lane_waiters(worker);
+	return true;
 }
 
 /* ---- upkeep ---- */
@@ -217,7 +260,8 @@ static bool keeps_reads_waiting(const struct backend *backend)
 	const struct worker *worker = backend->worker;
 	int64_t limit_ms = worker->config->backend_timeout_ms;
 
-	if (!is_read_on_replica(backend, backend->head) || waited_ms(worker, backend->head) <= (uint64_t)limit_ms)
+	if (backend->paused_for != NULL || !is_read_on_replica(backend, backend->head) ||
+	    waited_ms(worker, backend->head) <= (uint64_t)limit_ms)
 		return false;
 	return backend->state != BACKEND_READY || worker->now_ns - backend->last_read_ns > clock_ms_to_ns(limit_ms);
 }
@@ -245,8 +289,10 @@ static void give_up_waiting(struct backend *backend)
 
 static bool is_useless(const struct backend *backend)
 {
+	int64_t limit_ms = backend->aside ? ASIDE_IDLE_CLOSE_MS : IDLE_CLOSE_MS;
+
 	return backend_has_nothing_to_do(backend) && backend->owner == NULL &&
-	       backend->worker->now_ns - backend->idle_since_ns > clock_ms_to_ns(IDLE_CLOSE_MS);
+	       backend->worker->now_ns - backend->idle_since_ns > clock_ms_to_ns(limit_ms);
 }
 
 static void tick(struct backend *backend)
@@ -260,6 +306,7 @@ static void tick(struct backend *backend)
 		backend_destroy(backend);
 		return;
 	}
+	flow_tick(backend);
 	backend_settle_failed_connect(backend);
 	if (!backend->closing && is_connecting(backend) && worker->now_ns - backend->connect_ns > connect_limit_ns)
 		backend_disconnect(backend, "not ready in time");

@@ -17,6 +17,11 @@ struct backend *pool_take_private(struct worker *worker, const struct backend_ke
 /* Gives it back: kept as a spare when it is clean, destroyed otherwise. */
 void pool_return_private(struct backend *backend);
 
+/* Takes a shared backend out of the lanes: another one with its key takes its
+ * place. False when too many have been already. It goes on with the requests it
+ * has; then it is a spare one for the next time, or closed when idle. */
+bool pool_set_aside(struct backend *backend);
+
 /* A new snapshot was adopted: every backend looks for its node again. */
 void pool_retarget(struct worker *worker);
 /* The control thread has confirmed a node. */

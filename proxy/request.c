@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../protocol/alloc.h"
+#include "client.h"
 #include "slab.h"
 
 struct request *request_create(struct slab *slab, enum request_kind kind, unsigned flags, uint32_t now_ms)
@@ -22,15 +23,28 @@ void request_hold(struct request *request, const char *bytes, size_t length)
 	if (request->held == NULL)
 		request->held = alloc_zeroed(1, sizeof(*request->held));
 	buf_append(request->held, bytes, length);
+	if (request->client != NULL)
+		request->client->held_bytes += length;
+}
+
+struct buf *request_take_held(struct request *request)
+{
+	struct buf *held = request->held;
+
+	if (held != NULL && request->client != NULL)
+		request->client->held_bytes -= buf_length(held);
+	request->held = NULL;
+	return held;
 }
 
 void request_drop_held(struct request *request)
 {
-	if (request->held == NULL)
+	struct buf *held = request_take_held(request);
+
+	if (held == NULL)
 		return;
-	buf_free(request->held);
-	free(request->held);
-	request->held = NULL;
+	buf_free(held);
+	free(held);
 }
 
 void request_hold_instead(struct request *request, struct slice bytes)

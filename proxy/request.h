@@ -71,7 +71,8 @@ struct request {
 	struct request *next_of_backend;
 	struct client *client;    /* NULL: weir's own, or an orphan that eats its one reply */
 	struct backend *backend;  /* NULL once it has left the backend's FIFO */
-	struct buf *held;         /* reply that came before its turn, or is judged whole; owned */
+	struct buf *held;         /* reply that came before its turn, or is judged whole; owned; changed by
+				   * request.c alone, which counts it for the client */
 	uint64_t at;              /* offset of its bytes in the backend's stream */
 	uint64_t floor;           /* a read on a replica: the position it demands; ROLE: when it was sent, ns */
 	uint32_t length;          /* of its bytes */
@@ -97,9 +98,11 @@ static inline bool request_is_bound(const struct request *request)
 struct request *request_create(struct slab *slab, enum request_kind kind, unsigned flags, uint32_t now_ms);
 /* Appends to what is held back of its reply. */
 void request_hold(struct request *request, const char *bytes, size_t length);
-void request_drop_held(struct request *request);
-/* These bytes in place of what was held back. */
+/* Puts other bytes in the place of those. */
 void request_hold_instead(struct request *request, struct slice bytes);
+void request_drop_held(struct request *request);
+/* Hands it over, with its memory; NULL when nothing is held. */
+struct buf *request_take_held(struct request *request);
 /* A view; empty when nothing is held. */
 struct slice request_held(const struct request *request);
 /* It must be in no queue. */

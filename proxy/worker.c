@@ -190,10 +190,10 @@ static bool is_idle(const struct client *client)
 {
 	int64_t limit_ns = clock_ms_to_ns(client->worker->config->client_idle_timeout_ms);
 
-	bool says_nothing = (client->head == NULL && client->session.pin == PIN_NONE && client->stall != STALL_PAUSE) ||
-			    client->upload == UPLOAD_PASSES;
+	bool is_due = (client->head == NULL && client->session.pin == PIN_NONE && client->stall != STALL_PAUSE) ||
+		      client->upload == UPLOAD_PASSES || client->pauses > 0;
 
-	return limit_ns != 0 && says_nothing &&
+	return limit_ns != 0 && is_due &&
 	       client->worker->now_ns - client->active_ns > limit_ns;
 }
 

@@ -109,6 +109,7 @@ struct worker {
 	struct slab requests;
 	size_t private_backends;              /* all of them, and those without an owner */
 	size_t spare_private;
+	size_t backends_aside;                /* shared ones out of the lanes */
 	uint64_t generations;                 /* of backend connections */
 	uint64_t random;                      /* state of worker_random() */
 	unsigned touches_left;                /* TOUCHes of this second (dispatch_touch.c): for what was read, ... */
