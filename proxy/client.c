@@ -35,6 +35,7 @@ enum {
 	OUTPUT_UNREAD = 1024 * 1024,      /* unread bytes that wait for no proof, and of which is asked whether the
 					   * client reads at all */
 	UNREAD_TICKS = 3,                 /* without reading anything, until a client counts as one that writes first */
+	WRITE_THROUGH_BYTES = 64 * 1024,  /* of replies in one piece that are worth a write of their own */
 	KEEPALIVE_SECONDS = 300,
 	CLOSE_LINES_PER_SECOND = 10,      /* of the log, per worker: hostile clients shall not fill it */
 };
@@ -289,11 +290,28 @@ static void note_unread(struct client *client)
 	client->unread_ticks = 0;
 }
 
+/* Straight from where it was read, as far as the socket takes it. (What is
+ * wrong with a socket the next flush finds out.) */
+static size_t write_through(struct client *client, const char *bytes, size_t length)
+{
+	size_t wrote;
+
+	if (buf_length(&client->out) > 0 || client->awaits_proof)
+		return 0;
+	conn_write(&client->conn, bytes, length, &wrote);
+	stats_add(&client->worker->stats, STAT_client_bytes_out, (int64_t)wrote);
+	return wrote;
+}
+
 void client_reply(struct client *client, const char *bytes, size_t length)
 {
+	size_t wrote = 0;
+
 	if (client->closing)
 		return;
-	buf_append(&client->out, bytes, length);
+	if (length >= WRITE_THROUGH_BYTES)
+		wrote = write_through(client, bytes, length);
+	buf_append(&client->out, bytes + wrote, length - wrote);
 	list_mark(&client->worker->dirty_clients, &client->dirty);
 	client_check_output(client);
 	if (buf_length(&client->out) > OUTPUT_UNREAD && !client->closing)
