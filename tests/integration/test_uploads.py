@@ -37,6 +37,12 @@ def uploading(weir, before):
     wait_for(lambda: uploads(weir) > before, what="the upload has begun")
 
 
+def closed(weir, reason):
+    """One client was, for this reason."""
+    name = f'weir_client_closed_total{{reason="{reason}"}}'
+    wait_for(lambda: weir.metrics()[name] == 1, what=f"a client is closed: {reason}")
+
+
 def private_backends(weir):
     return weir.metrics()['weir_backends{kind="private"}']
 
@@ -407,7 +413,7 @@ def test_idle_in_the_middle(lab):
     with group.weir.raw(timeout=30) as raw:
         raw.send(begun)
         assert raw.read_all() == b""
-    assert group.weir.metrics()['weir_client_closed_total{reason="idle"}'] == 1
+    closed(group.weir, "idle")
 
 
 def test_no_connection_is_free(lab):
