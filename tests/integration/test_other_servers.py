@@ -231,7 +231,7 @@ def test_a_valkey_among_the_replicas_of_a_redis(lab, valkey):
             hash_, score = raw.commands([("HGETALL", "hash"), ("ZSCORE", "zset", "m")])
             assert hash_ == ({b"f": b"v"} if protocol == 3 else [b"f", b"v"])
             assert score == (1.5 if protocol == 3 else b"1.5")
-            assert served([newer], "hgetall") == 1
+            assert served([newer], "hgetall") > 0 # more than once where it had to catch up first
         sha = raw.command("SCRIPT", "LOAD", "return redis.call('GET', KEYS[1])")
         assert raw.command("EVALSHA_RO", sha, 1, "key") == b"value", "the master knows it"
     row = weir.replica_status(newer)
