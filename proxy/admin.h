@@ -6,6 +6,7 @@
 
 struct config;
 struct ev_loop;
+struct journal;
 struct stats;
 struct topology;
 
@@ -18,9 +19,11 @@ struct topology;
 struct admin_sources {
 	const struct config *config;
 	struct topology *topology;
+	const struct journal *journal;
 	const struct stats *const *stats; /* one per worker, and the acceptor's */
 	size_t stats_count;
 	int64_t started_ns;               /* CLOCK_MONOTONIC at start */
+	int64_t started_unix_ms;
 };
 
 struct admin;

@@ -19,6 +19,7 @@
 #include "../protocol/alloc.h"
 #include "../topology/topology.h"
 #include "admin.h"
+#include "events.h"
 #include "log.h"
 #include "metrics.h"
 #include "status.h"
@@ -42,56 +43,70 @@ struct http {
 
 /* ---- pages ---- */
 
-/* An answer: the body is written to `out`. Returns the status. */
-typedef unsigned (*page_fn)(const struct admin_sources *sources, FILE *out);
+/* One request for a page. */
+struct page_call {
+	const struct admin_sources *sources;
+	const char *since; /* of "?since=", as it was sent; NULL */
+	FILE *out;         /* takes the body */
+};
 
-static unsigned page_index(const struct admin_sources *sources, FILE *out);
+/* Writes the answer's body. Returns its status. */
+typedef unsigned (*page_fn)(const struct page_call *call);
 
-static unsigned page_status(const struct admin_sources *sources, FILE *out)
+static unsigned page_index(const struct page_call *call);
+
+static unsigned page_status(const struct page_call *call)
 {
-	char *text = status_json(sources);
+	char *text = status_json(call->sources);
 
-	fprintf(out, "%s\n", text);
+	fprintf(call->out, "%s\n", text);
 	free(text);
 	return MHD_HTTP_OK;
 }
 
-static unsigned page_metrics(const struct admin_sources *sources, FILE *out)
+/* A number that cannot be read asks for everything. */
+static unsigned page_events(const struct page_call *call)
 {
-	metrics_print(sources, out);
+	char *text = events_json(call->sources, call->since == NULL ? 0 : strtoull(call->since, NULL, 10));
+
+	fprintf(call->out, "%s\n", text);
+	free(text);
 	return MHD_HTTP_OK;
 }
 
-static unsigned page_livez(const struct admin_sources *sources, FILE *out)
+static unsigned page_metrics(const struct page_call *call)
 {
-	(void)sources;
-	fputs("alive\n", out);
+	metrics_print(call->sources, call->out);
 	return MHD_HTTP_OK;
 }
 
-static unsigned page_readyz(const struct admin_sources *sources, FILE *out)
+static unsigned page_livez(const struct page_call *call)
 {
-	const struct topology_view *view = topology_view(sources->topology);
+	fputs("alive\n", call->out);
+	return MHD_HTTP_OK;
+}
+
+static unsigned page_readyz(const struct page_call *call)
+{
+	const struct topology_view *view = topology_view(call->sources->topology);
 
 	if (view->master >= 0) {
-		fputs("ready\n", out);
+		fputs("ready\n", call->out);
 		return MHD_HTTP_OK;
 	}
-	fprintf(out, "no usable master: %s\n", view->no_master_reason == NULL ? "unknown" : view->no_master_reason);
+	fprintf(call->out, "no usable master: %s\n", view->no_master_reason == NULL ? "unknown" : view->no_master_reason);
 	return MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
-static unsigned page_missing(const struct admin_sources *sources, FILE *out)
+static unsigned page_missing(const struct page_call *call)
 {
-	(void)sources;
-	fputs("there is no such page; / names those there are\n", out);
+	fputs("there is no such page; / names those there are\n", call->out);
 	return MHD_HTTP_NOT_FOUND;
 }
 
-static unsigned page_wrong_method(const struct admin_sources *sources, FILE *out)
+static unsigned page_wrong_method(const struct page_call *call)
 {
-	(void)sources;
-	fputs("only GET and HEAD are answered here\n", out);
+	fputs("only GET and HEAD are answered here\n", call->out);
 	return MHD_HTTP_METHOD_NOT_ALLOWED;
 }
 
@@ -107,6 +122,7 @@ struct page {
 static const struct page pages[] = {
 	{ "/", plain_text, page_index, "this list" },
 	{ "/status", "application/json", page_status, "the state of the master, the replicas and weir, as JSON" },
+	{ "/events", "application/json", page_events, "what happened, newest last; ?since=N asks for what came after number N" },
 	{ "/metrics", "text/plain; version=0.0.4; charset=utf-8", page_metrics, "the same as Prometheus metrics" },
 	{ "/livez", plain_text, page_livez, "200 while weir runs" },
 	{ "/readyz", plain_text, page_readyz, "200 while there is a usable master, else 503" },
@@ -115,13 +131,12 @@ static const struct page pages[] = {
 static const struct page missing = { NULL, plain_text, page_missing, NULL };
 static const struct page wrong_method = { NULL, plain_text, page_wrong_method, NULL };
 
-static unsigned page_index(const struct admin_sources *sources, FILE *out)
+static unsigned page_index(const struct page_call *call)
 {
-	(void)sources;
-	fputs("weir's admin endpoint\n\n", out);
+	fputs("weir's admin endpoint\n\n", call->out);
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		fprintf(out, "GET %-10s %s\n", pages[i].path, pages[i].help);
-	fputs("\nredis-cli on the same port is the console; VERBS lists what it knows.\n", out);
+		fprintf(call->out, "GET %-10s %s\n", pages[i].path, pages[i].help);
+	fputs("\nredis-cli on the same port is the console; VERBS lists what it knows.\n", call->out);
 	return MHD_HTTP_OK;
 }
 
@@ -143,10 +158,12 @@ static enum MHD_Result answer(struct http *http, struct MHD_Connection *connecti
 	enum MHD_Result result;
 	char *body = NULL;
 	size_t length = 0;
-	FILE *out = alloc_checked(open_memstream(&body, &length));
-	unsigned status = page->write(http->sources, out);
+	struct page_call call = { .sources = http->sources, .out = alloc_checked(open_memstream(&body, &length)) };
+	unsigned status;
 
-	fclose(out);
+	call.since = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "since");
+	status = page->write(&call);
+	fclose(call.out);
 	response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
 	if (response == NULL) {
 		free(body);

@@ -15,6 +15,15 @@ static inline int64_t clock_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* The wall clock: for people only. */
+static inline int64_t clock_unix_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / CLOCK_NS_PER_MS;
+}
+
 static inline int64_t clock_ms_to_ns(int64_t ms)
 {
 	return ms * CLOCK_NS_PER_MS;

@@ -11,6 +11,7 @@
 
 #include "../protocol/alloc.h"
 #include "../protocol/command.h"
+#include "../topology/journal.h"
 #include "admin.h"
 #include "clock.h"
 #include "consistency.h"
@@ -43,6 +44,7 @@ struct control {
 	unsigned next_worker;           /* among equals, where the next client goes */
 	struct stats stats;             /* of the acceptor */
 	const struct stats **all_stats; /* one per worker, then the acceptor's */
+	struct journal *journal;
 	struct topology *topology;
 	struct learner *learner;
 	struct acceptor *acceptor;
@@ -255,9 +257,8 @@ static void halt(struct control *control)
 
 static void drain(struct control *control)
 {
-	log_notice("draining: no new clients, %lld open, at most %lld ms",
-		   (long long)open_clients(control),
-		   (long long)control->config->drain_timeout_ms);
+	journal_note(control->journal, EVENT_draining, NULL, "draining: no new clients, %lld open, at most %lld ms",
+		     (long long)open_clients(control), (long long)control->config->drain_timeout_ms);
 	control->draining = true;
 	acceptor_stop(&control->acceptor);
 	for (size_t i = 0; i < control->shared.worker_count; i++)
@@ -371,10 +372,12 @@ static void start_services(struct control *control, const struct control_sockets
 	struct admin_sources sources = { .config = config,
 					 .stats = (const struct stats *const *)control->all_stats,
 					 .stats_count = control->shared.worker_count + 1,
-					 .started_ns = clock_ns() };
+					 .journal = control->journal,
+					 .started_ns = clock_ns(),
+					 .started_unix_ms = clock_unix_ms() };
 
 	control->learner = learner_start(control->loop, config, on_learned, control);
-	control->topology = topology_start(control->loop, &config->topology, &events);
+	control->topology = topology_start(control->loop, &config->topology, control->journal, &events);
 	sources.topology = control->topology;
 	control->acceptor = acceptor_start(control->loop, on_accept, control);
 	add_listeners(control, &config->listen, sockets->listen, ENDPOINT_SPLIT);
@@ -390,6 +393,7 @@ static void stop_services(struct control *control)
 	admin_stop(&control->admin);
 	topology_stop(&control->topology);
 	learner_stop(&control->learner);
+	journal_destroy(&control->journal);
 }
 
 static void join_workers(struct control *control)
@@ -421,9 +425,11 @@ int control_run(const struct config *config, const struct control_sockets *socke
 	mailbox_init(&control->line.mailbox, control->loop, control);
 	watch_signals(control);
 	create_workers(control);
+	control->journal = journal_create();
 	start_services(control, sockets);
 	start_workers(control);
-	log_notice("weir " WEIR_VERSION " runs with %zu workers", control->shared.worker_count);
+	journal_note(control->journal, EVENT_started, NULL, "weir " WEIR_VERSION " runs with %zu workers",
+		     control->shared.worker_count);
 	ev_run(control->loop, 0);
 	stop_services(control);
 	join_workers(control);

@@ -6,50 +6,17 @@
 #include "status.h"
 
 #include <jansson.h>
-#include <math.h>
 
 #include "../protocol/alloc.h"
 #include "../topology/topology.h"
 #include "admin.h"
 #include "clock.h"
 #include "config.h"
+#include "json_put.h"
 #include "stats.h"
 #include "version.h"
 
 enum { REAL_DIGITS = 12 }; /* enough for microseconds in a lag of days */
-
-static void put(json_t *object, const char *key, json_t *value)
-{
-	json_object_set_new(object, key, alloc_checked(value));
-}
-
-static void put_text(json_t *object, const char *key, const char *text)
-{
-	json_t *value = text == NULL ? NULL : json_string(text);
-
-	put(object, key, value == NULL ? json_null() : value);
-}
-
-static void put_integer(json_t *object, const char *key, int64_t value)
-{
-	put(object, key, value < 0 ? json_null() : json_integer(value));
-}
-
-static void put_real(json_t *object, const char *key, double value)
-{
-	put(object, key, value >= 0 && isfinite(value) ? json_real(value) : json_null());
-}
-
-/* 0, 1, or negative for unknown. */
-static void put_known(json_t *object, const char *key, int value)
-{
-	put(object, key, value < 0 ? json_null() : json_boolean(value));
-}
-
-static void put_flag(json_t *object, const char *key, bool value)
-{
-	put(object, key, json_boolean(value));
-}
 
 /* ---- servers ---- */
 
@@ -61,6 +28,17 @@ static json_t *backlog(const struct topology_node_view *node)
 	put_integer(object, "size", node->backlog_size);
 	put_integer(object, "first_byte_offset", node->backlog_first_byte_offset);
 	put_integer(object, "histlen", node->backlog_histlen);
+	return object;
+}
+
+/* Served to its own replicas since it started. */
+static json_t *resyncs(const struct topology_node_view *node)
+{
+	json_t *object = json_object();
+
+	put_integer(object, "full", node->resyncs_full);
+	put_integer(object, "partial", node->resyncs_partial);
+	put_integer(object, "refused", node->resyncs_refused);
 	return object;
 }
 
@@ -84,6 +62,7 @@ static json_t *server(const struct topology_node_view *node)
 	put_integer(object, "keys", node->keys);
 	put_known(object, "loading", node->loading);
 	put_integer(object, "connected_replicas", node->connected_replicas);
+	put(object, "resyncs", resyncs(node));
 	put(object, "backlog", backlog(node));
 	put_integer(object, "state_changes", (int64_t)node->state_changes);
 	put_integer(object, "wirings", (int64_t)node->wirings);

@@ -124,14 +124,16 @@ static void report_loss(struct epoch *old, const struct node *master)
 		return;
 	old->lossy_changes++;
 	if (kept < 0) {
-		log_warning("acknowledged writes may be lost: they reached offset %llu of history %.8s, which %s does not continue",
-			    (unsigned long long)acknowledged, old->replid, master->config->name);
+		journal_note(master->journal, EVENT_lost_writes, NULL,
+			     "acknowledged writes may be lost: they reached offset %llu of history %.8s, which %s does not continue",
+			     (unsigned long long)acknowledged, old->replid, master->config->name);
 		return;
 	}
 	old->lost_bytes += acknowledged - (uint64_t)kept;
-	log_warning("acknowledged writes are lost: they reached offset %llu of history %.8s, %s has it up to %lld: %llu bytes are gone",
-		    (unsigned long long)acknowledged, old->replid, master->config->name, (long long)kept,
-		    (unsigned long long)(acknowledged - (uint64_t)kept));
+	journal_note(master->journal, EVENT_lost_writes, NULL,
+		     "acknowledged writes are lost: they reached offset %llu of history %.8s, %s has it up to %lld: %llu bytes are gone",
+		     (unsigned long long)acknowledged, old->replid, master->config->name, (long long)kept,
+		     (unsigned long long)(acknowledged - (uint64_t)kept));
 }
 
 static void begin_epoch(struct topology *topology, const struct node *master)
@@ -148,8 +150,8 @@ static void begin_epoch(struct topology *topology, const struct node *master)
 	memcpy(epoch->run_id, master->info.run_id, sizeof(epoch->run_id));
 	memcpy(epoch->replid, master->info.replid, sizeof(epoch->replid));
 	lag_reset(&topology->lag);
-	log_notice("epoch %llu: master %s, run_id %.8s, replid %.8s", (unsigned long long)epoch->number,
-		   master->config->name, epoch->run_id, epoch->replid);
+	journal_note(topology->journal, EVENT_epoch, NULL, "epoch %llu: master %s, run_id %.8s, replid %.8s",
+		     (unsigned long long)epoch->number, master->config->name, epoch->run_id, epoch->replid);
 }
 
 static bool is_present_epoch(const struct epoch *epoch, const struct node *master)
@@ -179,10 +181,11 @@ static void take_master(struct topology *topology)
 	bool news = !topology->master_usable || topology->epoch.master != topology->plan.master;
 
 	if (news && topology->plan.master != 0)
-		log_warning("adopted master %s, although the file names %s", master->config->name,
-			    topology->nodes[0].config->name);
+		journal_note(topology->journal, EVENT_master_unexpected, NULL,
+			     "adopted master %s, although the file names %s", master->config->name,
+			     topology->nodes[0].config->name);
 	else if (news)
-		log_notice("master is %s", master->config->name);
+		journal_note(topology->journal, EVENT_master_adopted, NULL, "master is %s", master->config->name);
 	topology->master_usable = true;
 	topology->logged_reason[0] = '\0';
 	if (!is_present_epoch(&topology->epoch, master))
@@ -201,9 +204,11 @@ static void lose_master(struct topology *topology)
 	if (topology->plan.starting)
 		log_verbose("no master: %s", topology->plan.reason);
 	else
-		log_warning("no master: %s", topology->plan.reason);
+		journal_note(topology->journal, EVENT_master_lost, NULL, "no master: %s", topology->plan.reason);
 	if (topology->plan.rejected != PLAN_NOBODY)
-		log_warning("the servers' own replicas of it may follow it and lose their data as well; weir cannot stop that");
+		journal_note(topology->journal, EVENT_master_refused,
+			     topology->nodes[topology->plan.rejected].config->name,
+			     "the servers' own replicas of it may follow it and lose their data as well; weir cannot stop that");
 }
 
 static void log_refusals(struct topology *topology)
@@ -216,15 +221,16 @@ static void log_refusals(struct topology *topology)
 			continue;
 		snprintf(standing->logged_refusal, sizeof(standing->logged_refusal), "%s", refusal);
 		if (refusal[0] != '\0')
-			log_warning("%s: %s", topology->nodes[i].config->name, refusal);
+			journal_note(topology->journal, EVENT_wiring_refused, topology->nodes[i].config->name, "%s", refusal);
 	}
 	if (strcmp(topology->logged_observe, topology->plan.observe) == 0)
 		return;
 	memcpy(topology->logged_observe, topology->plan.observe, sizeof(topology->logged_observe));
 	if (topology->plan.observe[0] != '\0')
-		log_warning("wiring falls back to observe: %s", topology->plan.observe);
+		journal_note(topology->journal, EVENT_wiring_observes, NULL, "wiring falls back to observe: %s",
+			     topology->plan.observe);
 	else
-		log_notice("wiring is enforced again");
+		journal_note(topology->journal, EVENT_wiring_enforced, NULL, "wiring is enforced again");
 }
 
 void adopt_master(struct topology *topology)

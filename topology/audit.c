@@ -217,16 +217,17 @@ static void on_user(void *arg, const struct user_rules *user, bool same)
 		audited->names[audited->name_count++] = memory_text(user->name);
 }
 
-static void log_difference(const struct audited *audited, size_t before)
+static void note_difference(const struct audited *audited, size_t before)
 {
 	if (audited->differing == before)
 		return;
 	if (audited->differing == 0)
-		log_notice("%s: all users have the same rules as on the master", audited->node->config->name);
+		journal_note(audited->node->journal, EVENT_users_differ, audited->node->config->name,
+			     "all users have the same rules as on the master");
 	else
-		log_notice("%s: %zu users have other rules than on the master (%.64s%s): their reads stay there",
-			   audited->node->config->name, audited->differing, audited->names[0],
-			   audited->differing > 1 ? ", ..." : "");
+		journal_note(audited->node->journal, EVENT_users_differ, audited->node->config->name,
+			     "%zu users have other rules than on the master (%.64s%s): their reads stay there",
+			     audited->differing, audited->names[0], audited->differing > 1 ? ", ..." : "");
 }
 
 /* And the answer is of the run that is there now. */
@@ -252,7 +253,7 @@ static void compare(struct audited *audited, const struct audited *master)
 	rules_compare(master->rules, audited->rules, on_user, audited);
 	snapshot_users_seal(audited->users);
 	if (audited != master)
-		log_difference(audited, before);
+		note_difference(audited, before);
 }
 
 /* The one that traffic goes to, or went to last. */

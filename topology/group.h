@@ -3,6 +3,7 @@
 
 #include <ev.h>
 
+#include "journal.h"
 #include "lag.h"
 #include "node.h"
 #include "plan.h"
@@ -32,6 +33,7 @@ struct standing {
 	const char *reason;        /* why it is not readable, one word; NULL: readable */
 	bool sound;                /* readable, or would be if it were not drained */
 	bool readable_without_master;
+	int64_t cut_ns;            /* when its link to its master was last seen to be less than whole; 0 never */
 	double lag_ms;             /* as measured last; negative: unknown */
 	int64_t lag_bytes;
 	/* The last time it was seen following the present master: see plan.h. */
@@ -45,6 +47,7 @@ struct topology {
 	struct ev_loop *loop;
 	struct topology_config config; /* a deep copy */
 	struct topology_events events;
+	struct journal *journal;
 	char link_name[40];        /* weir-control-<16 hex> */
 
 	struct node *nodes;
@@ -106,6 +109,13 @@ void observe_readability(struct topology *topology);
 void adopt_plan(struct topology *topology);
 /* Takes the plan's master, or its absence, for the truth: epoch, logs. */
 void adopt_master(struct topology *topology);
+
+/* ---- resync.c: who went on where it was, and who began anew ---- */
+
+/* Its health or its INFO is new: is its link to its master cut? */
+void resync_watch(struct topology *topology, const struct node *node);
+/* Its INFO is new: tells of the resyncs that it has served since the one before. */
+void resync_report(struct topology *topology, const struct node *node);
 
 /* ---- publish.c ---- */
 

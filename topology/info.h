@@ -61,6 +61,9 @@ struct info {
 	int64_t backlog_size;
 	int64_t backlog_first;
 	int64_t backlog_length;
+	int64_t resyncs_full;      /* served to replicas since the server started */
+	int64_t resyncs_partial;
+	int64_t resyncs_refused;   /* partial ones that were asked for and became full ones */
 	int64_t connected_slaves;
 	size_t slave_count;
 	struct info_slave slaves[INFO_SLAVES_MAX];

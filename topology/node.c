@@ -14,6 +14,7 @@
 
 #include "../proxy/log.h"
 #include "clock.h"
+#include "journal.h"
 #include "memory.h"
 
 enum {
@@ -48,7 +49,8 @@ static void begin_run(struct node *node, const char *run_id)
 	bool first = node->incarnation == 0;
 
 	if (!first)
-		log_notice("%s: restarted (run_id %.8s, was %.8s)", node->config->name, run_id, node->info.run_id);
+		journal_note(node->journal, EVENT_node_restarted, node->config->name, "restarted (run_id %.8s, was %.8s)",
+			     run_id, node->info.run_id);
 	withdraw(node);
 	node_vitals_release(&node->vitals);
 	node->vitals = node_vitals_create();
@@ -65,7 +67,7 @@ static void check_bad(struct node *node, bool refused, const char *why)
 	snprintf(node->trouble, sizeof(node->trouble), "%s", why);
 	if (changed) {
 		node->state_changes++;
-		log_warning("%s (%s): down: %s", node->config->name, node->address_text, why);
+		journal_note(node->journal, EVENT_node_down, node->config->name, "down: %s", why);
 	}
 	node->events.on_change(node->events.arg, node);
 }
@@ -75,8 +77,8 @@ static void check_good(struct node *node)
 	if (health_good(&node->health)) {
 		node->state_changes++;
 		node->trouble[0] = '\0';
-		log_notice("%s (%s): up, %s %s", node->config->name, node->address_text,
-			   info_server_name(&node->info), info_server_version(&node->info));
+		journal_note(node->journal, EVENT_node_up, node->config->name, "up, %s %s at %s",
+			     info_server_name(&node->info), info_server_version(&node->info), node->address_text);
 	}
 }
 
@@ -147,8 +149,18 @@ static void note_role_change(struct node *node, enum server_role before)
 	if (before == SERVER_ROLE_UNKNOWN || before == node->info.role)
 		return;
 	node->state_changes++;
-	log_notice("%s: its role changed from %s to %s", node->config->name, server_role_name(before),
-		   server_role_name(node->info.role));
+	journal_note(node->journal, EVENT_role_changed, node->config->name, "its role changed from %s to %s",
+		     server_role_name(before), server_role_name(node->info.role));
+}
+
+/* Counters of a process that was not known before tell nothing new. */
+static void note_resyncs(struct node *node, const struct info *info)
+{
+	const struct info *before = &node->info;
+	bool counts = strcmp(info->run_id, before->run_id) == 0;
+
+	node->new_resyncs_full = counts ? info->resyncs_full - before->resyncs_full : 0;
+	node->new_resyncs_partial = counts ? info->resyncs_partial - before->resyncs_partial : 0;
 }
 
 /* A server that is busy with a script tells nothing, but lives, and refuses its
@@ -182,6 +194,7 @@ static void on_info(void *arg, const struct redisReply *reply, int64_t sent_ns)
 	}
 	if (strcmp(info.run_id, node->info.run_id) != 0)
 		begin_run(node, info.run_id);
+	note_resyncs(node, &info);
 	node->info = info;
 	node->info_sent_ns = sent_ns;
 	node->known = true;
@@ -294,7 +307,7 @@ static char *address_text(const char *host, uint16_t port)
 }
 
 void node_init(struct node *node, struct ev_loop *loop, uint32_t id, const struct topology_config *group,
-	       const char *link_name, const struct node_events *events)
+	       const char *link_name, struct journal *journal, const struct node_events *events)
 {
 	const struct topology_node_config *config = &group->nodes[id];
 
@@ -304,6 +317,7 @@ void node_init(struct node *node, struct ev_loop *loop, uint32_t id, const struc
 	node->group = group;
 	node->config = config;
 	node->events = *events;
+	node->journal = journal;
 	node->link_config = (struct link_config){group->user, group->password, link_name, group->timeout_ms};
 	node->address_text = address_text(config->host, config->port);
 	node->told_host = config->announce_host ? config->announce_host : config->host;

@@ -16,6 +16,7 @@
  * they showed last. It observes and judges its own health; what the facts mean
  * for the group is decided elsewhere. Control thread only. */
 
+struct journal;
 struct node;
 
 struct node_events {
@@ -32,6 +33,7 @@ struct node {
 	const struct topology_node_config *config;
 	const struct topology_config *group;
 	struct node_events events;
+	struct journal *journal;
 	struct link_config link_config;
 	uint32_t id;
 	char *address_text;           /* host:port */
@@ -54,6 +56,8 @@ struct node {
 	bool positioned;              /* so is role */
 	struct info info;
 	struct role role;
+	int64_t new_resyncs_full;     /* served since the INFO before, by the same process */
+	int64_t new_resyncs_partial;
 	char master_text[INFO_HOST_SIZE + 16]; /* whom it follows, host:port, "" */
 	int64_t info_sent_ns;
 	int64_t role_sent_ns;
@@ -67,7 +71,7 @@ struct node {
 };
 
 void node_init(struct node *node, struct ev_loop *loop, uint32_t id, const struct topology_config *group,
-	       const char *link_name, const struct node_events *events);
+	       const char *link_name, struct journal *journal, const struct node_events *events);
 void node_fini(struct node *node);
 
 /* Begins to connect, and keeps trying with backoff; nothing if there is a link

@@ -58,7 +58,7 @@ static struct snapshot *make_picture(const struct topology *topology)
 	return picture;
 }
 
-static void log_readability(const struct topology *topology, const struct snapshot *before)
+static void note_readability(const struct topology *topology, const struct snapshot *before)
 {
 	for (size_t i = 0; before != NULL && i < topology->node_count; i++) {
 		const char *name = topology->nodes[i].config->name;
@@ -67,9 +67,9 @@ static void log_readability(const struct topology *topology, const struct snapsh
 		if (before->nodes[i].readable == (reason == NULL))
 			continue;
 		if (reason == NULL)
-			log_notice("%s: readable", name);
+			journal_note(topology->journal, EVENT_readable, name, "readable");
 		else
-			log_notice("%s: not readable: %s", name, reason);
+			journal_note(topology->journal, EVENT_ejected, name, "not readable: %s", reason);
 	}
 }
 
@@ -92,7 +92,7 @@ void publish(struct topology *topology)
 		return;
 	}
 	picture->generation = topology->snapshot == NULL ? 1 : topology->snapshot->generation + 1;
-	log_readability(topology, topology->snapshot);
+	note_readability(topology, topology->snapshot);
 	log_eviction(picture, topology);
 	snapshot_release(&topology->snapshot);
 	topology->snapshot = picture;

@@ -148,6 +148,8 @@ static void on_info(void *arg, struct node *node)
 	struct topology *topology = arg;
 
 	observe_info(topology, node);
+	resync_watch(topology, node);
+	resync_report(topology, node);
 	audit_look(topology->audit);
 	if ((int)node->id != topology->epoch.master || !topology->master_usable)
 		observe_position(topology, node);
@@ -166,7 +168,7 @@ static void on_confirmed(void *arg, struct node *node, int64_t sent_ns)
 
 static void on_change(void *arg, struct node *node)
 {
-	(void)node;
+	resync_watch(arg, node);
 	group_touch(arg);
 }
 
@@ -254,7 +256,8 @@ const char *topology_drain(struct topology *topology, const char *node_name, boo
 	if (node == NULL)
 		return "no such node";
 	if (topology->standings[node->id].drained != drained)
-		log_notice("%s: %s by the operator", node_name, drained ? "drained" : "enabled");
+		journal_note(topology->journal, drained ? EVENT_drained : EVENT_enabled, node_name, "%s by the operator",
+			     drained ? "drained" : "enabled");
 	topology->standings[node->id].drained = drained;
 	settle(topology);
 	return NULL;
@@ -267,7 +270,8 @@ const char *topology_accept_master(struct topology *topology)
 	if (rejected == PLAN_NOBODY)
 		return "no master is waiting to be accepted";
 	memcpy(topology->accepted_run_id, topology->nodes[rejected].info.run_id, sizeof(topology->accepted_run_id));
-	log_warning("master %s is accepted as it is, by the operator", topology->nodes[rejected].config->name);
+	journal_note(topology->journal, EVENT_master_accepted, NULL, "master %s is accepted as it is, by the operator",
+		     topology->nodes[rejected].config->name);
 	settle(topology);
 	return NULL;
 }
@@ -343,7 +347,7 @@ static void start_watchers(struct topology *topology)
 	ev_prepare_start(topology->loop, &topology->settle);
 }
 
-struct topology *topology_start(struct ev_loop *loop, const struct topology_config *config,
+struct topology *topology_start(struct ev_loop *loop, const struct topology_config *config, struct journal *journal,
 				const struct topology_events *events)
 {
 	struct topology *topology = memory_zeroed(1, sizeof(*topology));
@@ -351,6 +355,7 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 
 	topology->loop = loop;
 	topology->events = *events;
+	topology->journal = journal;
 	topology->node_count = config->node_count;
 	topology->epoch.floor = epoch_floor_create();
 	copy_config(&topology->config, config);
@@ -360,7 +365,8 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 		topology->standings[i].follows = PLAN_NOBODY;
 		topology->standings[i].lag_ms = -1.0;
 		topology->standings[i].lag_bytes = INFO_UNKNOWN;
-		node_init(&topology->nodes[i], loop, (uint32_t)i, &topology->config, topology->link_name, &node_events);
+		node_init(&topology->nodes[i], loop, (uint32_t)i, &topology->config, topology->link_name, journal,
+			  &node_events);
 	}
 	topology->wire = wire_create(topology);
 	topology->rivals = rivals_create(topology);

@@ -8,6 +8,7 @@
 #include "snapshot.h"
 
 struct ev_loop;
+struct journal;
 
 /* The control thread's part of weir: observe the servers, plan who should
  * follow whom, act, publish. It runs on the loop it is given and is the only
@@ -55,10 +56,10 @@ struct topology_events {
 	void *arg;
 };
 
-/* Begins to observe. The config is copied. Never fails: what cannot be reached
- * is down. The first snapshot, without a master, is published from within this
- * call. */
-struct topology *topology_start(struct ev_loop *loop, const struct topology_config *config,
+/* Begins to observe. The config is copied; the journal is told what happens and
+ * outlives the topology. Never fails: what cannot be reached is down. The first
+ * snapshot, without a master, is published from within this call. */
+struct topology *topology_start(struct ev_loop *loop, const struct topology_config *config, struct journal *journal,
 				const struct topology_events *events);
 /* Closes every control connection and frees *topology, sets it to NULL. */
 void topology_stop(struct topology **topology);
@@ -152,6 +153,9 @@ struct topology_node_view {
 	const char *server_version;
 	int64_t keys;               /* over all databases */
 	int64_t connected_replicas;
+	int64_t resyncs_full;       /* served by it since it started */
+	int64_t resyncs_partial;
+	int64_t resyncs_refused;    /* partial ones that were asked for and could not be */
 	int backlog_active;
 	int64_t backlog_size;
 	int64_t backlog_first_byte_offset;

@@ -83,6 +83,9 @@ static void show_history(const struct info *info, struct topology_node_view *vie
 	view->server_version = or_null(info_server_version(info));
 	view->keys = info->keys;
 	view->connected_replicas = info->connected_slaves;
+	view->resyncs_full = info->resyncs_full;
+	view->resyncs_partial = info->resyncs_partial;
+	view->resyncs_refused = info->resyncs_refused;
 	view->backlog_active = (int)info->backlog_active;
 	view->backlog_size = info->backlog_size;
 	view->backlog_first_byte_offset = info->backlog_first;
@@ -143,6 +146,9 @@ static void clear(struct topology_node_view *view)
 		.second_replid_offset = TOPOLOGY_UNKNOWN,
 		.keys = TOPOLOGY_UNKNOWN,
 		.connected_replicas = TOPOLOGY_UNKNOWN,
+		.resyncs_full = TOPOLOGY_UNKNOWN,
+		.resyncs_partial = TOPOLOGY_UNKNOWN,
+		.resyncs_refused = TOPOLOGY_UNKNOWN,
 		.backlog_active = TOPOLOGY_UNKNOWN,
 		.backlog_size = TOPOLOGY_UNKNOWN,
 		.backlog_first_byte_offset = TOPOLOGY_UNKNOWN,

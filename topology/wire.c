@@ -169,7 +169,8 @@ static void on_credentials(void *arg, const struct redisReply *reply, int64_t se
 	wiring->credentials_known = true;
 	wiring->credentials_of = wiring->node->incarnation;
 	if (all_values_empty(reply)) {
-		log_notice("%s: masterauth set, so that it can reach the master", wiring->node->config->name);
+		journal_note(wiring->node->journal, EVENT_credentials, wiring->node->config->name,
+			     "masterauth set, so that it can reach the master");
 		if (config->user[0] != '\0')
 			config_set(wiring, "masteruser", config->user, on_credentials_set);
 		config_set(wiring, "masterauth", config->password, on_credentials_set);
@@ -214,7 +215,7 @@ static void on_acted(void *arg, const struct redisReply *reply, int64_t sent_ns)
 	(void)sent_ns;
 	if (reply->type == REDIS_REPLY_ERROR) {
 		if (strncmp(wiring->refusal, reply->str, sizeof(wiring->refusal) - 1) != 0)
-			log_warning("%s: it refused: %s", node->config->name, reply->str);
+			journal_note(node->journal, EVENT_wiring_refused, node->config->name, "it refused: %s", reply->str);
 		snprintf(wiring->refusal, sizeof(wiring->refusal), "%s", reply->str);
 		rest(wiring);
 		return;
@@ -235,7 +236,7 @@ static void send_replicaof(struct wiring *wiring, const struct node *master)
 	snprintf(port, sizeof(port), "%u", master->told_port);
 	if (!link_request(node->link, on_acted, wiring, 3, argv))
 		return;
-	log_notice("%s: REPLICAOF %s %s", node->config->name, master->told_host, port);
+	journal_note(node->journal, EVENT_wired, node->config->name, "REPLICAOF %s %s", master->told_host, port);
 	wiring->wire->topology->standings[node->id].wirings++;
 	wiring->wired = true;
 	wiring->wired_ns = INT64_MAX; /* until it is answered */
@@ -246,7 +247,8 @@ static void send_replicaof(struct wiring *wiring, const struct node *master)
 
 static void send_read_only(struct wiring *wiring)
 {
-	log_notice("%s: CONFIG SET replica-read-only yes", wiring->node->config->name);
+	journal_note(wiring->node->journal, EVENT_made_read_only, wiring->node->config->name,
+		     "CONFIG SET replica-read-only yes");
 	config_set(wiring, "replica-read-only", "yes", on_acted);
 	enter(wiring, WIRING_SENT);
 }
@@ -358,9 +360,9 @@ static void watch_for_undoing(struct wiring *wiring, const struct node *master)
 	if (!is_undone(wiring, master))
 		return;
 	wiring->wired = false;
-	log_warning("%s: somebody undid its wiring: it is a %s%s%s now", wiring->node->config->name,
-		    server_role_name(wiring->node->info.role), wiring->node->master_text[0] ? " of " : "",
-		    wiring->node->master_text);
+	journal_note(wiring->node->journal, EVENT_wiring_undone, wiring->node->config->name,
+		     "somebody undid its wiring: it is a %s%s%s now", server_role_name(wiring->node->info.role),
+		     wiring->node->master_text[0] ? " of " : "", wiring->node->master_text);
 	if (wiring->undone_ns != 0 && now - wiring->undone_ns <= QUARREL_WITHIN_MS * NS_PER_MS) {
 		snprintf(wire->quarrel, sizeof(wire->quarrel), "the wiring of %.200s was undone twice within a minute",
 			 wiring->node->config->name);

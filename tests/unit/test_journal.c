@@ -1,0 +1,125 @@
+/* What an operator is told: kept in order, bounded, and presentable. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../../proxy/log.h"
+#include "../../topology/journal.h"
+
+static int setup(void **state)
+{
+	log_set_level(LOG_LEVEL_WARNING); /* what is noted here is a notice */
+	*state = journal_create();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	journal_destroy((struct journal **)state);
+	assert_null(*state);
+	return 0;
+}
+
+static void test_empty(void **state)
+{
+	assert_int_equal(journal_newest(*state), 0);
+	assert_null(journal_after(*state, 0));
+	assert_null(journal_after(*state, UINT64_MAX));
+}
+
+static void test_in_order(void **state)
+{
+	const struct event *event;
+
+	journal_note(*state, EVENT_node_up, "a", "up for the %dnd time", 2);
+	journal_note(*state, EVENT_epoch, NULL, "epoch 1");
+	assert_int_equal(journal_newest(*state), 2);
+	event = journal_after(*state, 0);
+	assert_int_equal(event->id, 1);
+	assert_string_equal(event->node, "a");
+	assert_string_equal(event->text, "up for the 2nd time");
+	assert_string_equal(event_kind_name(event->kind), "node_up");
+	assert_true(event->time_ms > INT64_C(1700000000000));
+	event = journal_after(*state, event->id);
+	assert_int_equal(event->id, 2);
+	assert_string_equal(event->node, "");
+	assert_null(journal_after(*state, event->id));
+}
+
+static void test_oldest_make_room(void **state)
+{
+	const struct event *event;
+	uint64_t expected = 8;
+
+	for (int i = 1; i <= JOURNAL_EVENTS_MAX + 7; i++)
+		journal_note(*state, EVENT_node_up, NULL, "%d", i);
+	for (event = journal_after(*state, 0); event != NULL; event = journal_after(*state, event->id)) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "%d", (int)expected);
+		assert_int_equal(event->id, expected);
+		assert_string_equal(event->text, text);
+		expected++;
+	}
+	assert_int_equal(expected, JOURNAL_EVENTS_MAX + 8);
+	assert_int_equal(journal_after(*state, 3)->id, 8);
+	assert_int_equal(journal_after(*state, 500)->id, 501);
+}
+
+static void expect_text(struct journal *journal, const char *given, const char *kept)
+{
+	journal_note(journal, EVENT_node_up, NULL, "%s", given);
+	assert_string_equal(journal_after(journal, journal_newest(journal) - 1)->text, kept);
+}
+
+static void test_presentable(void **state)
+{
+	expect_text(*state, "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+	expect_text(*state, "a\nb\tc\x7f\x1b[31m", "a?b?c??[31m");
+	expect_text(*state, "\xff\xc3", "??");
+	expect_text(*state, "\xc0\xaf \xe0\x80\x80 \xed\xa0\x80 \xf4\x90\x80\x80 \xf8", "?? ??? ??? ???? ?");
+	expect_text(*state, "\xe2\x82", "??");
+}
+
+static void test_cut(void **state)
+{
+	char text[2 * JOURNAL_TEXT_ROOM + 1];
+	const struct event *event;
+
+	for (size_t i = 0; i < JOURNAL_TEXT_ROOM; i++)
+		memcpy(text + 2 * i, "\xc3\xa9", 2);
+	text[sizeof(text) - 1] = '\0';
+	journal_note(*state, EVENT_node_up, text, "%s", text);
+	event = journal_after(*state, 0);
+	assert_int_equal(strlen(event->text), JOURNAL_TEXT_ROOM - 1);
+	assert_int_equal(event->text[JOURNAL_TEXT_ROOM - 2], '?'); /* half a character */
+	assert_int_equal(strlen(event->node), JOURNAL_NODE_ROOM - 1);
+}
+
+static void test_kinds_are_explained(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < EVENT_KIND_COUNT; kind++) {
+		assert_true(strlen(event_kind_name(kind)) > 0);
+		assert_true(strlen(event_kind_help(kind)) > 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_in_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_oldest_make_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_presentable, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
+		cmocka_unit_test(test_kinds_are_explained),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
