@@ -85,15 +85,6 @@ static bool is_torn(const struct request *request, const struct backlog *backlog
 	return *torn;
 }
 
-/* weir's own questions on a client's behalf leave nothing behind: another
- * connection answers them as well. */
-static bool can_be_asked_again(const struct backend *backend, const struct request *request)
-{
-	bool question = request->kind == REQUEST_HELLO || request->kind == REQUEST_ASKED || request->kind == REQUEST_GATE;
-
-	return question && backend->key.kind != BACKEND_PRIVATE;
-}
-
 static void relink(struct backend *backend, struct request *request, struct slice bytes)
 {
 	request->flags &= ~(uint32_t)REQUEST_SENT;
@@ -111,7 +102,7 @@ static void settle(struct backend *backend, struct request *request, struct slic
 		request_free(&worker->requests, request);
 	else if (buf_length(&backend->refusal) > 0)
 		delivery_refused(worker, request, buf_slice(&backend->refusal));
-	else if (waits && ((!sent && !torn) || can_be_asked_again(backend, request)))
+	else if (waits && ((!sent && !torn) || backend_can_be_replaced(backend, request)))
 		relink(backend, request, bytes);
 	else
 		delivery_lost(worker, request, backend, sent, bytes);

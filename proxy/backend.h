@@ -182,6 +182,12 @@ static inline bool backend_has_sent(const struct backend *backend, const struct 
 	return request->at + request->length <= backend->sent;
 }
 
+/* Would another connection answer it as well? */
+static inline bool backend_can_be_replaced(const struct backend *backend, const struct request *request)
+{
+	return (request->flags & REQUEST_QUESTION) && backend->key.kind != BACKEND_PRIVATE;
+}
+
 /* Looks at the snapshot: connects, or leaves a node that it must not talk to
  * any longer. Called at adoption and whenever a try is due. */
 void backend_retarget(struct backend *backend, const struct snapshot *snapshot);

@@ -472,7 +472,8 @@ void delivery_lost(struct worker *worker, struct request *request, struct backen
 		return;
 	}
 	request_drop_held(request);
-	request->flags &= ~(uint32_t)REQUEST_WHOLE;
+	if (is_clients_word(request))
+		request->flags &= ~(uint32_t)REQUEST_WHOLE;
 	if (request->flags & REQUEST_MUTED) { /* weir had an answer of its own, but the context is gone */
 		delivery_error(worker, request, "EXECABORT the transaction's connection was lost");
 	} else if (request_is_bound(request)) {
@@ -481,6 +482,8 @@ void delivery_lost(struct worker *worker, struct request *request, struct backen
 		if (from->key.node != BACKEND_TO_MASTER)
 			request->avoid = (uint8_t)(from->node_id + 1);
 		dispatch_again(worker, request, bytes);
+	} else if (backend_can_be_replaced(from, request) && from->key.node != BACKEND_TO_MASTER) {
+		dispatch_ask_again(worker, request, from, bytes);
 	} else if (!sent) {
 		error_not_sent(worker, request, from);
 	} else {

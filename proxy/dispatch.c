@@ -51,7 +51,7 @@ static bool refused_on_replica_endpoint(struct client *client, const struct pars
 }
 
 /* Commands that change nothing: when the connection is lost they are asked
- * again on the next one. CONFIG and LATENCY, for two, can change something. */
+ * again, of the master or of the session's next home. CONFIG and LATENCY, for two, can change something. */
 static bool changes_nothing(const struct command *command)
 {
 	static const enum command_special harmless[] = { SPECIAL_PING, SPECIAL_ECHO, SPECIAL_INFO, SPECIAL_TIME,
@@ -65,8 +65,8 @@ static bool changes_nothing(const struct command *command)
 
 static enum verdict take_master_read(struct client *client, const struct parsed_command *parsed)
 {
-	bool to_master = client->session.endpoint == ENDPOINT_SPLIT;
-	unsigned flags = to_master && changes_nothing(parsed->command) ? REQUEST_READ : 0;
+	unsigned again = client->session.endpoint == ENDPOINT_SPLIT ? REQUEST_READ : REQUEST_QUESTION;
+	unsigned flags = changes_nothing(parsed->command) ? again : 0;
 	enum verdict verdict = dispatch_send_on(client, dispatch_lane(client, BACKEND_SHARED), parsed, flags);
 
 	if (verdict == TAKEN)

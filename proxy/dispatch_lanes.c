@@ -141,23 +141,37 @@ static bool is_master(const struct snapshot *snapshot, const struct snapshot_nod
 
 /* The replica endpoint gives each session one replica for what is no plain
  * read. BACKEND_TO_MASTER: none can, and the fallback is the master. */
+static int32_t find_home(struct client *client, uint8_t avoid)
+{
+	const struct worker *worker = client->worker;
+	struct route_demand demand = dispatch_demand(client);
+	struct session eventual = client->session;
+	struct route route;
+
+	eventual.consistency = CONSISTENCY_EVENTUAL;
+	demand.session = &eventual;
+	demand.avoid = avoid;
+	route = route_read(worker->snapshot, worker->loads, &demand);
+	return route.target == ROUTE_NODE ? (int32_t)worker->snapshot->nodes[route.node].id : BACKEND_TO_MASTER;
+}
+
 int32_t dispatch_home(struct client *client)
 {
 	struct session *session = &client->session;
 	const struct worker *worker = client->worker;
-	struct route_demand demand = dispatch_demand(client);
 	const struct snapshot_node *node;
-	struct session eventual = *session;
-	struct route route;
 
 	node = session->home >= 0 ? worker_node(worker, (uint32_t)session->home) : NULL;
-	if (node != NULL && node->readable && !is_master(worker->snapshot, node))
-		return session->home;
-	eventual.consistency = CONSISTENCY_EVENTUAL;
-	demand.session = &eventual;
-	route = route_read(worker->snapshot, worker->loads, &demand);
-	session->home = route.target == ROUTE_NODE ? (int32_t)worker->snapshot->nodes[route.node].id : BACKEND_TO_MASTER;
+	if (node == NULL || !node->readable || is_master(worker->snapshot, node))
+		session->home = find_home(client, 0);
 	return session->home;
+}
+
+int32_t dispatch_next_home(struct client *client, uint32_t lost)
+{
+	if (client->session.home == (int32_t)lost)
+		client->session.home = find_home(client, (uint8_t)(lost + 1));
+	return dispatch_home(client);
 }
 
 struct backend_key dispatch_lane_key(struct client *client, enum backend_kind kind)

@@ -47,6 +47,8 @@ struct route_demand dispatch_demand(const struct client *client);
 /* The node that gets what is no plain read of a session on the replica
  * endpoint; BACKEND_TO_MASTER: none can, and the fallback is the master. */
 int32_t dispatch_home(struct client *client);
+/* Another one than this, if there is any. */
+int32_t dispatch_next_home(struct client *client, uint32_t lost);
 struct backend_key dispatch_lane_key(struct client *client, enum backend_kind kind);
 void dispatch_count(struct client *client, enum stat_id id);
 /* On the replica endpoint no write reaches any server. */

@@ -306,6 +306,36 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
 	client_check_stall(client);
 }
 
+/* As with reads: what was lost with two replicas is for the master, if that may
+ * stand in for them. */
+static int32_t home_again(struct client *client, const struct request *request, const struct backend *from)
+{
+	const struct worker *worker = client->worker;
+
+	if (request->retries == RETRIES_MAX && worker->snapshot->master >= 0 && worker->config->fallback == FALLBACK_MASTER)
+		return BACKEND_TO_MASTER;
+	return dispatch_next_home(client, from->node_id);
+}
+
+void dispatch_ask_again(struct worker *worker, struct request *request, const struct backend *from, struct slice bytes)
+{
+	struct client *client = request->client;
+	struct backend_key key = from->key;
+	struct backend *lane;
+
+	request->retries += counts_as_try(request);
+	if (request->retries > RETRIES_MAX) {
+		delivery_error(worker, request, "NOREPLICA every node tried was lost before it answered");
+		return;
+	}
+	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_SENT | REQUEST_SUSPECT);
+	request->enqueued_ms = worker->now_ms;
+	key.node = home_again(client, request, from);
+	lane = pool_shared(worker, &key);
+	client->lane = lane;
+	backend_enqueue(lane, request, bytes);
+}
+
 /* ---- reads that a replica was not ready for ---- */
 
 /* What the session has seen of the master since the read was sent, because one

@@ -95,9 +95,10 @@ static void set_authenticated(struct client *client)
 		client->session.identity->state = IDENTITY_ACCEPTED;
 }
 
-void local_ask(struct client *client, struct backend *backend, enum request_kind kind, struct slice bytes)
+void local_ask(struct client *client, struct backend *backend, enum request_kind kind, unsigned flags,
+	       struct slice bytes)
 {
-	struct request *request = dispatch_request(client, kind, REQUEST_WHOLE);
+	struct request *request = dispatch_request(client, kind, flags | REQUEST_WHOLE);
 
 	dispatch_on_lane(client, request, backend);
 	client->stall = STALL_ALL;
@@ -124,7 +125,7 @@ enum local_gate local_pass_gate(struct client *client)
 		client->stall = STALL_ALL;
 		return GATE_STALLED;
 	}
-	local_ask(client, local_way(client), REQUEST_GATE, slice_of(gate_question));
+	local_ask(client, local_way(client), REQUEST_GATE, REQUEST_QUESTION, slice_of(gate_question));
 	return GATE_STALLED;
 }
 
@@ -185,7 +186,7 @@ static enum local_result handle_quit(struct client *client, const struct parsed_
 	const struct session *session = &client->session;
 
 	if (session_listens(session) && session->pinned->state == BACKEND_READY)
-		local_ask(client, session->pinned, REQUEST_CLIENT, (struct slice){ parsed->bytes, parsed->length });
+		local_ask(client, session->pinned, REQUEST_CLIENT, 0, (struct slice){ parsed->bytes, parsed->length });
 	else
 		dispatch_answer(client, slice_of("+OK\r\n"));
 	client_finish(client, CLOSE_quit);
@@ -230,7 +231,7 @@ static enum local_result handle_reset(struct client *client, const struct parsed
 	if (client->in_flight > 0)
 		return local_stall_until_answered(client);
 	if (session_listens(session)) {
-		local_ask(client, session->pinned, REQUEST_RESET, (struct slice){ parsed->bytes, parsed->length });
+		local_ask(client, session->pinned, REQUEST_RESET, 0, (struct slice){ parsed->bytes, parsed->length });
 		return LOCAL_DONE;
 	}
 	reset(client);
@@ -453,7 +454,7 @@ static enum local_outcome settle_hello(struct client *client, const struct argum
 static enum local_result ask_for_hello(struct client *client, const struct parsed_command *parsed)
 {
 	local_note(client, parsed);
-	local_ask(client, local_way(client), REQUEST_HELLO, slice_of(gate_question));
+	local_ask(client, local_way(client), REQUEST_HELLO, REQUEST_QUESTION, slice_of(gate_question));
 	return LOCAL_DONE;
 }
 

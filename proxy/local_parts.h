@@ -66,7 +66,8 @@ bool local_is_valid_name(struct slice name);
 /* Where the session's own questions go; and a question, whose answer
  * local_judge() gets. */
 struct backend *local_way(struct client *client);
-void local_ask(struct client *client, struct backend *backend, enum request_kind kind, struct slice bytes);
+void local_ask(struct client *client, struct backend *backend, enum request_kind kind, unsigned flags,
+	       struct slice bytes);
 
 /* ---- local_settle.c ---- */
 

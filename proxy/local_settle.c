@@ -150,6 +150,13 @@ enum local_result local_at_once(struct client *client, const struct parsed_comma
 	return LOCAL_DONE;
 }
 
+/* What a server is told leaves nothing behind there but in this case, where it
+ * is the deed itself. */
+static unsigned question_flag(const struct parsed_command *parsed)
+{
+	return parsed->command->special == SPECIAL_CONFIG_SET ? 0 : REQUEST_QUESTION;
+}
+
 enum local_result local_ask_on(struct client *client, struct backend *backend, const struct parsed_command *parsed)
 {
 	const struct local_command *row = row_of(parsed);
@@ -161,7 +168,7 @@ enum local_result local_ask_on(struct client *client, struct backend *backend, c
 	if (buf_length(&question) == 0)
 		buf_append(&question, parsed->bytes, parsed->length);
 	local_note(client, parsed);
-	local_ask(client, backend, REQUEST_ASKED, buf_slice(&question));
+	local_ask(client, backend, REQUEST_ASKED, question_flag(parsed), buf_slice(&question));
 	buf_free(&question);
 	return LOCAL_DONE;
 }

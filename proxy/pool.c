@@ -203,9 +203,11 @@ static uint32_t waited_ms(const struct worker *worker, const struct request *req
 	return worker->now_ms - request->enqueued_ms;
 }
 
+/* A read, or a question, that another node can answer. */
 static bool is_read_on_replica(const struct backend *backend, const struct request *request)
 {
-	return request != NULL && (request->flags & REQUEST_READ) && backend->key.node != BACKEND_TO_MASTER;
+	return request != NULL && backend->key.node != BACKEND_TO_MASTER &&
+	       ((request->flags & REQUEST_READ) || backend_can_be_replaced(backend, request));
 }
 
 /* One that waits in the queue of a connection that is not there; reads do not

@@ -62,6 +62,7 @@ enum request_flag {
 	REQUEST_SILENT = 1 << 18,    /* its client wants no reply (CLIENT REPLY) */
 	REQUEST_SUSPECT = 1 << 19,   /* SENT, and what the server was at when it was lost */
 	REQUEST_BLOCKS = 1 << 20,    /* it may wait for data on the session's own connection, and nothing stands behind it */
+	REQUEST_QUESTION = 1 << 21,  /* leaves nothing behind: wherever its session's questions go, it may be asked again */
 };
 
 enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };

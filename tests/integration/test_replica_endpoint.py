@@ -130,6 +130,61 @@ def test_multi_when_the_replica_is_gone_already(lab):
         assert raw.command("SET", "a", "1") == "OK"
 
 
+def home_of(raw, group):
+    """The replica that gets what is no plain read."""
+    reply = raw.command("CONFIG", "GET", "port")
+    port = int(reply[b"port"] if isinstance(reply, dict) else reply[1])
+    return next(replica for replica in group.replicas if replica.port == port)
+
+
+@pytest.mark.parametrize("fault", ["silent", "killed"])
+@pytest.mark.parametrize("question, answer", [
+    (("SELECT", 1), "OK"), (("HELLO", 3), dict), (("PING",), "PONG"), (("ECHO", "x"), b"x"), (("DBSIZE",), 1),
+    (("AUTH", "default", "anything"), "OK"), (("CLIENT", "NO-EVICT", "ON"), "OK"), (("CLIENT", "LIST"), bytes),
+], ids=lambda words: words[0].lower() if isinstance(words, tuple) else "")
+def test_a_question_whose_replica_is_lost(lab, question, answer, fault):
+    """It leaves nothing behind, so the next home is asked, and the rest of the
+    pipeline finds the session as it should be."""
+    group = lab.group(2, {"routing": {"backend_timeout": "300ms"}}, replica_endpoint=True)
+    group.master.cli("SET", "where", "zero")
+    with group.master.client(db=1) as client:
+        client.set("where", "one")
+    group.caught_up()
+    where = b"one" if question[0] == "SELECT" else b"zero"
+    with group.weir.raw(replica=True, timeout=10) as raw:
+        home = home_of(raw, group)
+        home.freeze()
+        raw.send(encode(*question) + encode("GET", "where"))
+        if fault == "killed":
+            assert raw.silent(0.1)
+            home.kill()
+        reply = raw.reply()
+        assert isinstance(reply, answer) if isinstance(answer, type) else reply == answer
+        assert raw.reply() == where
+        assert home_of(raw, group) is not home
+        home.thaw() if fault == "silent" else None
+
+
+def test_a_deed_whose_replica_is_lost(lab):
+    """CONFIG SET, PUBLISH: perhaps it was done, and no other replica does it as well."""
+    group = lab.group(2, {"routing": {"backend_timeout": "300ms"}}, replica_endpoint=True)
+    with group.weir.raw(replica=True, timeout=10) as raw:
+        assert raw.command("CLIENT", "ID") > 0, "weir knows that a server lets it in"
+        home = home_of(raw, group)
+        other = next(replica for replica in group.replicas if replica is not home)
+        other.cli("CONFIG", "RESETSTAT")
+        for deed in ("CONFIG", "SET", "hash-max-listpack-entries", "99"), ("PUBLISH", "c", "x"):
+            home.freeze()
+            raw.send(encode(*deed))
+            assert raw.silent(0.1)
+            home.kill()
+            assert starts_with(raw.reply(), "UNKNOWNRESULT")
+            home, other = home_of(raw, group), home
+            assert not {"config|set", "publish"} & set(home.calls())
+            other.start()
+            group.settle()
+
+
 def test_an_open_multi_whose_replica_dies(lab):
     group = lab.group(1, replica_endpoint=True)
     with group.weir.raw(replica=True) as raw:
