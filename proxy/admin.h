@@ -7,6 +7,7 @@
 struct config;
 struct ev_loop;
 struct journal;
+struct measures;
 struct stats;
 struct topology;
 
@@ -22,6 +23,8 @@ struct admin_sources {
 	const struct journal *journal;
 	const struct stats *const *stats; /* one per worker, and the acceptor's */
 	size_t stats_count;
+	const struct measures *const *measures; /* one per worker */
+	size_t measures_count;
 	int64_t started_ns;               /* CLOCK_MONOTONIC at start */
 	int64_t started_unix_ms;
 };

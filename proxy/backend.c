@@ -158,7 +158,7 @@ static void close_connection(struct backend *backend)
 	backend->mid_reply = false;
 	buf_consume(&backend->own_reply, buf_length(&backend->own_reply));
 	backend_forget_reading(backend);
-	backend->timed_ns = 0;
+	sendings_forget(&backend->sendings);
 	backend->send_limit = 0;
 	backend->held_after = 0;
 	list_remove(&backend->dirty);
@@ -229,21 +229,29 @@ void backend_desync(struct backend *backend, const char *what)
 
 /* A late reply is mostly the machine's fault, a quick one never is: the mean
  * rises slowly and falls at once. */
-static void measure_latency(struct backend *backend, const struct request *answered, int64_t now_ns)
+static void average_latency(struct node_load *load, uint32_t sample_us, int64_t now_ns)
 {
-	struct node_load *load = backend_load(backend);
-	int64_t sample_us = (now_ns - backend->timed_ns) / 1000;
-
-	if (backend->timed_ns == 0 || answered->at < backend->timed_at)
-		return;
-	backend->timed_ns = 0;
 	if (load == NULL)
 		return;
 	load->measured_ns = now_ns;
 	if (load->latency_us == 0 || sample_us < load->latency_us)
-		load->latency_us = (uint32_t)sample_us;
+		load->latency_us = sample_us;
 	else
-		load->latency_us += (uint32_t)((sample_us - load->latency_us) >> EWMA_SHIFT);
+		load->latency_us += (sample_us - load->latency_us) >> EWMA_SHIFT;
+}
+
+/* The first answer of a batch is how quick the node is, for routing; those of
+ * clients' requests are how long they take there, but for one that waits for
+ * data, or comes to the server as its client sends it. */
+static void measure(struct backend *backend, const struct request *answered, int64_t now_ns)
+{
+	bool first = sendings_pass(&backend->sendings, answered->at + answered->length);
+	uint32_t node_us = backend->worker->reading_us - sendings_us(&backend->sendings);
+
+	if (first && answered->kind != REQUEST_HANDSHAKE && !(answered->flags & REQUEST_CUT))
+		average_latency(backend_load(backend), node_us, now_ns);
+	if (!is_own(answered) && !(answered->flags & (REQUEST_WAITS | REQUEST_CUT)))
+		tally_count(&backend->worker->at_node, &backend->worker->measures.nodes[backend->node_id], node_us);
 }
 
 /* A reply to weir itself: nearly always it stands whole in what was read. */
@@ -283,7 +291,7 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 	backend->mid_reply = false;
 	backend->reply_length = 0;
 	backend->last_read_ns = now_ns;
-	measure_latency(backend, request, now_ns);
+	measure(backend, request, now_ns);
 	if (is_own(request))
 		finish_own(backend, request, last, now_ns);
 	else
@@ -417,6 +425,7 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 	uint64_t generation = backend->generation;
 	int64_t now_ns = clock_ns(); /* after the read: what these replies acknowledge happened before it */
 
+	backend->worker->reading_us = clock_us(now_ns);
 	while (length > 0 && is_live(backend, generation)) {
 		size_t used = take(backend, bytes, length, now_ns);
 
@@ -424,6 +433,8 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 		length -= used;
 	}
 	delivery_settle(backend->worker);
+	tally_settle(&backend->worker->in_all);
+	tally_settle(&backend->worker->at_node);
 	backend->last_read_ns = now_ns;
 	if (!is_live(backend, generation))
 		return;
@@ -479,12 +490,12 @@ bool backend_takes_more(const struct backend *backend)
 	return backend->state == BACKEND_READY && buf_length(&backend->stream) < UPLOAD_PAUSE_BYTES;
 }
 
-static void start_timing(struct backend *backend, uint64_t from)
+/* Of an upload its last bytes count. */
+static void note_sending(struct backend *backend)
 {
-	if (backend->timed_ns != 0 || backend->state != BACKEND_READY || backend->uploading)
-		return;
-	backend->timed_at = from;
-	backend->timed_ns = backend->worker->now_ns;
+	if (backend->uploading)
+		sendings_forget(&backend->sendings);
+	sendings_add(&backend->sendings, backend->sent, backend->worker->sending_us);
 }
 
 /* The server takes no more; what it has said before that is still there. */
@@ -524,7 +535,7 @@ static void end_batch(struct backend *backend)
 
 void backend_flush(struct backend *backend)
 {
-	uint64_t end;
+	uint64_t end, before = backend->sent;
 	size_t wrote;
 	enum conn_result result = CONN_OK;
 
@@ -535,11 +546,12 @@ void backend_flush(struct backend *backend)
 	else if (backend->state < BACKEND_HANDSHAKE)
 		return;
 	while (backend->sent < end && result == CONN_OK) {
-		start_timing(backend, backend->sent);
 		result = conn_write(&backend->conn, buf_head(&backend->stream) + (backend->sent - backend->base),
 				    end - backend->sent, &wrote);
 		backend->sent += wrote;
 	}
+	if (backend->sent > before)
+		note_sending(backend);
 	if (result == CONN_CLOSED) {
 		hang_up(backend, strerror(errno));
 		return;

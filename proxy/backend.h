@@ -13,6 +13,7 @@
 #include "list.h"
 #include "positions.h"
 #include "request.h"
+#include "sendings.h"
 
 struct client;
 struct snapshot;
@@ -109,8 +110,7 @@ struct backend {
 	uint64_t base;                /* absolute offset of the stream's first byte */
 	uint64_t sent;                /* absolute offset up to which bytes were written */
 	uint64_t send_limit;          /* nothing beyond it is written before READY */
-	uint64_t timed_at;            /* absolute offset of the request whose round trip is measured */
-	int64_t timed_ns;             /* when it was written; 0: none is measured */
+	struct sendings sendings;     /* when */
 
 	/* master: lost connections that have to be killed first (barrier.h) */
 	struct buf barriers;          /* their CLIENT IDs, uint64_t each */

@@ -45,6 +45,7 @@ struct control {
 	struct stats stats;             /* of the acceptor */
 	const struct stats **all_stats; /* one per worker, then the acceptor's */
 	struct journal *journal;
+	const struct measures **all_measures; /* one per worker */
 	struct topology *topology;
 	struct learner *learner;
 	struct acceptor *acceptor;
@@ -337,9 +338,11 @@ static void create_workers(struct control *control)
 	shared->worker_count = count_workers(control->config);
 	shared->workers = alloc_zeroed(shared->worker_count, sizeof(struct worker *));
 	control->all_stats = alloc_zeroed(shared->worker_count + 1, sizeof(struct stats *));
+	control->all_measures = alloc_zeroed(shared->worker_count, sizeof(struct measures *));
 	for (size_t i = 0; i < shared->worker_count; i++) {
 		shared->workers[i] = worker_create((unsigned)i, shared);
 		control->all_stats[i] = &shared->workers[i]->stats;
+		control->all_measures[i] = &shared->workers[i]->measures;
 	}
 	control->all_stats[shared->worker_count] = &control->stats;
 }
@@ -372,6 +375,8 @@ static void start_services(struct control *control, const struct control_sockets
 	struct admin_sources sources = { .config = config,
 					 .stats = (const struct stats *const *)control->all_stats,
 					 .stats_count = control->shared.worker_count + 1,
+					 .measures = (const struct measures *const *)control->all_measures,
+					 .measures_count = control->shared.worker_count,
 					 .journal = control->journal,
 					 .started_ns = clock_ns(),
 					 .started_unix_ms = clock_unix_ms() };
@@ -409,6 +414,7 @@ static void join_workers(struct control *control)
 	mailbox_fini(&control->line.mailbox);
 	free(shared->workers);
 	free(control->all_stats);
+	free(control->all_measures);
 }
 
 int control_run(const struct config *config, const struct control_sockets *sockets)

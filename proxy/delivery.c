@@ -310,6 +310,17 @@ static void judge_cursor(struct worker *worker, struct request *request, struct 
 	send_again(worker, request, from, bytes);
 }
 
+/* How long the client had to wait, wherever the time went. What weir judges has
+ * a class of its own, as what it answers without asking. */
+static void measure(struct worker *worker, const struct request *request)
+{
+	enum latency_class class = !is_clients_word(request) ? LATENCY_LOCAL
+				   : request->flags & REQUEST_READ ? LATENCY_READ : LATENCY_WRITE;
+
+	if (!(request->flags & REQUEST_WAITS))
+		tally_count(&worker->in_all, &worker->measures.classes[class], worker->reading_us - request->begun_us);
+}
+
 /* What the reply proves about what this session has seen. */
 static void observe(const struct request *request, struct backend *from, char type, struct slice bytes, int64_t now_ns)
 {
@@ -384,6 +395,7 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 		return;
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
+	measure(worker, request);
 	observe(request, from, type, bytes, now_ns);
 	if (request->special != SPECIAL_NONE)
 		local_follow(client, (enum command_special)request->special, type);

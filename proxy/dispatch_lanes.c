@@ -30,6 +30,7 @@ struct request *dispatch_request(struct client *client, enum request_kind kind, 
 	if (session_is_silent(&client->session))
 		request->flags |= REQUEST_SILENT;
 	request->client = client;
+	request->begun_us = worker->now_us;
 	request->cost = COST_FAST;
 	if (client->head == NULL)
 		client->head = request;
@@ -42,6 +43,7 @@ struct request *dispatch_request(struct client *client, enum request_kind kind, 
 
 void dispatch_answer(struct client *client, struct slice reply)
 {
+	client->worker->answered_here++;
 	if (client->head != NULL)
 		delivery_answer(client->worker, dispatch_request(client, REQUEST_LOCAL, 0), reply);
 	else if (!session_is_silent(&client->session))

@@ -103,6 +103,8 @@ static void send_private(struct client *client, const struct parsed_command *par
 		client->session.pinned->tainted = true;
 	dispatch_count(client, STAT_private);
 	dispatch_send_to(client, client->session.pinned, parsed, flags);
+	if (parsed->class == COMMAND_BLOCKING || parsed->class == COMMAND_PRIVATE)
+		client->tail->flags |= REQUEST_WAITS;
 	begin_upload(client);
 }
 

@@ -63,6 +63,7 @@ enum request_flag {
 	REQUEST_SUSPECT = 1 << 19,   /* SENT, and what the server was at when it was lost */
 	REQUEST_BLOCKS = 1 << 20,    /* it may wait for data on the session's own connection, and nothing stands behind it */
 	REQUEST_QUESTION = 1 << 21,  /* leaves nothing behind: wherever its session's questions go, it may be asked again */
+	REQUEST_WAITS = 1 << 22,     /* it may wait for data or replicas: how long it takes says nothing */
 };
 
 enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };
@@ -78,6 +79,7 @@ struct request {
 	uint64_t floor;           /* a read on a replica: the position it demands; ROLE: when it was sent, ns */
 	uint32_t length;          /* of its bytes */
 	uint32_t enqueued_ms;     /* worker time when it was enqueued, wraps */
+	uint32_t begun_us;        /* a client's: worker time when it was dispatched first, wraps */
 	uint32_t flags;           /* enum request_flag */
 	uint8_t kind;             /* enum request_kind */
 	uint8_t retries;

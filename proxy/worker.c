@@ -41,6 +41,7 @@ static void on_turn_begin(struct ev_loop *loop, ev_check *check, int events)
 	(void)events;
 	worker->now_ns = clock_ns();
 	worker->now_ms = (uint32_t)(worker->now_ns / CLOCK_NS_PER_MS);
+	worker->now_us = worker->sending_us = clock_us(worker->now_ns);
 }
 
 static void read_clients(struct worker *worker)
@@ -138,6 +139,18 @@ static void bury_the_dead(struct worker *worker)
 	}
 }
 
+/* The turn's work is done, but for the writing: one look at the clock is for
+ * all that goes to servers now, and all that weir has answered itself. */
+static void stamp(struct worker *worker)
+{
+	if (list_is_empty(&worker->dirty_backends) && worker->answered_here == 0)
+		return;
+	worker->sending_us = clock_us(clock_ns());
+	latency_count(&worker->measures.classes[LATENCY_LOCAL], worker->sending_us - worker->now_us,
+		      worker->answered_here);
+	worker->answered_here = 0;
+}
+
 static void stop_when_drained(struct worker *worker)
 {
 	if (!worker->draining)
@@ -157,6 +170,7 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *prepare, int events)
 	(void)events;
 	read_clients(worker);
 	pause_turn(worker);
+	stamp(worker);
 	for (int i = 0; i < FLUSH_ROUNDS && has_work(worker); i++) {
 		resume_clients(worker);
 		flush_backends(worker);
@@ -241,12 +255,28 @@ static void every_second(struct worker *worker)
 		identities_forgive(&worker->identities);
 }
 
+/* How late a tick is, is how long anything that came just now would have had to
+ * wait. What was missed is not made up for. */
+static void measure_lag(struct worker *worker)
+{
+	int64_t late_ns = worker->now_ns - worker->tick_due_ns;
+
+	if (worker->tick_due_ns == 0)
+		worker->tick_due_ns = worker->now_ns;
+	else
+		latency_count(&worker->measures.loop_lag, late_ns > 0 ? (uint32_t)(late_ns / CLOCK_NS_PER_US) : 0, 1);
+	worker->tick_due_ns += clock_ms_to_ns(WORKER_TICK_MS);
+	if (worker->tick_due_ns < worker->now_ns)
+		worker->tick_due_ns = worker->now_ns;
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 {
 	struct worker *worker = timer->data;
 
 	(void)loop;
 	(void)events;
+	measure_lag(worker);
 	pool_tick(worker);
 	client_tick(worker);
 	pause_tick(worker);
@@ -574,8 +604,10 @@ static void *run(void *argument)
 
 	snprintf(name, sizeof(name), "worker %u", worker->index);
 	log_name_thread(name);
+	measures_begin(&worker->measures);
 	ev_run(worker->loop, 0);
 	close_everything(worker);
+	measures_end(&worker->measures);
 	control_line_stopped(worker->shared->control);
 	return NULL;
 }

@@ -15,6 +15,7 @@
 #include "list.h"
 #include "log.h"
 #include "mailbox.h"
+#include "measures.h"
 #include "pause.h"
 #include "positions.h"
 #include "route.h"
@@ -67,6 +68,7 @@ struct worker_shared {
 
 struct worker {
 	struct stats stats;
+	struct measures measures;
 	unsigned index;
 	pthread_t thread;
 	struct worker_shared *shared;
@@ -81,6 +83,13 @@ struct worker {
 
 	int64_t now_ns;                       /* of this turn */
 	uint32_t now_ms;                      /* the same in milliseconds, wraps */
+	uint32_t now_us;                      /* and in microseconds */
+	uint32_t reading_us;                  /* when the replies that are being taken were read */
+	uint32_t sending_us;                  /* when this turn's requests are written */
+	struct tally in_all;                  /* of one read's replies: from the client's word, ... */
+	struct tally at_node;                 /* ... and from its writing */
+	unsigned answered_here;               /* commands that weir has answered itself in this turn */
+	int64_t tick_due_ns;                  /* when the next tick should come */
 	struct snapshot *snapshot;            /* one reference; never NULL while the loop runs */
 	struct command_table *commands;       /* one reference */
 	bool has_learned;                     /* it is a server's, not only the built-in one */
