@@ -28,6 +28,7 @@
 enum {
 	RETRY_FIRST_MS = 20,
 	RETRY_LAST_MS = 1000,
+	LOST_SECONDS = 10,      /* of silence of the other end's kernel */
 	LOGGED_NAME_BYTES = 64,
 	LOGGED_ERROR_BYTES = 200,
 };
@@ -55,14 +56,26 @@ void backend_try_later(struct backend *backend)
 	stats_add(&backend->worker->stats, STAT_backend_connect_failures, 1);
 }
 
+/* The health checks find out sooner, but not about a way that has died while
+ * that of the control connection has not. */
+static struct conn_patience patience_with(const struct topology_config *checks)
+{
+	int64_t down_ms = checks->timeout_ms * (checks->fall + 1);
+	int seconds = (int)(down_ms / 1000 < LOST_SECONDS ? LOST_SECONDS : down_ms / 1000);
+
+	return (struct conn_patience){ .idle_seconds = seconds, .interval_seconds = (seconds + 2) / 3, .probes = 3,
+				       .unanswered_seconds = seconds };
+}
+
 static void connect_to(struct backend *backend, const struct snapshot_node *node)
 {
+	struct conn_patience patience = patience_with(&backend->worker->config->topology);
 	int fd;
 
 	stats_add(&backend->worker->stats, STAT_backend_connects, 1);
 	backend->connect_ns = clock_ns();
 	backend->generation = ++backend->worker->generations;
-	fd = conn_connect((const struct sockaddr *)&node->socket_address, node->socket_length);
+	fd = conn_connect((const struct sockaddr *)&node->socket_address, node->socket_length, &patience);
 	backend->state = BACKEND_CONNECTING;
 	backend->connect_failed = fd < 0;
 	if (fd < 0) {
@@ -266,20 +279,30 @@ void backend_check_proof(struct backend *backend)
 		start_handshake(backend);
 }
 
+/* A user of the master's whom it does not let in is told so again and again. */
+static void log_refusal(const struct backend *backend, struct slice error)
+{
+	const struct identity *identity = backend->key.identity;
+	bool is_known = backend->key.node == BACKEND_TO_MASTER && identity->state == IDENTITY_REFUSED;
+	int logged = identity->user.length < LOGGED_NAME_BYTES ? (int)identity->user.length : LOGGED_NAME_BYTES;
+	void (*log)(const char *format, ...) = is_known ? log_debug : log_notice;
+
+	log("node %u refuses user \"%.*s\", database %u: %.*s", backend->node_id, logged, identity->user.bytes,
+	    backend->key.db, error.length < LOGGED_ERROR_BYTES ? (int)error.length - 2 : LOGGED_ERROR_BYTES, error.bytes);
+}
+
 /* The server does not let this backend be what it is for: it refuses the user,
  * or the database. Nothing may run on the connection then, it would run as
  * somebody else or somewhere else. The master's refusal is the clients' answer;
  * a replica's reads go elsewhere, and it is asked again after a while. */
 static void on_refused(struct backend *backend, const struct request *handshake, struct slice error)
 {
-	const struct identity *identity = backend->key.identity;
-	int logged = identity->user.length < LOGGED_NAME_BYTES ? (int)identity->user.length : LOGGED_NAME_BYTES;
 	bool to_master = backend->key.node == BACKEND_TO_MASTER;
+	bool wants_credentials = handshake->step == STEP_AUTHENTICATE || slice_begins_with(error, "-NOAUTH");
 
-	log_notice("node %u refuses user \"%.*s\", database %u: %.*s", backend->node_id, logged, identity->user.bytes,
-		   backend->key.db, error.length < LOGGED_ERROR_BYTES ? (int)error.length - 2 : LOGGED_ERROR_BYTES, error.bytes);
-	if (to_master && handshake->step == STEP_AUTHENTICATE)
-		backend->key.identity->state = IDENTITY_REFUSED;
+	log_refusal(backend, error);
+	if (to_master && wants_credentials)
+		identity_refuse(backend->key.identity, error);
 	if (to_master)
 		buf_append(&backend->refusal, error.bytes, error.length);
 	else if (backend->node_id < 64)
@@ -317,7 +340,8 @@ static void note_acceptance(struct backend *backend, bool accepted)
 	struct identity *identity = backend->key.identity;
 
 	if (backend->key.kind != BACKEND_CHECKER) {
-		identity->state = accepted ? IDENTITY_ACCEPTED : IDENTITY_REFUSED;
+		if (accepted)
+			identity->state = IDENTITY_ACCEPTED;
 	} else if (identity == identities->nobody && identity->state == IDENTITY_ACCEPTED && !accepted) {
 		log_notice("the master wants passwords now: new sessions have to authenticate");
 		identities_renew_nobody(identities);
@@ -325,6 +349,14 @@ static void note_acceptance(struct backend *backend, bool accepted)
 	} else if (identity->state == IDENTITY_REFUSED && accepted) {
 		identity->state = IDENTITY_ACCEPTED;
 	}
+}
+
+/* That the master does not let it in was not known, so anything can be waiting:
+ * that has its answer, and what comes from now on is no more than the master may
+ * be asked unauthenticated. */
+static bool is_news(const struct backend *backend)
+{
+	return backend->key.kind != BACKEND_CHECKER && backend->key.identity->state != IDENTITY_REFUSED;
 }
 
 /* A step that must not fail. */
@@ -338,7 +370,7 @@ static bool is_essential(const struct backend *backend, const struct request *re
 	case STEP_SELECT:
 		return !backend->has_entered;
 	default:
-		return wants_authentication && backend->key.node != BACKEND_TO_MASTER;
+		return wants_authentication && (backend->key.node != BACKEND_TO_MASTER || is_news(backend));
 	}
 }
 

@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +35,8 @@ enum {
 					   * client reads at all */
 	UNREAD_TICKS = 3,                 /* without reading anything, until a client counts as one that writes first */
 	WRITE_THROUGH_BYTES = 64 * 1024,  /* of replies in one piece that are worth a write of their own */
-	KEEPALIVE_SECONDS = 300,
+	UNFINISHED_BYTES = 16 * 1024,     /* of a command, that show that its sender is slow and no slow loris */
+	UNAUTHENTICATED_OUTPUT = 64 * 1024, /* unread bytes of a client that no server has let in */
 	CLOSE_LINES_PER_SECOND = 10,      /* of the log, per worker: hostile clients shall not fill it */
 };
 
@@ -45,26 +45,23 @@ static void watch(struct client *client);
 
 /* ---- opening and closing ---- */
 
-static void set_socket_options(int fd)
-{
-	int one = 1, idle = KEEPALIVE_SECONDS;
-
-	/* Harmless failures on unix sockets. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-}
+/* As redis-server, which finds out after ten minutes that a peer has vanished.
+ * One that takes nothing of what is due to it for so long is gone as well. */
+static const struct conn_patience patience = {
+	.idle_seconds = 300, .interval_seconds = 100, .probes = 3, .unanswered_seconds = 600,
+};
 
 void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoint endpoint)
 {
 	struct client *client = alloc_zeroed(1, sizeof(*client));
 
-	set_socket_options(fd);
+	conn_set_options(fd, &patience);
 	client->worker = worker;
 	conn_init(&client->conn, worker->loop, fd, on_ready);
 	list_init(&client->readable);
 	list_init(&client->dirty);
 	list_init(&client->unread);
+	list_init(&client->unfinished);
 	list_init(&client->resume);
 	list_init(&client->observer);
 	list_init(&client->index_waiter);
@@ -119,6 +116,7 @@ void client_close(struct client *client, enum close_reason reason)
 	list_remove(&client->readable);
 	list_remove(&client->dirty);
 	list_remove(&client->unread);
+	list_remove(&client->unfinished);
 	list_remove(&client->resume);
 	list_remove(&client->bound.parked);
 	list_remove(&client->of_worker);
@@ -275,9 +273,23 @@ static size_t unread_bytes(const struct client *client)
 	return buf_length(&client->out) + client->held_bytes;
 }
 
+bool client_is_shut_out(const struct client *client)
+{
+	const struct session *session = &client->session;
+
+	return session->identity->state == IDENTITY_REFUSED && !session->authenticated;
+}
+
+static size_t output_limit(const struct client *client)
+{
+	return client_is_shut_out(client) ? UNAUTHENTICATED_OUTPUT : (size_t)client->worker->config->client_output_limit;
+}
+
 void client_check_output(struct client *client)
 {
-	if (unread_bytes(client) > (size_t)client->worker->config->client_output_limit)
+	size_t unread = unread_bytes(client);
+
+	if (unread > UNAUTHENTICATED_OUTPUT && unread > output_limit(client))
 		client_close(client, CLOSE_output_limit);
 }
 
@@ -426,10 +438,7 @@ void client_wake(struct client *client)
 
 static const struct resp_limits *limits_of(const struct client *client)
 {
-	const struct session *session = &client->session;
-
-	return session->identity->state == IDENTITY_REFUSED && !session->authenticated ? &resp_limits_unauthenticated
-										       : &resp_limits_default;
+	return client_is_shut_out(client) ? &resp_limits_unauthenticated : &resp_limits_default;
 }
 
 static struct slice second_argument(const char *request)
@@ -643,7 +652,54 @@ static void take_indexed(struct client *client)
 		client->indexed_bytes = 0; /* what is left of them is the beginning of a command */
 }
 
-void client_resume(struct client *client)
+/* Has it begun a command whose rest is still to come? What a stall holds back is
+ * not awaited of it. */
+static bool awaits_rest(const struct client *client)
+{
+	return client->stall == STALL_NONE && !client->close_after_flush &&
+	       (buf_length(&client->in) > 0 || client->upload != UPLOAD_NONE);
+}
+
+/* Of what was waiting, and has come now, some was a whole command: another one
+ * has begun. An upload's bytes leave as they come. */
+static bool has_taken(const struct client *client, size_t waiting)
+{
+	return client->upload == UPLOAD_NONE && buf_length(&client->in) < waiting;
+}
+
+/* It had `before` waiting, `got` came, and what could be taken is taken. */
+static void note_progress(struct client *client, size_t before, size_t got)
+{
+	bool goes_on = list_is_linked(&client->unfinished) && !has_taken(client, before + got);
+
+	if (client->closing || !awaits_rest(client)) {
+		list_remove(&client->unfinished);
+		return;
+	}
+	list_mark(&client->worker->unfinished_clients, &client->unfinished);
+	client->unfinished_bytes = goes_on ? client->unfinished_bytes + got : 0;
+	if (goes_on && client->unfinished_bytes < UNFINISHED_BYTES)
+		return;
+	client->unfinished_ns = client->worker->now_ns;
+	client->unfinished_bytes = 0;
+}
+
+void client_close_unfinished(struct worker *worker)
+{
+	int64_t limit_ns = clock_ms_to_ns(worker->config->client_header_timeout_ms);
+	struct list_link *link, *following;
+
+	LIST_EACH(&worker->unfinished_clients, link, following) {
+		struct client *client = CONTAINER_OF(link, struct client, unfinished);
+
+		if (!awaits_rest(client)) /* any longer: client_resume() begins anew */
+			list_remove(&client->unfinished);
+		else if (limit_ns != 0 && worker->now_ns - client->unfinished_ns > limit_ns)
+			client_close(client, CLOSE_header_timeout);
+	}
+}
+
+static void take_again(struct client *client)
 {
 	if (client->closing)
 		return;
@@ -656,6 +712,14 @@ void client_resume(struct client *client)
 	buf_shrink(&client->in, 0);
 	finish_at_end(client);
 	watch(client);
+}
+
+void client_resume(struct client *client)
+{
+	size_t before = buf_length(&client->in);
+
+	take_again(client);
+	note_progress(client, before, 0);
 }
 
 static size_t room_wanted(const struct client *client)
@@ -691,7 +755,7 @@ static enum conn_result read_some(struct client *client, size_t *got)
 		result = conn_read(&client->conn, buf_reserve(&client->in, room), room, got);
 		buf_produced(&client->in, *got);
 		if (result == CONN_OK && client->stall == STALL_NONE)
-			client_resume(client);
+			take_again(client);
 		return result;
 	}
 	result = conn_read(&client->conn, worker->read_buffer, WORKER_READ_BYTES, got);
@@ -705,7 +769,7 @@ static enum conn_result read_some(struct client *client, size_t *got)
 void client_read(struct client *client)
 {
 	enum conn_result result;
-	size_t got = 0;
+	size_t before = buf_length(&client->in), got = 0;
 
 	if (!(conn_watched(&client->conn) & EV_READ)) /* any longer */
 		return;
@@ -721,6 +785,7 @@ void client_read(struct client *client)
 	}
 	client->active_ns = client->worker->now_ns;
 	stats_add(&client->worker->stats, STAT_client_bytes_in, (int64_t)got);
+	note_progress(client, before, got);
 	if (buf_length(&client->in) > QUERY_LIMIT_BYTES)
 		client_close(client, CLOSE_query_limit);
 	else

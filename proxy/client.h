@@ -50,6 +50,9 @@ struct client {
 	struct list_link dirty;        /* worker->dirty_clients: has output to flush */
 	struct list_link unread;       /* worker->unread_clients: it has much to read, and */
 	uint8_t unread_ticks;          /* has read nothing of it since so long */
+	struct list_link unfinished;   /* worker->unfinished_clients: a command has begun to come, and the rest is awaited */
+	int64_t unfinished_ns;         /* since then, or since its last UNFINISHED_BYTES came */
+	size_t unfinished_bytes;       /* that have come since */
 	bool writes_first;             /* it reads nothing before it has sent everything */
 	struct list_link resume;       /* worker->resumed_clients: a stall is over; or lane_waiters, or pause.held */
 	struct request *head;          /* its requests in order */
@@ -110,6 +113,12 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
  * bytes whose turn in the client's order it is. */
 void client_reply(struct client *client, const char *bytes, size_t length);
 
+/* The master wants credentials, and this session has given none that it takes:
+ * it hears so from weir, in the master's words. (A server closes a connection
+ * on which a few dozen refusals have not been read yet, and this one is
+ * shared.) */
+bool client_is_shut_out(const struct client *client);
+
 /* Closes it when what it has not read, and what is held back for it, exceeds
  * client_output_limit. */
 void client_check_output(struct client *client);
@@ -131,6 +140,9 @@ void client_flush(struct client *client);
  * would wait for us as we for it. It is taken at its word, up to
  * client_output_limit, as by redis-server. Every WORKER_TICK_MS. */
 void client_tick(struct worker *worker);
+
+/* Closes those whose command does not get on (client_header_timeout). Every second. */
+void client_close_unfinished(struct worker *worker);
 
 /* Closes at once; its requests become orphans. */
 void client_close(struct client *client, enum close_reason reason);

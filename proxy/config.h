@@ -41,6 +41,7 @@ struct config {
 	int64_t max_private_backends;
 	bool allow_sync;
 	int64_t client_idle_timeout_ms; /* 0: never */
+	int64_t client_header_timeout_ms; /* 0: never */
 	int64_t drain_timeout_ms;
 	/* [routing] */
 	enum config_consistency consistency;

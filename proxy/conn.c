@@ -93,15 +93,30 @@ void conn_close(struct conn *conn)
 	conn->io.fd = -1;
 }
 
-int conn_connect(const struct sockaddr *address, socklen_t length)
+/* Harmless failures on unix sockets. */
+void conn_set_options(int fd, const struct conn_patience *patience)
 {
+	unsigned unanswered_ms;
 	int one = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (patience == NULL)
+		return;
+	unanswered_ms = (unsigned)patience->unanswered_seconds * 1000;
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &patience->idle_seconds, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &patience->interval_seconds, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &patience->probes, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof(unanswered_ms));
+}
+
+int conn_connect(const struct sockaddr *address, socklen_t length, const struct conn_patience *patience)
+{
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -1;
-	if (address->sa_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	conn_set_options(fd, patience);
 	if (connect(fd, address, length) < 0 && errno != EINPROGRESS) {
 		int saved = errno;
 

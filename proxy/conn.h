@@ -22,6 +22,16 @@ struct conn {
 	void (*ready)(struct conn *conn, int events);
 };
 
+/* When a peer that says nothing is taken for lost, without asking it anything:
+ * the kernel probes a connection that has been idle, and gives one up whose data
+ * nobody acknowledges or takes. */
+struct conn_patience {
+	int idle_seconds;       /* until the first probe, ... */
+	int interval_seconds;   /* ... between two, ... */
+	int probes;             /* ... and so many */
+	int unanswered_seconds; /* of data that was sent */
+};
+
 /* Embeds in a client or a backend; owns fd from now on. Watches nothing yet. */
 void conn_init(struct conn *conn, struct ev_loop *loop, int fd, void (*ready)(struct conn *conn, int events));
 /* A conn without a socket: conn_is_open() is false. */
@@ -36,8 +46,11 @@ enum conn_result conn_read(struct conn *conn, char *into, size_t room, size_t *g
 enum conn_result conn_write(struct conn *conn, const char *bytes, size_t length, size_t *wrote);
 void conn_close(struct conn *conn);
 
+/* Of a stream that carries messages: sent at once, and lost in time. NULL: the
+ * caller has timers of its own. */
+void conn_set_options(int fd, const struct conn_patience *patience);
 /* A connecting, non-blocking, close-on-exec socket, or -1 with errno. */
-int conn_connect(const struct sockaddr *address, socklen_t length);
+int conn_connect(const struct sockaddr *address, socklen_t length, const struct conn_patience *patience);
 /* After the socket became writable: 0, or the errno of the failed connect. */
 int conn_connect_result(const struct conn *conn);
 

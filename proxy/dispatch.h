@@ -12,6 +12,8 @@
 /* From clients to backends: one parsed command after the other is answered,
  * refused, or put into the queue of the backend it belongs to. */
 
+enum verdict { TAKEN, STALLED };
+
 /* Takes `count` parsed commands of one client in order. Returns how many were
  * taken: fewer than count when the client stalled or is closing. */
 size_t dispatch(struct client *client, const struct parsed_command *parsed, size_t count);
@@ -82,6 +84,9 @@ void dispatch_on_lane(struct client *client, struct request *request, const stru
 struct backend *dispatch_alone(struct client *client, int32_t node);
 /* The backend for a session's commands that are no plain reads. */
 struct backend *dispatch_lane(struct client *client, enum backend_kind kind);
+/* The command is not taken now, because its way has more to do than it should:
+ * it is looked at again when that is over. */
+enum verdict dispatch_wait_for_room(struct client *client);
 /* Answers a command at its place in the client's order. */
 void dispatch_answer(struct client *client, struct slice reply);
 void dispatch_error(struct client *client, const char *text);

@@ -32,7 +32,8 @@ enum block_extent dispatch_find_block(const struct client *client, const struct 
 	size_t i = 1;
 
 	if (!is_bare(&parsed[0], SPECIAL_MULTI) || session->pin != PIN_NONE || session->doomed ||
-	    session->endpoint != ENDPOINT_SPLIT || session->reply == REPLY_SKIP || client->worker->pause.diverts)
+	    session->endpoint != ENDPOINT_SPLIT || session->reply == REPLY_SKIP || client->worker->pause.diverts ||
+	    client_is_shut_out(client))
 		return BLOCK_NONE;
 	while (i < count && belongs_in_block(&parsed[i]))
 		i++;

@@ -12,6 +12,7 @@
 enum {
 	COST_FAST = 1, /* outstanding work that a command counts as */
 	COST_SLOW = 4,
+	STRANGERS_AT_ONCE = COST_SLOW, /* outstanding work of a lane that the master has not let in */
 };
 
 enum verdict dispatch_stall(struct client *client, enum client_stall why)
@@ -215,9 +216,26 @@ void dispatch_hold_error(struct client *client)
 			       "the command was not sent");
 }
 
+/* Of somebody whom the master does not let in. What it would say of the command
+ * as such comes first, and only it can say that. */
+static enum verdict send_of_stranger(struct client *client, struct backend *lane, const struct parsed_command *parsed,
+				     unsigned flags)
+{
+	if (parsed->command->known && command_takes(parsed->command, parsed->argc)) {
+		dispatch_answer(client, client->session.identity->refusal);
+		return TAKEN;
+	}
+	if (lane->outstanding > STRANGERS_AT_ONCE)
+		return dispatch_wait_for_room(client);
+	dispatch_send_to(client, lane, parsed, flags);
+	return TAKEN;
+}
+
 enum verdict dispatch_send_on(struct client *client, struct backend *lane, const struct parsed_command *parsed,
 			    unsigned flags)
 {
+	if (lane->key.node == BACKEND_TO_MASTER && client_is_shut_out(client))
+		return send_of_stranger(client, lane, parsed, flags);
 	if (dispatch_enter_lane(client, lane, flags & REQUEST_READ) == STALLED)
 		return STALLED;
 	if (dispatch_holds_too_much(lane, parsed->length)) {

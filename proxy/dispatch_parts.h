@@ -12,8 +12,6 @@
  * dispatch_private.c (connections of a session's own), dispatch.c (one command
  * after the other). */
 
-enum verdict { TAKEN, STALLED };
-
 /* What the commands of one chunk share. */
 struct chunk {
 	size_t commands;
@@ -29,8 +27,6 @@ enum { DISPATCH_TEXT_ROOM = 256 }; /* for an error that names a command */
 
 /* The command is not taken now, for this reason. */
 enum verdict dispatch_stall(struct client *client, enum client_stall why);
-/* Its way has more to do than it should; it is looked at again when that is over. */
-enum verdict dispatch_wait_for_room(struct client *client);
 /* Puts the command into both queues, without asking whether it may. */
 void dispatch_send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags);
 /* The same, if it overtakes nothing and does not hold too much. */

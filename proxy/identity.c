@@ -22,6 +22,7 @@ static struct identity *create(struct identities *identities)
 	struct identity *identity = alloc_zeroed(1, sizeof(*identity));
 
 	identity->references = 1;
+	identity->refusal = own(slice_of(""));
 	list_init(&identity->link);
 	list_init(&identity->lanes);
 	list_append(&identities->all, &identity->link);
@@ -107,6 +108,13 @@ struct identity *identity_get(struct identities *identities, struct slice user, 
 	return identity;
 }
 
+void identity_refuse(struct identity *identity, struct slice words)
+{
+	disown(&identity->refusal);
+	identity->refusal = own(words);
+	identity->state = IDENTITY_REFUSED;
+}
+
 struct identity *identity_acquire(struct identity *identity)
 {
 	identity->references++;
@@ -122,6 +130,7 @@ void identity_release(struct identity **identity)
 		return;
 	assert(list_is_empty(&last->lanes));
 	list_remove(&last->link);
+	disown(&last->refusal);
 	disown(&last->user);
 	disown(&last->password);
 	free(last);

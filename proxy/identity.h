@@ -25,6 +25,7 @@ struct identity {
 	unsigned references;
 	enum identity_state state;
 	uint64_t refused_nodes;  /* bit per node id: that replica refuses it */
+	struct slice refusal;    /* REFUSED: the master's words, owned; empty: none are known */
 	bool may_not_ask_role;   /* a server does not let it run ROLE: nothing proves its reads on replicas */
 	uint64_t foreign_nodes;  /* bit per node id: its rules for the user are not known to be the master's; as of: */
 	uint64_t foreign_generation, foreign_changes;
@@ -50,6 +51,9 @@ void identities_renew_nobody(struct identities *identities);
 void identities_forgive(struct identities *identities);
 /* Looks again at where the user's rules are the master's. */
 void identity_compare(struct identity *identity, const struct snapshot *snapshot, uint64_t user_changes);
+
+/* The master does not let it in, and says so in these words. */
+void identity_refuse(struct identity *identity, struct slice words);
 
 /* The nodes that must not serve it by rules of their own. */
 static inline uint64_t identity_foreign_nodes(struct identity *identity, const struct snapshot *snapshot,

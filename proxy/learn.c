@@ -174,7 +174,7 @@ static void compose_question(struct learner *learner)
 
 static void begin_attempt(struct learner *learner)
 {
-	int fd = conn_connect((const struct sockaddr *)&learner->address, learner->address_length);
+	int fd = conn_connect((const struct sockaddr *)&learner->address, learner->address_length, NULL);
 
 	if (fd < 0) {
 		try_again_later(learner, strerror(errno));

@@ -22,6 +22,8 @@
 #include "version.h"
 #include "waiting.h"
 
+enum { LOGINS_AT_ONCE = 8 };
+
 struct arguments arguments_of(const char *request)
 {
 	struct arguments arguments = { .request = request };
@@ -116,6 +118,10 @@ enum local_gate local_pass_gate(struct client *client)
 {
 	if (is_authenticated(client))
 		return GATE_OPEN;
+	if (client->session.endpoint == ENDPOINT_SPLIT && client_is_shut_out(client)) {
+		dispatch_answer(client, client->session.identity->refusal);
+		return GATE_REFUSED;
+	}
 	if (client->gate_error != NULL) {
 		dispatch_answer(client, buf_slice(client->gate_error));
 		close_gate(client);
@@ -341,6 +347,24 @@ static struct backend *way_of_credentials(struct client *client)
 	return pinned;
 }
 
+/* A server closes a connection on which it has said no too often before that was
+ * read: the checker, which all logins share, is asked a few at a time. */
+static bool is_swamped(const struct backend *way)
+{
+	return way->key.kind == BACKEND_CHECKER && way->outstanding >= LOGINS_AT_ONCE;
+}
+
+static enum local_result ask_for_credentials(struct client *client, const struct parsed_command *parsed)
+{
+	struct backend *way = way_of_credentials(client);
+
+	if (is_swamped(way)) {
+		dispatch_wait_for_room(client);
+		return LOCAL_STALLED;
+	}
+	return local_ask_on(client, way, parsed);
+}
+
 static enum local_result handle_auth(struct client *client, const struct parsed_command *parsed)
 {
 	struct arguments arguments = arguments_of(parsed->bytes);
@@ -350,7 +374,7 @@ static enum local_result handle_auth(struct client *client, const struct parsed_
 	if (!auth_is_sound(&arguments))
 		return local_answer_error(client, arguments.count < 2 ? "ERR wrong number of arguments for 'auth' command"
 								      : "ERR syntax error");
-	return local_ask_on(client, way_of_credentials(client), parsed);
+	return ask_for_credentials(client, parsed);
 }
 
 struct hello {
@@ -470,7 +494,7 @@ static enum local_result handle_hello(struct client *client, const struct parsed
 	if (error != NULL)
 		return local_answer_error(client, error);
 	if (client->session.pinned != NULL || hello.user.bytes != NULL)
-		return local_ask_on(client, way_of_credentials(client), parsed);
+		return ask_for_credentials(client, parsed);
 	return is_authenticated(client) ? local_at_once(client, parsed) : ask_for_hello(client, parsed);
 }
 

@@ -245,6 +245,7 @@ static void every_second(struct worker *worker)
 	for (size_t i = 0; i < worker->load_count; i++)
 		worker->loads[i].served /= 2;
 	close_idle_clients(worker);
+	client_close_unfinished(worker);
 	if (worker->snapshot == NULL)
 		return;
 	if (!worker->has_learned && worker->now_ns > worker->learn_deadline_ns)
@@ -559,6 +560,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->dirty_clients);
 	list_init(&worker->dirty_backends);
 	list_init(&worker->unread_clients);
+	list_init(&worker->unfinished_clients);
 	list_init(&worker->resumed_clients);
 	list_init(&worker->lookups);
 	list_init(&worker->lane_waiters);

@@ -106,6 +106,7 @@ struct worker {
 	struct list_link dirty_clients;
 	struct list_link dirty_backends;
 	struct list_link unread_clients;
+	struct list_link unfinished_clients;
 	struct list_link resumed_clients;
 	struct list_link lookups;             /* errands that wait for a client's connection (redirect.c) */
 	struct list_link lane_waiters;        /* clients in STALL_LANE */

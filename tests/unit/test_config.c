@@ -109,6 +109,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config->max_private_backends, 1000);
 	assert_false(config->allow_sync);
 	assert_int_equal(config->client_idle_timeout_ms, 0);
+	assert_int_equal(config->client_header_timeout_ms, 30000);
 	assert_int_equal(config->drain_timeout_ms, 10000);
 	assert_int_equal(config->consistency, CONSISTENCY_SESSION);
 	assert_int_equal(config->session_scope, SESSION_SCOPE_WEIR);
@@ -159,6 +160,7 @@ static const char everything[] =
 	"max_private_backends = 7\n"
 	"allow_sync = yes\n"
 	"client_idle_timeout = 5\n"
+	"client_header_timeout = 250ms\n"
 	"drain_timeout = 1m\n"
 	"[replication]\n"
 	"replica = c:6380 weight=1000 name=third announce=10.9.8.7:1\n"
@@ -207,6 +209,7 @@ static void assert_everything(const struct config *config)
 	assert_int_equal(config->max_private_backends, 7);
 	assert_true(config->allow_sync);
 	assert_int_equal(config->client_idle_timeout_ms, 5000);
+	assert_int_equal(config->client_header_timeout_ms, 250);
 	assert_int_equal(config->drain_timeout_ms, 60000);
 	assert_int_equal(topology->node_count, 3);
 	assert_string_equal(topology->nodes[0].name, "first");
