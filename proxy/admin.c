@@ -29,6 +29,7 @@
 #include "list.h"
 #include "listener.h"
 #include "log.h"
+#include "sampler.h"
 
 enum { PEERS_MAX = 32 };
 
@@ -50,6 +51,7 @@ struct admin {
 	struct ev_loop *loop;
 	struct admin_sources sources;
 	struct acceptor *acceptor;
+	struct sampler *sampler;
 	struct http *http;
 	struct list_link peers;
 	size_t peer_count;
@@ -189,6 +191,7 @@ struct admin *admin_start(struct ev_loop *loop, const int *listen_fds, size_t li
 
 	admin->loop = loop;
 	admin->sources = *sources;
+	admin->sources.sampler = admin->sampler = sampler_start(loop, &admin->sources);
 	list_init(&admin->peers);
 	warn_if_open(&sources->config->admin_listen);
 	admin->http = http_start(loop, &admin->sources, &events);
@@ -216,6 +219,7 @@ void admin_stop(struct admin **admin)
 			close_peer(peer);
 		}
 	}
+	sampler_stop(&(*admin)->sampler);
 	free(*admin);
 	*admin = NULL;
 }

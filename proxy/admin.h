@@ -8,6 +8,7 @@ struct config;
 struct ev_loop;
 struct journal;
 struct measures;
+struct sampler;
 struct stats;
 struct topology;
 
@@ -21,6 +22,7 @@ struct admin_sources {
 	const struct config *config;
 	struct topology *topology;
 	const struct journal *journal;
+	const struct sampler *sampler;    /* the admin endpoint's own */
 	const struct stats *const *stats; /* one per worker, and the acceptor's */
 	size_t stats_count;
 	const struct measures *const *measures; /* one per worker */

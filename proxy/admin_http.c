@@ -22,6 +22,7 @@
 #include "events.h"
 #include "log.h"
 #include "metrics.h"
+#include "sampler.h"
 #include "status.h"
 
 enum {
@@ -64,10 +65,21 @@ static unsigned page_status(const struct page_call *call)
 	return MHD_HTTP_OK;
 }
 
-/* A number that cannot be read asks for everything. */
+/* What cannot be read asks for everything. */
+static uint64_t read_since(const struct page_call *call)
+{
+	return call->since == NULL ? 0 : strtoull(call->since, NULL, 10);
+}
+
+static unsigned page_history(const struct page_call *call)
+{
+	sampler_print(call->sources->sampler, read_since(call), call->out);
+	return MHD_HTTP_OK;
+}
+
 static unsigned page_events(const struct page_call *call)
 {
-	char *text = events_json(call->sources, call->since == NULL ? 0 : strtoull(call->since, NULL, 10));
+	char *text = events_json(call->sources, read_since(call));
 
 	fprintf(call->out, "%s\n", text);
 	free(text);
@@ -122,6 +134,7 @@ struct page {
 static const struct page pages[] = {
 	{ "/", plain_text, page_index, "this list" },
 	{ "/status", "application/json", page_status, "the state of the master, the replicas and weir, as JSON" },
+	{ "/history", "application/json", page_history, "the last ten minutes second by second; ?since=N asks for what came after sample N" },
 	{ "/events", "application/json", page_events, "what happened, newest last; ?since=N asks for what came after number N" },
 	{ "/metrics", "text/plain; version=0.0.4; charset=utf-8", page_metrics, "the same as Prometheus metrics" },
 	{ "/livez", plain_text, page_livez, "200 while weir runs" },

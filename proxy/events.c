@@ -37,6 +37,7 @@ static json_t *describe(const struct event *event)
 	put_integer(object, "id", (int64_t)event->id);
 	put_time(object, "time", event->time_ms);
 	put_text(object, "kind", event_kind_name(event->kind));
+	put_text(object, "level", event_kind_level(event->kind));
 	put_text(object, "node", event->node[0] == '\0' ? NULL : event->node);
 	put_text(object, "text", event->text);
 	return object;

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "../protocol/alloc.h"
+#include "../topology/journal.h"
 #include "../topology/topology.h"
 #include "admin.h"
 #include "clock.h"
@@ -198,6 +199,7 @@ char *status_json(const struct admin_sources *sources)
 	put_text(document, "no_master_reason", view->no_master_reason);
 	put_integer(document, "generation", (int64_t)view->generation);
 	put_integer(document, "epoch", (int64_t)view->epoch);
+	put_integer(document, "newest_event", (int64_t)journal_newest(sources->journal));
 	put(document, "lost_writes", lost_writes(view));
 	put(document, "wiring", wiring(view));
 	put(document, "master", view->master < 0 ? json_null() : server(&view->nodes[view->master]));

@@ -21,11 +21,12 @@ struct journal {
 struct event_row {
 	const char *name;
 	void (*log)(const char *format, ...);
+	const char *level;
 	const char *help;
 };
 
 static const struct event_row event_rows[] = {
-#define EVENT(id, level, help) { #id, log_##level, help },
+#define EVENT(id, level, help) { #id, log_##level, #level, help },
 #include "journal.def"
 #undef EVENT
 };
@@ -112,6 +113,11 @@ const char *event_kind_name(enum event_kind kind)
 const char *event_kind_help(enum event_kind kind)
 {
 	return event_rows[kind].help;
+}
+
+const char *event_kind_level(enum event_kind kind)
+{
+	return event_rows[kind].level;
 }
 
 struct journal *journal_create(void)

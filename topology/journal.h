@@ -48,5 +48,7 @@ const struct event *journal_after(const struct journal *journal, uint64_t id);
 /* The kind's word: "node_up"; and what it means, one sentence. */
 const char *event_kind_name(enum event_kind kind);
 const char *event_kind_help(enum event_kind kind);
+/* "notice", "warning" */
+const char *event_kind_level(enum event_kind kind);
 
 #endif

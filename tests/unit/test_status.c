@@ -39,13 +39,15 @@ static struct topology_node_view unknown_node(const char *name)
 
 static json_t *load_status(void)
 {
-	struct admin_sources sources = { .config = &config, .stats = all_stats, .stats_count = 1,
+	struct journal *journal = journal_create();
+	struct admin_sources sources = { .config = &config, .journal = journal, .stats = all_stats, .stats_count = 1,
 					 .started_ns = clock_ns() };
 	char *text = tested_status_json(&sources);
 	json_t *document = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 
 	assert_non_null(document);
 	free(text);
+	journal_destroy(&journal);
 	return document;
 }
 
