@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "events.h"
 #include "history.h"
+#include "measures.h"
 #include "stats.h"
 
 /* What a column of the history is the rate of; STAT_COUNT ends the list. */
@@ -32,6 +33,7 @@ struct sampler {
 	struct history *history;
 	int64_t sampled_ns;              /* the last time */
 	int64_t counted[HISTORY_COLUMNS]; /* and what the counters were then */
+	struct latency_sum answered[MEASURES_NODES]; /* and what each node had answered */
 };
 
 static int64_t count_now(const struct sampler *sampler, enum history_column column)
@@ -65,8 +67,34 @@ static void sample_group(struct sampler *sampler, int64_t now_ns, int64_t passed
 	history_add(sampler->history, sources->started_unix_ms + (now_ns - sources->started_ns) / CLOCK_NS_PER_MS, values);
 }
 
+/* What the node has answered since the second before. A node that took over the
+ * number of another one begins at nothing. */
+static void answered_since(struct sampler *sampler, uint32_t id, struct latency_sum *sum)
+{
+	const struct admin_sources *sources = sampler->sources;
+	struct latency_sum now = { 0 };
+
+	measures_sum_node(sources->measures, sources->measures_count, id, &now);
+	*sum = now;
+	if (now.count >= sampler->answered[id].count)
+		latency_sum_since(sum, &sampler->answered[id]);
+	sampler->answered[id] = now;
+}
+
+static void sample_answers(struct sampler *sampler, uint32_t id, int64_t passed_ns, int64_t values[HISTORY_NODE_COLUMNS])
+{
+	struct latency_sum sum;
+
+	if (id >= MEASURES_NODES)
+		return;
+	answered_since(sampler, id, &sum);
+	values[HISTORY_REQUESTS] = per_second((int64_t)sum.count, passed_ns);
+	values[HISTORY_P50_US] = (int64_t)latency_sum_quantile(&sum, 0.5);
+	values[HISTORY_P99_US] = (int64_t)latency_sum_quantile(&sum, 0.99);
+}
+
 /* Of who is down only the past is known. */
-static void sample_node(struct sampler *sampler, const struct topology_node_view *node)
+static void sample_node(struct sampler *sampler, const struct topology_node_view *node, int64_t passed_ns)
 {
 	int64_t values[HISTORY_NODE_COLUMNS] = {
 		[HISTORY_REQUESTS] = HISTORY_UNKNOWN,
@@ -76,6 +104,7 @@ static void sample_node(struct sampler *sampler, const struct topology_node_view
 		[HISTORY_P99_US] = HISTORY_UNKNOWN,
 	};
 
+	sample_answers(sampler, node->id, passed_ns, values);
 	history_add_node(sampler->history, node->name, values);
 }
 
@@ -93,7 +122,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	sampler->sampled_ns = now_ns;
 	sample_group(sampler, now_ns, passed_ns);
 	for (size_t i = 0; i < view->node_count; i++)
-		sample_node(sampler, &view->nodes[i]);
+		sample_node(sampler, &view->nodes[i], passed_ns);
 }
 
 void sampler_print(const struct sampler *sampler, uint64_t since, FILE *out)

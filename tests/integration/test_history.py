@@ -47,6 +47,13 @@ def test_what_was_done_is_what_is_shown(lab):
             assert sum(document[column]) <= 1.5 * count + 3, (column, count, document[column])
         assert document["clients"][-1] == 1
         replicas = document["nodes"][1:]
+        # Each replica answered its share, in a time that is known.
+        answered = [sum(count for count in node["requests"] if count) for node in document["nodes"]]
+        assert 0.5 * wanted["reads_on_replicas"] <= sum(answered[1:]) <= 1.5 * wanted["reads_on_replicas"] + 3
+        assert answered[0] >= 0.5 * wanted["writes"]
+        for node in document["nodes"]:
+            times = [(p50, p99) for p50, p99, count in zip(node["p50_us"], node["p99_us"], node["requests"]) if count]
+            assert times and all(0 <= p50 <= p99 < 10e6 for p50, p99 in times), times
         assert all(node["lag_bytes"][-1] == 0 and node["lag_us"][-1] is not None for node in replicas)
 
 
