@@ -11,7 +11,7 @@ rules() {
 protocol <(assert|ctype|errno|inttypes|limits|math|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings)\.h>
 protocol "[a-z_0-9]+\.(h|def)"
 topology <(ev|hiredis/[a-z_]+|xxhash)\.h>
-topology <((sys|netinet|arpa)/[a-z_]+|assert|ctype|errno|fcntl|inttypes|limits|math|netdb|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd)\.h>
+topology <((sys|netinet|arpa)/[a-z_]+|assert|ctype|errno|fcntl|inttypes|limits|math|netdb|pthread|signal|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd)\.h>
 topology "[a-z_0-9]+\.(h|def)"
 topology "\.\./proxy/log\.h"
 proxy <(ev|ini|jansson|microhttpd|xxhash)\.h>

@@ -2,27 +2,10 @@
 #include "address.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
-
-bool address_resolve(struct address *address, const char *host, uint16_t port)
-{
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-	struct addrinfo *found = NULL;
-	char service[8];
-
-	memset(address, 0, sizeof(*address));
-	snprintf(service, sizeof(service), "%u", port);
-	if (getaddrinfo(host, service, &hints, &found) != 0 || found == NULL)
-		return false;
-	memcpy(&address->socket, found->ai_addr, found->ai_addrlen);
-	address->length = found->ai_addrlen;
-	freeaddrinfo(found);
-	return true;
-}
 
 static bool parse_numeric(struct address *address, const char *host)
 {
@@ -40,11 +23,20 @@ static bool parse_numeric(struct address *address, const char *host)
 	return address->length != 0;
 }
 
-bool address_is_numeric(const char *host)
+bool address_parse(struct address *address, const char *host, uint16_t port)
 {
-	struct address address;
+	if (!parse_numeric(address, host))
+		return false;
+	if (address->socket.ss_family == AF_INET)
+		((struct sockaddr_in *)&address->socket)->sin_port = htons(port);
+	else
+		((struct sockaddr_in6 *)&address->socket)->sin6_port = htons(port);
+	return true;
+}
 
-	return parse_numeric(&address, host);
+bool address_equal(const struct address *a, const struct address *b)
+{
+	return a->length == b->length && memcmp(&a->socket, &b->socket, a->length) == 0;
 }
 
 /* The IPv4 address, also of one that is mapped into IPv6. */

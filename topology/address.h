@@ -11,14 +11,12 @@
 
 struct address {
 	struct sockaddr_storage socket;
-	socklen_t length; /* 0: the name could not be resolved */
+	socklen_t length; /* 0: unknown */
 };
 
-/* A numeric host at once; a name through getaddrinfo(3), which blocks this
- * thread: the one place to change when that has to move to a helper. */
-bool address_resolve(struct address *address, const char *host, uint16_t port);
-/* Written as a number, so resolving it never blocks and never changes. */
-bool address_is_numeric(const char *host);
+/* False: the host is not written as a number, but a name (name.h). */
+bool address_parse(struct address *address, const char *host, uint16_t port);
+bool address_equal(const struct address *a, const struct address *b);
 
 /* A host that means "this machine" (or, 0.0.0.0, any) to whoever reads it. */
 bool address_host_is_loopback(const char *host);

@@ -410,7 +410,7 @@ struct link *link_open(struct ev_loop *loop, const struct address *address, cons
 	ev_init(&link->timer, on_timer);
 	link->read_watcher.data = link->write_watcher.data = link->timer.data = link;
 	ev_io_start(loop, &link->write_watcher);
-	ev_now_update(loop); /* resolving a name may have taken long */
+	ev_now_update(loop);
 	arm_timer(link, config->timeout_ms * NS_PER_MS);
 	return link;
 }

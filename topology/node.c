@@ -16,6 +16,7 @@
 #include "clock.h"
 #include "journal.h"
 #include "memory.h"
+#include "name.h"
 
 enum {
 	QUESTIONS_MAX = 4,    /* of one kind, unanswered */
@@ -251,31 +252,17 @@ static void on_ready(void *arg)
 {
 	struct node *node = arg;
 
+	node->address_failed = false;
 	/* INFO first: a position counts only when the run it is of is known. */
 	node_ask_info(node);
 	node_ask_role(node);
 }
 
-static bool resolve_again(struct node *node)
-{
-	if (node->address.length != 0 && address_is_numeric(node->config->host))
-		return true;
-	return address_resolve(&node->address, node->config->host, node->config->port);
-}
-
-void node_connect(struct node *node)
+static void open_link(struct node *node)
 {
 	struct link_events events = {on_ready, on_lost, node};
 
-	if (node->link != NULL)
-		return;
-	node->connecting_ns = clock_now_ns();
-	ev_timer_stop(node->loop, &node->reconnect);
-	if (!resolve_again(node)) {
-		connect_later(node);
-		check_bad(node, false, "its name cannot be resolved");
-		return;
-	}
+	node->address_failed = true; /* until it has answered */
 	node->link = link_open(node->loop, &node->address, &node->link_config, &events);
 	if (node->link == NULL) {
 		int error = errno;
@@ -283,6 +270,47 @@ void node_connect(struct node *node)
 		connect_later(node);
 		check_bad(node, error == ECONNREFUSED, strerror(error));
 	}
+}
+
+/* The address that it has had, if that is still one of its own and has not failed;
+ * else the one behind it, in a circle. */
+static const struct address *choose_address(const struct node *node, const struct addresses *found)
+{
+	for (size_t i = 0; i < found->count; i++)
+		if (address_equal(&node->address, &found->at[i]))
+			return &found->at[(i + node->address_failed) % found->count];
+	return &found->at[0];
+}
+
+/* A name server that does not answer is no reason to give up a server that does:
+ * then the last address stands. */
+static void on_found(void *arg, const struct addresses *found)
+{
+	struct node *node = arg;
+
+	node->awaits_name = false;
+	if (found->count > 0)
+		node->address = *choose_address(node, found);
+	if (node->address.length != 0) {
+		open_link(node);
+		return;
+	}
+	connect_later(node);
+	check_bad(node, false, "its name cannot be resolved");
+}
+
+void node_connect(struct node *node)
+{
+	if (node->link != NULL || node->awaits_name)
+		return;
+	node->connecting_ns = clock_now_ns();
+	ev_timer_stop(node->loop, &node->reconnect);
+	if (node->name == NULL) {
+		open_link(node);
+		return;
+	}
+	node->awaits_name = true;
+	name_look_up(node->name, node->group->timeout_ms);
 }
 
 void node_hurry(struct node *node)
@@ -324,6 +352,8 @@ void node_init(struct node *node, struct ev_loop *loop, uint32_t id, const struc
 	node->told_port = config->announce_port ? config->announce_port : config->port;
 	node->told_text = address_text(node->told_host, node->told_port);
 	node->vitals = node_vitals_create();
+	if (!address_parse(&node->address, config->host, config->port))
+		node->name = name_create(loop, config->host, config->port, name_resolve, on_found, node);
 	health_init(&node->health, group->rise, group->fall);
 	ev_timer_init(&node->reconnect, on_reconnect, 0.0, 0.0);
 	node->reconnect.data = node;
@@ -332,6 +362,7 @@ void node_init(struct node *node, struct ev_loop *loop, uint32_t id, const struc
 void node_fini(struct node *node)
 {
 	forget_link(node);
+	name_destroy(&node->name);
 	ev_timer_stop(node->loop, &node->reconnect);
 	node_vitals_release(&node->vitals);
 	free(node->address_text);

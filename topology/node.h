@@ -17,6 +17,7 @@
  * for the group is decided elsewhere. Control thread only. */
 
 struct journal;
+struct name;
 struct node;
 
 struct node_events {
@@ -42,7 +43,10 @@ struct node {
 	uint16_t told_port;
 
 	/* its link and health */
-	struct address address;
+	struct address address;       /* of the present link, or the last one */
+	struct name *name;            /* NULL: its host is a number */
+	bool awaits_name;             /* it is being looked up, and then connected to */
+	bool address_failed;          /* nobody answered there the last time */
 	struct link *link;
 	struct ev_timer reconnect;
 	int64_t connecting_ns;        /* the last attempt */

@@ -47,7 +47,7 @@ static void make_node(struct world *world, int id, const char *run_id)
 	node->id = (uint32_t)id;
 	node->told_host = config->host;
 	node->told_port = config->port;
-	assert_true(address_resolve(&node->address, config->host, config->port));
+	assert_true(address_parse(&node->address, config->host, config->port));
 	node->health.state = HEALTH_UP;
 	node->known = node->positioned = true;
 	node->vitals = node_vitals_create();
@@ -235,7 +235,7 @@ static void loopback_of_another_machine(void **state)
 
 	world->configs[REPLICA].host = (char *)"10.0.0.2";
 	node->told_host = "10.0.0.2";
-	assert_true(address_resolve(&node->address, "10.0.0.2", 6380));
+	assert_true(address_parse(&node->address, "10.0.0.2", 6380));
 	observe(world);
 	assert_int_equal(world->standings[REPLICA].follows, PLAN_STRANGER);
 	world->configs[MASTER].host = (char *)"10.0.0.2"; /* the same machine as its own */

@@ -60,13 +60,13 @@ static void spellings_of_an_address(void **state)
 	struct address address;
 
 	(void)state;
-	assert_true(address_resolve(&address, "127.0.0.1", 6379));
+	assert_true(address_parse(&address, "127.0.0.1", 6379));
 	assert_true(address_is_loopback(&address));
 	assert_true(address_has_host(&address, "localhost"));
 	assert_true(address_has_host(&address, "::1"));
 	assert_false(address_has_host(&address, "10.0.0.1"));
 	assert_false(address_has_host(&address, "127.0.0.2")); /* may be another server */
-	assert_true(address_resolve(&address, "10.0.0.1", 6379));
+	assert_true(address_parse(&address, "10.0.0.1", 6379));
 	assert_false(address_is_loopback(&address));
 	assert_true(address_has_host(&address, "10.0.0.1"));
 	assert_true(address_has_host(&address, "::ffff:10.0.0.1"));
@@ -82,7 +82,7 @@ static void spellings_of_an_address(void **state)
 	assert_true(address_host_is_loopback("0.0.0.0"));
 	assert_false(address_host_is_loopback("10.0.0.1"));
 	assert_false(address_host_is_loopback("redis.example"));
-	assert_false(address_is_numeric("redis.example"));
+	assert_false(address_parse(&address, "redis.example", 6379));
 }
 
 static void addresses_are_written_for_people(void **state)
