@@ -143,11 +143,16 @@ static void raise_shared_floor(struct worker *worker, uint64_t offset, int64_t n
 
 /* ---- who waits for the master's next offset ---- */
 
-bool consistency_applies(const struct backend *backend)
+static bool can_ask_role(const struct backend *backend)
 {
 	return (backend->key.kind == BACKEND_SHARED || backend->key.kind == BACKEND_SCRIPT) &&
-	       !backend->key.identity->may_not_ask_role &&
-	       (backend->key.node != BACKEND_TO_MASTER || worker_needs_floors(backend->worker));
+	       !backend->key.identity->may_not_ask_role;
+}
+
+bool consistency_applies(const struct backend *backend)
+{
+	return can_ask_role(backend) && (backend->key.node != BACKEND_TO_MASTER || worker_needs_floors(backend->worker) ||
+					 !list_is_empty(&backend->index_waiters));
 }
 
 /* Where an offset can be had that covers what `from` has just answered; NULL
@@ -237,7 +242,7 @@ void consistency_want(struct backend *lane)
 
 bool consistency_await_index(struct client *client, struct backend *lane)
 {
-	if (lane->state != BACKEND_READY || !consistency_applies(lane))
+	if (lane->state != BACKEND_READY || !can_ask_role(lane))
 		return false;
 	list_mark(&lane->index_waiters, &client->index_waiter);
 	client->index_by = lane->roles_sent + 1;

@@ -194,38 +194,66 @@ enum waiting_result waiting_for_replicas(struct client *client, const struct par
 
 /* ---- WEIR TOKEN, WEIR WAIT ---- */
 
-static void answer_token(struct client *client, uint64_t offset)
+static enum local_result refuse(struct client *client, const char *text)
+{
+	end(client);
+	dispatch_error(client, text);
+	return LOCAL_DONE;
+}
+
+static enum local_result answer_token(struct client *client, uint64_t offset)
 {
 	char text[RUN_ID_LENGTH + 32];
 	struct buf reply = { 0 };
 
 	snprintf(text, sizeof(text), "%s:%" PRIu64, client->worker->snapshot->replid, offset);
 	encode_bulk_text(&reply, text);
+	end(client);
 	dispatch_answer(client, buf_slice(&reply));
 	buf_free(&reply);
+	return LOCAL_DONE;
 }
 
 /* What the session has seen, where that has an offset; else whatever the master
- * is at, which covers it. */
+ * is at when it is asked, which covers it. False: neither is known yet. */
+static bool find_position(const struct client *client, uint64_t *offset)
+{
+	const struct session *session = &client->session;
+	const struct worker *worker = client->worker;
+	struct route_demand demand = dispatch_demand(client);
+	bool has_floor = worker_needs_floors(worker) && session->consistency != CONSISTENCY_EVENTUAL;
+
+	if (client->index_ready && session->index_epoch == worker->snapshot->epoch)
+		*offset = session->index;
+	else if (has_floor && worker->snapshot->epoch != 0 && !demand.unproven && !demand.unproven_elsewhere)
+		*offset = demand.floor_elsewhere;
+	else
+		return false;
+	return true;
+}
+
+/* Without a master it waits for one, as a write does. */
 enum local_result waiting_token(struct client *client)
 {
 	struct worker *worker = client->worker;
-	struct route_demand demand = dispatch_demand(client);
-	bool index_is_new = client->index_ready && client->session.index_epoch == worker->snapshot->epoch;
+	struct backend *master = dispatch_read_lane(client, BACKEND_TO_MASTER, false);
+	uint64_t offset;
 
 	worker_want_floors(worker);
 	if (!has_settled(client))
 		return LOCAL_STALLED;
-	if (index_is_new) {
-		answer_token(client, client->session.index);
-	} else if (client->session.consistency != CONSISTENCY_EVENTUAL && !demand.unproven && !demand.unproven_elsewhere) {
-		answer_token(client, demand.floor_elsewhere);
-	} else if (consistency_await_index(client, dispatch_read_lane(client, BACKEND_TO_MASTER, false))) {
+	if (client->session.identity->may_not_ask_role)
+		return refuse(client, "NOPERM the session's position is not known: its user may not run ROLE (+role)");
+	if (find_position(client, &offset))
+		return answer_token(client, offset);
+	begin(client, worker->config->write_hold_ms);
+	if (!is_over(client) && consistency_await_index(client, master))
 		return LOCAL_STALLED;
-	} else {
-		dispatch_error(client, "NOMASTER the session's position cannot be asked for now");
-	}
-	return LOCAL_DONE;
+	if (is_over(client) || worker->config->write_hold_ms == 0)
+		return refuse(client, "NOMASTER there is no master that could be asked for the session's position");
+	backend_open(master);
+	look_again_in_a_moment(client);
+	return LOCAL_STALLED;
 }
 
 static bool parse_token(struct slice token, struct slice *replid, int64_t *offset)
@@ -250,13 +278,6 @@ static bool any_has_reached(const struct worker *worker, uint64_t offset)
 			return true;
 	}
 	return false;
-}
-
-static enum local_result refuse(struct client *client, const char *text)
-{
-	end(client);
-	dispatch_error(client, text);
-	return LOCAL_DONE;
 }
 
 static enum local_result answer_ok(struct client *client)

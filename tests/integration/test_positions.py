@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import ServerError, wait_for
+from harness import ServerError, encode, wait_for
 
 
 def hold_back(server):
@@ -162,3 +162,39 @@ def test_tokens_that_are_none(lab):
         for words in [("WEIR",), ("WEIR", "NOTHING"), ("WEIR", "TOKEN", "x"), ("WEIR", "WAIT"), ("WEIR", "WAIT", "a", "1", "b")]:
             assert isinstance(raw.command(*words), ServerError)
         assert raw.command("PING") == "PONG"
+
+
+def test_a_token_waits_for_a_master(lab):
+    """As a write does: until one is there, or write_hold is over. But a session that
+    is known to have seen no more than its last write has its position."""
+    group = lab.group(1, {"routing": {"write_hold": "1s"}}, redis_args=("--save", "3600 1"))
+    with group.weir.raw() as writer, group.weir.raw() as raw:
+        assert writer.command("SET", "other", "w") == "OK"
+        token = writer.command("WEIR", "TOKEN")
+        raw.command("WEIR", "CONSISTENCY", "eventual")
+        assert raw.command("SET", "k", "v") == "OK"
+        group.master.end()
+        group.weir.wait_state("no_master")
+        assert int(token.split(b":")[1]) > 0 and writer.command("WEIR", "TOKEN") >= token
+        assert str(raw.command("WEIR", "TOKEN")).startswith("NOMASTER ")
+        raw.send(encode("WEIR", "TOKEN") + encode("GET", "k"))
+        group.master.start()
+        replid, offset = raw.reply().decode().split(":")
+        assert replid == group.master.info("replication")["master_replid"] and int(offset) > 0
+        assert raw.reply() == b"v"
+
+
+def test_tokens_where_nobody_has_asked_for_offsets(lab):
+    """One server without replicas; sessions that are eventual; and a user who may
+    not ask."""
+    alone = lab.group(0)
+    with alone.weir.raw() as raw:
+        assert raw.command("WEIR", "TOKEN") == f"{alone.master.info('replication')['master_replid']}:0".encode()
+    group = group_of(lab, 1, consistency="eventual")
+    group.master.cli("ACL", "SETUSER", "plain", "on", ">secret", "~*", "+@all", "-role")
+    with group.weir.raw() as raw:
+        assert raw.command("SET", "k", "v") == "OK"
+        offset = int(raw.command("WEIR", "TOKEN").decode().split(":")[1])
+        assert offset >= int(group.replicas[0].info("replication")["slave_repl_offset"]) > 0
+        assert raw.command("AUTH", "plain", "secret") == "OK"
+        wait_for(lambda: str(raw.command("WEIR", "TOKEN")).startswith("NOPERM "), what="it is known that he may not")
