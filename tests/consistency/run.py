@@ -7,10 +7,10 @@ link; the load, the nemeses, and the judge at the end. A line per run:
     session/weir seed 7: 60 s, 251,324 operations, 61 % of reads on replicas, 84 faults, 0 violations
 
 and with -v what happened in detail. Seconds are cut into rounds of --round
-seconds, each on servers of its own and with the next seed. A run that fails keeps
-its history, what the master held, and every log in build/consistency/failed/,
-and prints
-the command that repeats it. Exit status 1: something was found.
+seconds, each on servers of its own and with the next seed, and summed up at the
+end, fault by fault. A run that fails keeps its history, what the master held, and
+every log in build/consistency/failed/, and prints the command that repeats it.
+Exit status 1: something was found.
 """
 import argparse
 import gc
@@ -41,7 +41,6 @@ EXCUSED = {
     "connection-closed": {"link", "weir", "master"},    # a lost private backend takes its client along
     "no-greeting": {"link", "weir", "beside"},
     "wait:BADTOKEN": {"master"},    # of another history
-    "token:NOMASTER": {"master", "link", "weir"},
     "ping:LOADING": {"beside"},
     "LOADING": {"beside"},
     "EXECABORT": {"beside"},        # as above, inside MULTI
@@ -166,10 +165,12 @@ class Run:
         replicas, master = self.stats.get("reads_on_replicas", 0), self.stats.get("reads_on_master", 0)
         return 100 * replicas / max(1, replicas + master)
 
+    def promise(self):
+        return self.options.level + (f"/{self.options.scope}" if self.options.level == "session" else "")
+
     def name(self):
-        scope = f"/{self.options.scope}" if self.options.level == "session" else ""
         more = (f" {self.weirs} weirs" if self.weirs > 1 else "") + (" beside" if self.beside else "")
-        return f"{self.options.level}{scope}{more} seed {self.seed}"
+        return f"{self.promise()}{more} seed {self.seed}"
 
     def line(self):
         text = (f"{self.name()}: {self.options.round:g} s, {self.load.get('operations', 0):,} operations, "
@@ -243,7 +244,7 @@ def _counts(counts):
 # -------------------------------------------------------------- several runs
 
 def carry_out(options, seed):
-    """True: nothing was found."""
+    """One round, told and judged."""
     with tempfile.TemporaryDirectory(prefix="weir-consistency.") as directory:
         run = Run(options, seed, directory)
         try:
@@ -256,7 +257,24 @@ def carry_out(options, seed):
         if run.failed:
             print(run.complaints())
             print(f"  kept in {run.keep().relative_to(TOP)}; again: {run.replay()}", flush=True)
-        return not run.failed
+        return run
+
+
+def in_sum(runs):
+    """What all rounds of one promise come to."""
+    def added(pick):
+        return sum((Counter(pick(run)) for run in runs), Counter())
+    counts = added(lambda run: {name: run.load.get(name, 0) for name in ("operations", "info")})
+    stats = added(lambda run: run.stats)
+    reads = stats["reads_on_replicas"] + stats["reads_on_master"]
+    return "\n".join([
+        f"{runs[0].promise()}, {len(runs)} rounds: {sum(run.options.round for run in runs):g} s, "
+        f"{counts['operations']:,} operations ({counts['info']:,} of unknown outcome), "
+        f"{100 * stats['reads_on_replicas'] / max(1, reads):.0f} % of {reads:,} reads on replicas, "
+        f"{sum(len(run.violations) for run in runs)} violations, {sum(len(run.problems) for run in runs)} other problems",
+        f"  faults:     {_counts(added(lambda run: (event.fault for event in run.happened)))}",
+        f"  errors:     {_counts(added(lambda run: run.load.get('errors', {})))}",
+    ])
 
 
 def read_options(words=None):
@@ -292,11 +310,14 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # leave by the way that ends the servers
     rigs.unlimited_files()
     options = read_options()
-    good = []
+    good = True
     for level, scope in PROMISES if options.level == "all" else [(options.level, options.scope)]:
         options.level, options.scope = level, scope
-        good += [carry_out(options, options.seed + n) for n in range(round(options.seconds / options.round))]
-    return 0 if all(good) else 1
+        runs = [carry_out(options, options.seed + n) for n in range(round(options.seconds / options.round))]
+        if len(runs) > 1:
+            print(in_sum(runs), flush=True)
+        good = good and not any(run.failed for run in runs)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
