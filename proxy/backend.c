@@ -117,7 +117,7 @@ static bool mark_sent(struct backlog *backlog)
 	for (struct request *request = backlog->first; request != NULL; request = request->next_of_backend) {
 		if (request->at + request->length > backlog->sent)
 			break;
-		request->flags |= REQUEST_SENT;
+		request->flags = (request->flags & ~(uint32_t)REQUEST_SUSPECT) | REQUEST_SENT;
 		writes = writes || (request->flags & REQUEST_WRITE);
 		if (found || is_own(request))
 			continue;

@@ -161,7 +161,7 @@ void backend_retarget(struct backend *backend, const struct snapshot *snapshot)
 			backend_disconnect(backend, node ? "the node has changed" : "the node is not usable");
 		if (backend->closing)
 			return;
-		backend_hand_back_bound(backend);
+		backend_hand_back(backend, node);
 		set_target(backend, node);
 	}
 	if (backend->state == BACKEND_IDLE && node == NULL && backend->key.node != BACKEND_TO_MASTER && !backend_has_nothing_to_do(backend)) {

@@ -35,9 +35,9 @@ void backend_mark_dirty(struct backend *backend);
 /* Of the node it goes to; NULL when there is none. */
 struct node_load *backend_load(const struct backend *backend);
 
-/* The target changes: requests that are bound to the present one go back. Before
- * the handshake. */
-void backend_hand_back_bound(struct backend *backend);
+/* The target changes (NULL: to none for now): requests that only the present one
+ * may have go back. Before the handshake. */
+void backend_hand_back(struct backend *backend, const struct snapshot_node *target);
 
 /* Empties queue and stream into the returned backlog. */
 struct backlog backlog_take(struct backend *backend);

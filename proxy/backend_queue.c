@@ -175,15 +175,28 @@ void backend_withdraw(struct backend *backend, struct request *request)
 	count_outstanding(backend, request, -1);
 }
 
-void backend_hand_back_bound(struct backend *backend)
+/* The server that was lost over a request has ended, for all that is known by
+ * it: so it counts as one more. */
+static bool was_fatal_too_often(struct request *request)
 {
+	if (!(request->flags & REQUEST_SUSPECT))
+		return false;
+	request->flags &= ~(uint32_t)REQUEST_SUSPECT;
+	return ++request->retries > REQUEST_RETRIES_MAX;
+}
+
+void backend_hand_back(struct backend *backend, const struct snapshot_node *target)
+{
+	bool other_run = target != NULL &&
+			 (target->id != backend->node_id || target->incarnation != backend->incarnation);
 	struct request *request, *following;
 
 	for (request = backend->head; request != NULL; request = following) {
 		struct slice bytes = backend_request_bytes(backend, request);
 
 		following = request->next_of_backend;
-		if (request->client == NULL || !request_is_bound(request))
+		if (request->client == NULL ||
+		    !(request_is_bound(request) || (other_run && was_fatal_too_often(request))))
 			continue;
 		backend_withdraw(backend, request);
 		delivery_lost(backend->worker, request, backend, false, bytes);

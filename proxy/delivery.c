@@ -471,6 +471,15 @@ static bool may_read_again(const struct request *request, const struct backend *
 	return (request->flags & REQUEST_READ) && from->key.kind != BACKEND_PRIVATE && !has_sent_write_behind(request);
 }
 
+/* At the home of a session on the replica endpoint: nothing was done there, or
+ * nothing stays of it. */
+static bool may_go_to_next_home(const struct request *request, const struct backend *from, bool sent)
+{
+	bool is_untouched = !sent && !(request->flags & (REQUEST_BLOCK | REQUEST_CUT)) && from->key.kind != BACKEND_PRIVATE;
+
+	return from->key.node != BACKEND_TO_MASTER && (is_untouched || backend_can_be_replaced(from, request));
+}
+
 void delivery_lost(struct worker *worker, struct request *request, struct backend *from, bool sent,
 		   struct slice bytes)
 {
@@ -494,7 +503,7 @@ void delivery_lost(struct worker *worker, struct request *request, struct backen
 		if (from->key.node != BACKEND_TO_MASTER)
 			request->avoid = (uint8_t)(from->node_id + 1);
 		dispatch_again(worker, request, bytes);
-	} else if (backend_can_be_replaced(from, request) && from->key.node != BACKEND_TO_MASTER) {
+	} else if (may_go_to_next_home(request, from, sent)) {
 		dispatch_ask_again(worker, request, from, bytes);
 	} else if (!sent) {
 		error_not_sent(worker, request, from);

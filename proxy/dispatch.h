@@ -27,8 +27,8 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
 void dispatch_bound_again(struct worker *worker, struct request *request, const struct backend *from,
 			  struct slice bytes);
 
-/* A question that was lost with the home of its session (REQUEST_QUESTION): the
- * session's next home is asked. */
+/* What was lost with the home of its session, and was not done there or leaves
+ * nothing behind: the session's next home is asked. */
 void dispatch_ask_again(struct worker *worker, struct request *request, const struct backend *from, struct slice bytes);
 
 /* A replica has answered a read, but is not proven to show what the read must

@@ -22,8 +22,6 @@
 #include "delivery.h"
 #include "local.h"
 
-enum { RETRIES_MAX = 2 };
-
 static const char gone[] = "NOCURSOR the server that issued this cursor is gone, or was restarted; begin again at 0";
 static const char elsewhere[] = "NOCURSOR this cursor is of another server than the one that this transaction or "
 				"subscription talks to; begin again at 0";
@@ -269,7 +267,7 @@ void dispatch_bound_again(struct worker *worker, struct request *request, const 
 		delivery_error(worker, request, timed_out);
 		return;
 	}
-	if (same_run && is_master(worker, index) == (from->key.node == BACKEND_TO_MASTER) && request->retries++ < RETRIES_MAX)
+	if (same_run && is_master(worker, index) == (from->key.node == BACKEND_TO_MASTER) && request->retries++ < REQUEST_RETRIES_MAX)
 		lane = bound_lane(request->client, index);
 	if (lane == NULL) {
 		lose(worker, request, same_run ? not_now : gone);

@@ -8,10 +8,7 @@
 #include "delivery.h"
 #include "pool.h"
 
-enum {
-	RETRIES_MAX = 2,
-	CATCH_UPS_MAX = 8, /* times that a read waits at a replica that has not caught up */
-};
+enum { CATCH_UPS_MAX = 8 }; /* times that a read waits at a replica that has not caught up */
 
 /* ---- reads ---- */
 
@@ -189,10 +186,12 @@ static bool is_one_of_several(const struct client *client)
 	       (client->lane_in_flight > 0 || client->replica_in_flight > 1);
 }
 
-/* What was lost on two replicas may be lost on a third one as well. */
-static bool is_last_try(const struct request *request)
+/* What was lost on two replicas may be lost on a third one as well; after that
+ * one it waits for the master. */
+static bool is_done_with_replicas(const struct request *request, bool has_master)
 {
-	return request->retries == RETRIES_MAX - 1;
+	return request->retries >= REQUEST_RETRIES_MAX ||
+	       (has_master && (request->retries == REQUEST_RETRIES_MAX - 1 || is_one_of_several(request->client)));
 }
 
 /* As if it came now: it is not in flight itself. */
@@ -228,20 +227,32 @@ static struct route route_again(struct worker *worker, const struct request *req
 	demand = demand_again(request);
 	if (has_lost_index(request->client))
 		return (struct route){ .target = ROUTE_MASTER };
-	if ((is_one_of_several(request->client) || is_last_try(request)) && has_master && !demand.fallback_error &&
-	    !must_not_reach_master(request))
+	if (is_done_with_replicas(request, has_master) && !demand.fallback_error && !must_not_reach_master(request))
 		return (struct route){ .target = ROUTE_MASTER };
 	return route_read(worker->snapshot, worker->loads, &demand);
+}
+
+/* Has every node had it that may? The master waits for no other, but for its own
+ * connection. */
+static bool was_tried_enough(const struct request *request, const struct route *route)
+{
+	bool leaves_replicas = (request->flags & REQUEST_ON_REPLICA) && route->target == ROUTE_MASTER;
+
+	return (request->retries > REQUEST_RETRIES_MAX && !leaves_replicas) ||
+	       (must_not_reach_master(request) && request->retries > 1);
 }
 
 /* Why a read cannot be sent again there; NULL when it can. */
 static const char *refuse_again(struct worker *worker, const struct request *request, const struct route *route)
 {
 	bool timed_out = request->flags & REQUEST_TIMED_OUT;
+	uint32_t waited_ms = worker->now_ms - request->enqueued_ms;
 
-	if (request->retries > RETRIES_MAX || (must_not_reach_master(request) && request->retries > 1))
+	if (was_tried_enough(request, route))
 		return timed_out ? "TIMEOUT no node has answered within backend_timeout"
 				 : "NOREPLICA every node tried was lost before it answered";
+	if ((request->flags & REQUEST_RETURNED) && waited_ms > (uint64_t)worker->config->write_hold_ms)
+		return "NOMASTER every connection to the master was lost before it answered";
 	if (route->target == ROUTE_NODE)
 		return NULL;
 	if (must_not_reach_master(request))
@@ -280,9 +291,24 @@ static struct backend *lane_again(struct worker *worker, struct request *request
 
 /* A read that stood behind another one when the connection was lost has not been
  * tried: servers do not die of it. */
-static bool counts_as_try(const struct request *request)
+static bool is_try(const struct request *request)
 {
 	return !(request->flags & REQUEST_SENT) || (request->flags & (REQUEST_SUSPECT | REQUEST_TIMED_OUT));
+}
+
+/* As good as new; but one that goes back to the master does not wait for ever,
+ * and its suspicion waits with it. */
+static void begin_again(const struct worker *worker, struct request *request)
+{
+	bool returns = !(request->flags & REQUEST_ON_REPLICA);
+
+	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_WHOLE | REQUEST_STALE | REQUEST_SENT);
+	if (!returns)
+		request->flags &= ~(uint32_t)REQUEST_SUSPECT;
+	if (!(request->flags & REQUEST_RETURNED))
+		request->enqueued_ms = worker->now_ms;
+	if (returns)
+		request->flags |= REQUEST_RETURNED;
 }
 
 void dispatch_again(struct worker *worker, struct request *request, struct slice bytes)
@@ -291,7 +317,8 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
 	struct route route = route_again(worker, request);
 	const char *refusal;
 
-	request->retries += counts_as_try(request);
+	if (request->flags & REQUEST_ON_REPLICA) /* whether the master has died, backend_hand_back() will see */
+		request->retries += is_try(request);
 	refusal = refuse_again(worker, request, &route);
 	if (refusal != NULL) {
 		stats_add(&worker->stats, STAT_timeouts, (request->flags & REQUEST_TIMED_OUT) != 0);
@@ -299,20 +326,18 @@ void dispatch_again(struct worker *worker, struct request *request, struct slice
 		return;
 	}
 	stats_add(&worker->stats, STAT_retried_reads, 1);
-	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_WHOLE | REQUEST_STALE | REQUEST_SENT |
-				      REQUEST_SUSPECT);
-	request->enqueued_ms = worker->now_ms;
+	begin_again(worker, request);
 	backend_enqueue(lane_again(worker, request, &route), request, bytes);
 	client_check_stall(client);
 }
 
 /* As with reads: what was lost with two replicas is for the master, if that may
- * stand in for them. */
+ * stand in for them, or waits for one. */
 static int32_t home_again(struct client *client, const struct request *request, const struct backend *from)
 {
 	const struct worker *worker = client->worker;
 
-	if (request->retries == RETRIES_MAX && worker->snapshot->master >= 0 && worker->config->fallback == FALLBACK_MASTER)
+	if (request->retries >= REQUEST_RETRIES_MAX && worker->config->fallback == FALLBACK_MASTER)
 		return BACKEND_TO_MASTER;
 	return dispatch_next_home(client, from->node_id);
 }
@@ -323,14 +348,14 @@ void dispatch_ask_again(struct worker *worker, struct request *request, const st
 	struct backend_key key = from->key;
 	struct backend *lane;
 
-	request->retries += counts_as_try(request);
-	if (request->retries > RETRIES_MAX) {
+	request->retries += is_try(request);
+	key.node = home_again(client, request, from);
+	if (request->retries > REQUEST_RETRIES_MAX && key.node != BACKEND_TO_MASTER) {
 		delivery_error(worker, request, "NOREPLICA every node tried was lost before it answered");
 		return;
 	}
 	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_SENT | REQUEST_SUSPECT);
 	request->enqueued_ms = worker->now_ms;
-	key.node = home_again(client, request, from);
 	lane = pool_shared(worker, &key);
 	client->lane = lane;
 	backend_enqueue(lane, request, bytes);
@@ -455,7 +480,8 @@ void dispatch_rescue_reads(struct worker *worker, struct backend *lane)
 		struct route route = { .target = ROUTE_MASTER };
 
 		next = request->next_of_backend;
-		if (request->client != NULL && waits_for_nothing_but_reads(request->client))
+		if (request->client != NULL && request->retries <= REQUEST_RETRIES_MAX &&
+		    waits_for_nothing_but_reads(request->client))
 			route = route_rescued(request->client);
 		if (route.target == ROUTE_NODE)
 			send_to_replica(worker, request, lane, &route);

@@ -227,8 +227,9 @@ static void expire(struct backend *backend, struct request *request)
 
 	backend_withdraw(backend, request);
 	if (backend->key.node == BACKEND_TO_MASTER) {
-		snprintf(text, sizeof(text), "NOMASTER %s; the command was not sent",
-			 reason != NULL ? reason : "the master does not answer");
+		snprintf(text, sizeof(text), "NOMASTER %s; the command was not %s",
+			 reason != NULL ? reason : "the master does not answer",
+			 request->flags & REQUEST_RETURNED ? "answered" : "sent");
 		stats_add(&worker->stats, STAT_no_master, request->client != NULL);
 	} else {
 		snprintf(text, sizeof(text), "NOREPLICA the replica does not answer; the command was not sent");

@@ -45,6 +45,7 @@ enum request_flag {
 	REQUEST_READ = 1 << 0,       /* may be sent again, to any node */
 	REQUEST_WRITE = 1 << 1,      /* its reply acknowledges a possible change of data */
 	REQUEST_FAST = 1 << 2,       /* the server flags the command `fast` */
+	REQUEST_RETURNED = 1 << 3,   /* lost on the master, it waits since enqueued_ms to be answered there after all */
 	REQUEST_WHOLE = 1 << 4,      /* its reply is collected whole before anybody sees it */
 	REQUEST_ANSWERED = 1 << 5,   /* the whole reply has come, it waits for its turn */
 	REQUEST_STREAMING = 1 << 6,  /* a part of its reply is in the client's output already */
@@ -60,13 +61,15 @@ enum request_flag {
 	REQUEST_STALE = 1 << 16,     /* a replica answered that is not proven to show what it must see */
 	REQUEST_SENT = 1 << 17,      /* of a lost connection: a server may have executed it */
 	REQUEST_SILENT = 1 << 18,    /* its client wants no reply (CLIENT REPLY) */
-	REQUEST_SUSPECT = 1 << 19,   /* SENT, and what the server was at when it was lost */
+	REQUEST_SUSPECT = 1 << 19,   /* what the server was at when it was lost: if that has died, perhaps of this */
 	REQUEST_BLOCKS = 1 << 20,    /* it may wait for data on the session's own connection, and nothing stands behind it */
 	REQUEST_QUESTION = 1 << 21,  /* leaves nothing behind: wherever its session's questions go, it may be asked again */
 	REQUEST_WAITS = 1 << 22,     /* it may wait for data or replicas: how long it takes says nothing */
 };
 
 enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };
+
+enum { REQUEST_RETRIES_MAX = 2 }; /* more servers than that do not get a read that others may have died of */
 
 struct request {
 	struct request *next_of_client;
@@ -82,7 +85,7 @@ struct request {
 	uint32_t begun_us;        /* a client's: worker time when it was dispatched first, wraps */
 	uint32_t flags;           /* enum request_flag */
 	uint8_t kind;             /* enum request_kind */
-	uint8_t retries;
+	uint8_t retries;          /* servers that were lost over it */
 	uint8_t cost;             /* in the backend's outstanding work */
 	uint8_t avoid;            /* node id + 1 that failed it, 0 none */
 	uint8_t catch_ups;        /* how often it was asked again of a replica that had not caught up */

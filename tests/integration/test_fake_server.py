@@ -347,6 +347,67 @@ def test_a_read_in_front_of_writes_of_unknown_outcome(lab):
             assert master.calls()["get"] > calls + 2
 
 
+def test_a_read_waits_for_a_connection_that_holds(lab):
+    """The master lives, its connections break: however often, as long as a write
+    would be held."""
+    master = lab.redis(name="master")
+    with Crooked(master) as crooked:
+        weir = lab.weir(crooked.address, (), {"routing": {"write_hold": "1s"}}).wait_state("ok")
+        with weir.raw(timeout=10) as raw:
+            assert raw.command("SET", "bad", "value") == "OK"
+            closes = iter([CLOSE] * 8)
+            crooked.script = lambda words, reply: next(closes, reply)
+            assert raw.command("GET", "bad") == b"value"
+            crooked.script = lambda words, reply: CLOSE
+            assert str(raw.command("GET", "bad")).startswith("NOMASTER ")
+            crooked.script = None
+            assert raw.command("GET", "bad") == b"value"
+
+
+def test_a_read_that_kills_masters(lab):
+    """They are started again, and two more lives are tried; no fourth."""
+    master = lab.redis(name="master")
+    with Crooked(master) as crooked:
+        weir = lab.weir(crooked.address, (), {"replication": {"accept_reset_master": "yes"},
+                                              "routing": {"write_hold": "1m"}}).wait_state("ok")
+
+        def dies(words, reply):
+            master.kill()
+            master.start()
+            return CLOSE
+        crooked.script = dies
+        with weir.raw(timeout=60) as raw:
+            answer = raw.command("GET", "bad")
+            assert str(answer) == "NOREPLICA every node tried was lost before it answered"
+            assert crooked.bent == 3
+            crooked.script = None
+            assert raw.command("GET", "bad") is None
+
+
+def test_a_read_lost_everywhere_waits_for_the_master(lab):
+    """Without one three replicas are tried; then it waits as a write does."""
+    master = lab.redis("--save", "3600 1", name="master")
+    with contextlib.ExitStack() as stack:
+        between = [stack.enter_context(Crooked(lab.redis("--replicaof", HOST, master.port, name="replica")))
+                   for _ in range(2)]
+        weir = lab.weir(master, [crooked.address for crooked in between], {
+            "replication": {"wiring": "observe"}, "health": {"fall": 100},
+            "routing": {"write_hold": "1m"}}).wait_state("ok")
+        with weir.raw(timeout=60) as raw:
+            assert raw.command("SET", "bad", "value") == "OK"
+            Group(master, [crooked.server for crooked in between], weir).settle()
+            master.end()
+            weir.wait_state("no_master")
+            for crooked in between:
+                crooked.script = lambda words, reply: CLOSE
+            raw.send(encode("GET", "bad"))
+            wait_for(lambda: sum(crooked.bent for crooked in between) == 3, what="three tries")
+            wait_for(lambda: weir.status()["counters"]["held_requests"] == 1, what="it is held")
+            master.start()
+            assert raw.reply() == b"value"
+        assert sum(crooked.bent for crooked in between) == 3
+
+
 class Late(Crooked):
     """Takes a write, lets the connection to weir break, and hands the write to
     the server a good while later: as bytes do that lie in a socket."""
