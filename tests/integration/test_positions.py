@@ -85,6 +85,7 @@ def test_wait_of_a_session_that_wrote_nothing(lab):
         assert raw.command("WAIT", 2, 5000) == 2
         assert raw.command("WAIT", 0, 0) in (0, 1, 2)
         group.replicas[0].kill()
+        wait_for(lambda: group.master.info("replication")["connected_slaves"] == 1, what="the master has noticed")
         assert raw.command("WAIT", 2, 300) == 1
 
 
