@@ -51,7 +51,7 @@ LIBRARY := $(BUILD)/libweir.a
 
 UNITS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/fuzz/fuzz_*.c))
-MICRO := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/micro.c))
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 RELAY_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/consistency/relay/*.c))
 LOAD_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/consistency/load/*.c))
 CHECKER := $(BUILD)/consistency/relay $(BUILD)/consistency/load
@@ -233,14 +233,15 @@ compat: weir ## Redis' own test suite, bare and through weir; COMPAT="unit/scan"
 compat-judge:
 	@$(call pytest,tests/compat)
 
-bench: weir $(MICRO) ## compare with a direct connection: throughput, latency, CPU per operation
-	@$(if $(MICRO),$(MICRO))
+bench: weir $(BENCHES) ## compare with a direct connection, HAProxy and nutcracker: throughput, latency, CPU per operation
 	@$(PYTHON) tests/bench/bench.py $(BENCH)
+bench-instructions: weir $(BENCHES) ## instructions per operation, against tests/bench/baseline.json
+	@$(PYTHON) tests/bench/instructions.py $(BENCH)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 always:
-.PHONY: always asan bench clang clean compat compat-judge consistency demo deps fuzz fuzzers fuzz-smoke help install \
+.PHONY: always asan bench bench-instructions clang clean compat compat-judge consistency demo deps fuzz fuzzers fuzz-smoke help install \
 	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan soak test tsan uninstall unit
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)
