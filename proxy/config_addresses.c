@@ -24,7 +24,6 @@ enum {
 	NAME_LENGTH = 64,
 	WEIGHT_MAX = 1000,
 	LISTENERS_MAX = 16, /* of one key */
-	NODES_MAX = 64,
 };
 
 static const char blanks[] = " \t";
@@ -319,8 +318,8 @@ static bool add_node(bool is_master, const char *text, struct topology_config *t
 	struct topology_node_config node = { .weight = 1 };
 	size_t at = is_master ? 0 : topology->node_count;
 
-	if (topology->node_count == NODES_MAX)
-		return config_refuse(problem, "expected at most %d servers", NODES_MAX);
+	if (topology->node_count == TOPOLOGY_NODES_MAX)
+		return config_refuse(problem, "expected at most %d servers", TOPOLOGY_NODES_MAX);
 	if (!parse_node(is_master, text, &node, problem) || !check_unique(topology, &node, problem)) {
 		free_node(&node);
 		return false;

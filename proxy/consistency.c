@@ -86,7 +86,7 @@ static void demand_monotony(const struct client *client, struct route_demand *de
 	load = (size_t)session->seen_node < worker->load_count ? &worker->loads[session->seen_node] : NULL;
 	if (lane != NULL && lane->proof.valid && has_come(lane, session->seen_role + 1))
 		raise_floor(&demand->floor_elsewhere, lane->proof.position);
-	else if (load != NULL && load->position_ns > session->seen_ns)
+	else if (load != NULL && load->position_ns > session->seen_ns && load->begun_ns < session->seen_ns)
 		raise_floor(&demand->floor_elsewhere, load->position);
 	else if (lag_first_after(&worker->positions.samples, session->seen_ns, &offset))
 		raise_floor(&demand->floor_elsewhere, offset);

@@ -23,15 +23,13 @@
 #include "version.h"
 #include "worker.h"
 
-enum { CONTROL_NODES_MAX = 64 };
-
 struct control_line {
 	struct mailbox mailbox;
 	struct control *control;
 	_Atomic bool refresh_wanted;                   /* a refresh mail is on its way */
 	_Atomic bool audit_wanted;
-	_Atomic bool confirm_wanted[CONTROL_NODES_MAX];
-	_Atomic bool suspect_wanted[CONTROL_NODES_MAX];
+	_Atomic bool confirm_wanted[TOPOLOGY_NODES_MAX];
+	_Atomic bool suspect_wanted[TOPOLOGY_NODES_MAX];
 };
 
 struct control {
@@ -89,7 +87,7 @@ static void open_confirm(void *receiver, struct mail *mail)
 
 void control_line_confirm(struct control_line *line, uint32_t node_id)
 {
-	if (node_id < CONTROL_NODES_MAX)
+	if (node_id < TOPOLOGY_NODES_MAX)
 		post_node(line, &line->confirm_wanted[node_id], node_id, open_confirm);
 }
 
@@ -106,7 +104,7 @@ static void open_suspect(void *receiver, struct mail *mail)
 
 void control_line_suspect(struct control_line *line, uint32_t node_id)
 {
-	if (node_id < CONTROL_NODES_MAX)
+	if (node_id < TOPOLOGY_NODES_MAX)
 		post_node(line, &line->suspect_wanted[node_id], node_id, open_suspect);
 }
 
@@ -183,6 +181,8 @@ static void on_publish(void *arg, struct snapshot *snapshot)
 		atomic_store(&shared->epoch, snapshot->epoch);
 		consistency_unproven(shared, clock_ns());
 	}
+	if (snapshot->node_count > 1 && !atomic_exchange(&shared->has_replicas, true))
+		consistency_unproven(shared, clock_ns()); /* until now nobody asked for offsets */
 	for (size_t i = 0; i < control->shared.worker_count; i++)
 		worker_give_snapshot(control->shared.workers[i], snapshot);
 	learner_follow(control->learner, snapshot);
@@ -195,6 +195,22 @@ static void on_confirmed(void *arg, uint32_t node_id)
 	(void)node_id;
 	for (size_t i = 0; i < control->shared.worker_count; i++)
 		worker_give_confirmation(control->shared.workers[i]);
+}
+
+static bool is_let_go(void *arg, uint32_t node_id, uint64_t generation, int64_t since_ns)
+{
+	const struct control *control = arg;
+
+	if (clock_ns() - since_ns > clock_ms_to_ns(control->config->drain_timeout_ms))
+		return true;
+	for (size_t i = 0; i < control->shared.worker_count; i++) {
+		const struct worker *worker = control->shared.workers[i];
+
+		if (atomic_load_explicit(&worker->let_go_generation, memory_order_acquire) < generation ||
+		    (atomic_load_explicit(&worker->held_nodes, memory_order_acquire) >> node_id & 1))
+			return false;
+	}
+	return true;
 }
 
 static void on_learned(void *arg, struct command_table *table)
@@ -371,7 +387,8 @@ static void add_listeners(struct control *control, const struct config_listeners
 static void start_services(struct control *control, const struct control_sockets *sockets)
 {
 	const struct config *config = control->config;
-	struct topology_events events = { .on_publish = on_publish, .on_confirmed = on_confirmed, .arg = control };
+	struct topology_events events = { .on_publish = on_publish, .on_confirmed = on_confirmed, .is_let_go = is_let_go,
+					   .arg = control };
 	struct admin_sources sources = { .config = config,
 					 .stats = (const struct stats *const *)control->all_stats,
 					 .stats_count = control->shared.worker_count + 1,

@@ -290,9 +290,14 @@ static void give_up_waiting(struct backend *backend)
 	backend_disconnect(backend, asked ? "silent for backend_timeout" : "not connected within backend_timeout");
 }
 
+static bool leads_to_leaver(const struct backend *backend)
+{
+	return backend->key.node != BACKEND_TO_MASTER && (backend->worker->leaving_nodes >> backend->key.node & 1);
+}
+
 static bool is_useless(const struct backend *backend)
 {
-	int64_t limit_ms = backend->aside ? ASIDE_IDLE_CLOSE_MS : IDLE_CLOSE_MS;
+	int64_t limit_ms = leads_to_leaver(backend) ? 0 : backend->aside ? ASIDE_IDLE_CLOSE_MS : IDLE_CLOSE_MS;
 
 	return backend_has_nothing_to_do(backend) && backend->owner == NULL &&
 	       backend->worker->now_ns - backend->idle_since_ns > clock_ms_to_ns(limit_ms);
@@ -336,10 +341,29 @@ static void count_held(struct worker *worker)
 	stats_add(&worker->stats, STAT_held_requests, held - stats_get(&worker->stats, STAT_held_requests));
 }
 
+/* What keeps a node from being forgotten that is not configured any more. */
+static void note_held_nodes(struct worker *worker)
+{
+	struct list_link *link, *following;
+	uint64_t held = 0;
+
+	if (worker->snapshot == NULL || worker->leaving_nodes == 0)
+		return;
+	LIST_EACH(&worker->backends, link, following) {
+		const struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
+
+		if (leads_to_leaver(backend))
+			held |= UINT64_C(1) << backend->key.node;
+	}
+	atomic_store_explicit(&worker->held_nodes, held, memory_order_release);
+	atomic_store_explicit(&worker->let_go_generation, worker->snapshot->generation, memory_order_release);
+}
+
 void pool_tick(struct worker *worker)
 {
 	each_backend(worker, tick);
 	count_held(worker);
+	note_held_nodes(worker);
 }
 
 size_t pool_held_bytes(const struct worker *worker)

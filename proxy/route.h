@@ -17,6 +17,7 @@ struct node_load {
 	uint32_t latency_us;       /* EWMA of a batch's round trip; see node_load_latency() */
 	int64_t measured_ns;       /* when that was measured last */
 	uint64_t served;           /* reads sent, halved now and then: breaks ties fairly */
+	int64_t begun_ns;          /* since when this process is known behind this id */
 	int64_t readable_since_ns; /* slow start counts from here, 0 not readable */
 	uint64_t position;         /* that a ROLE on a data connection has shown ... */
 	int64_t position_ns;       /* ... sent at this time; 0: none in this epoch */

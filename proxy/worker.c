@@ -339,6 +339,13 @@ const struct snapshot_node *worker_node(const struct worker *worker, uint32_t no
 	return find_node(worker->snapshot, node_id);
 }
 
+/* Another process stands behind this id than before, or another server: what
+ * was measured says nothing of it. Requests to the one before may be in flight. */
+static void begin_load(struct node_load *load, int64_t now_ns)
+{
+	*load = (struct node_load){ .outstanding = load->outstanding, .begun_ns = now_ns };
+}
+
 /* Loads keep their place by node id; slow start begins anew for whoever has
  * become readable. */
 static void adopt_loads(struct worker *worker, const struct snapshot *snapshot, const struct snapshot *old)
@@ -358,8 +365,8 @@ static void adopt_loads(struct worker *worker, const struct snapshot *snapshot, 
 		const struct snapshot_node *before = old ? find_node(old, node->id) : NULL;
 		struct node_load *load = &worker->loads[node->id];
 
-		if (before != NULL && before->incarnation != node->incarnation)
-			load->position = 0, load->position_ns = 0, load->behind_ns = 0;
+		if (before == NULL || before->incarnation != node->incarnation)
+			begin_load(load, worker->now_ns);
 		if (!node->readable)
 			load->readable_since_ns = 0;
 		else if (before == NULL || !before->readable || before->incarnation != node->incarnation)
@@ -388,6 +395,16 @@ static void warm_up(struct worker *worker)
 	}
 }
 
+static uint64_t leaving_nodes(const struct snapshot *snapshot)
+{
+	uint64_t nodes = 0;
+
+	for (size_t i = 0; i < snapshot->node_count; i++)
+		if (snapshot->nodes[i].leaving)
+			nodes |= UINT64_C(1) << snapshot->nodes[i].id;
+	return nodes;
+}
+
 static void open_snapshot_mail(void *receiver, struct mail *mail)
 {
 	struct snapshot_mail *letter = CONTAINER_OF(mail, struct snapshot_mail, mail);
@@ -401,6 +418,7 @@ static void open_snapshot_mail(void *receiver, struct mail *mail)
 	}
 	adopt_loads(worker, letter->snapshot, old);
 	worker->snapshot = letter->snapshot;
+	worker->leaving_nodes = leaving_nodes(worker->snapshot);
 	consistency_adopt(worker, old == NULL || old->epoch != worker->snapshot->epoch);
 	if (worker->snapshot->master >= 0 && worker->learn_deadline_ns == 0)
 		worker->learn_deadline_ns = worker->now_ns + clock_ms_to_ns(LEARN_MS);

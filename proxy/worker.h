@@ -59,6 +59,7 @@ struct worker_shared {
 	_Atomic uint64_t epoch;               /* the newest one published */
 	_Atomic unsigned barriers;            /* lost connections that are not killed yet (barrier.h) */
 	_Atomic bool needs_floors;            /* some session reads under a floor, or may */
+	_Atomic bool has_replicas;            /* there is, or was, a server beside the master */
 	_Atomic uint64_t user_changes;        /* how often what users may do was changed through weir; from 1 on */
 	_Atomic int monitors;                 /* sessions with MONITOR on the master */
 	_Atomic uint64_t untold_epoch;        /* of the history in which DEBUG changed the master's data alone; 0 none */
@@ -79,6 +80,8 @@ struct worker {
 	ev_timer tick;
 	ev_idle again;                        /* keeps the loop turning while a turn left work */
 	struct mailbox mailbox;
+	_Atomic uint64_t let_go_generation;   /* of the snapshot that `held_nodes` was found in */
+	_Atomic uint64_t held_nodes;          /* those leaving with whom it still has something to do, one bit per id */
 	_Atomic int64_t open_clients;         /* handed over and not closed yet: also those still in the mailbox */
 
 	int64_t now_ns;                       /* of this turn */
@@ -90,6 +93,7 @@ struct worker {
 	struct tally at_node;                 /* ... and from its writing */
 	unsigned answered_here;               /* commands that weir has answered itself in this turn */
 	int64_t tick_due_ns;                  /* when the next tick should come */
+	uint64_t leaving_nodes;               /* in the snapshot, one bit per id */
 	struct snapshot *snapshot;            /* one reference; never NULL while the loop runs */
 	struct command_table *commands;       /* one reference */
 	bool has_learned;                     /* it is a server's, not only the built-in one */
@@ -179,7 +183,7 @@ static inline uint64_t worker_random(struct worker *worker)
 /* Are there replicas that could be behind, and sessions that would mind? */
 static inline bool worker_needs_floors(const struct worker *worker)
 {
-	return worker->snapshot->node_count > 1 &&
+	return atomic_load_explicit(&worker->shared->has_replicas, memory_order_relaxed) &&
 	       atomic_load_explicit(&worker->shared->needs_floors, memory_order_relaxed);
 }
 

@@ -66,7 +66,7 @@ static void describe(const struct topology *topology, const struct node *node, s
 		.local = address_is_loopback(&node->address),
 		.told = node->told_text,
 		.told_loopback = address_host_is_loopback(node->told_host),
-		.allow_overwrite = node->id != 0 && is_listed(&topology->config, node->config->name),
+		.allow_overwrite = node->index != 0 && is_listed(&topology->config, node->config->name),
 		.seen_run_id = standing->seen_run_id,
 		.seen_master_run_id = standing->seen_master_run_id,
 	};
@@ -75,9 +75,10 @@ static void describe(const struct topology *topology, const struct node *node, s
 static struct plan_memory remember(const struct topology *topology)
 {
 	const struct epoch *epoch = &topology->epoch;
+	bool is_member = epoch->number != 0 && epoch->master < (int)topology->node_count;
 
 	return (struct plan_memory){
-		.master = epoch->number == 0 ? PLAN_NOBODY : epoch->master,
+		.master = is_member ? epoch->master : PLAN_NOBODY,
 		.run_id = epoch->run_id,
 		.replid = epoch->replid,
 		.offset = epoch->offset,
@@ -98,7 +99,7 @@ void adopt_plan(struct topology *topology)
 	};
 
 	for (size_t i = 0; i < topology->node_count; i++)
-		describe(topology, &topology->nodes[i], &topology->plan_nodes[i]);
+		describe(topology, topology->nodes[i], &topology->plan_nodes[i]);
 	plan_make(&group, &topology->plan);
 }
 
@@ -143,7 +144,7 @@ static void begin_epoch(struct topology *topology, const struct node *master)
 	if (epoch->number != 0)
 		report_loss(epoch, master);
 	epoch->number++;
-	epoch->master = (int)master->id;
+	epoch->master = (int)master->index;
 	epoch->offset = 0;
 	epoch_floor_release(&epoch->floor);
 	epoch->floor = epoch_floor_create();
@@ -156,7 +157,7 @@ static void begin_epoch(struct topology *topology, const struct node *master)
 
 static bool is_present_epoch(const struct epoch *epoch, const struct node *master)
 {
-	return epoch->number != 0 && epoch->master == (int)master->id &&
+	return epoch->number != 0 && epoch->master == (int)master->index &&
 	       strcmp(epoch->run_id, master->info.run_id) == 0 && strcmp(epoch->replid, master->info.replid) == 0;
 }
 
@@ -164,10 +165,11 @@ static bool is_present_epoch(const struct epoch *epoch, const struct node *maste
 static void note_followers(struct topology *topology)
 {
 	for (size_t i = 0; i < topology->node_count; i++) {
-		const struct info *info = &topology->nodes[i].info;
-		struct standing *standing = &topology->standings[i];
+		const struct node *node = topology->nodes[i];
+		const struct info *info = &node->info;
+		struct standing *standing = &topology->standings[node->id];
 
-		if ((int)i == topology->plan.master || !topology->nodes[i].known || info->role != SERVER_ROLE_SLAVE ||
+		if ((int)i == topology->plan.master || !node->known || info->role != SERVER_ROLE_SLAVE ||
 		    info->link_up != 1 || strcmp(info->replid, topology->epoch.replid) != 0)
 			continue;
 		memcpy(standing->seen_run_id, info->run_id, sizeof(standing->seen_run_id));
@@ -177,13 +179,13 @@ static void note_followers(struct topology *topology)
 
 static void take_master(struct topology *topology)
 {
-	struct node *master = &topology->nodes[topology->plan.master];
+	struct node *master = topology->nodes[topology->plan.master];
 	bool news = !topology->master_usable || topology->epoch.master != topology->plan.master;
 
 	if (news && topology->plan.master != 0)
 		journal_note(topology->journal, EVENT_master_unexpected, NULL,
 			     "adopted master %s, although the file names %s", master->config->name,
-			     topology->nodes[0].config->name);
+			     topology->nodes[0]->config->name);
 	else if (news)
 		journal_note(topology->journal, EVENT_master_adopted, NULL, "master is %s", master->config->name);
 	topology->master_usable = true;
@@ -207,7 +209,7 @@ static void lose_master(struct topology *topology)
 		journal_note(topology->journal, EVENT_master_lost, NULL, "no master: %s", topology->plan.reason);
 	if (topology->plan.rejected != PLAN_NOBODY)
 		journal_note(topology->journal, EVENT_master_refused,
-			     topology->nodes[topology->plan.rejected].config->name,
+			     topology->nodes[topology->plan.rejected]->config->name,
 			     "the servers' own replicas of it may follow it and lose their data as well; weir cannot stop that");
 }
 
@@ -215,13 +217,13 @@ static void log_refusals(struct topology *topology)
 {
 	for (size_t i = 0; i < topology->node_count; i++) {
 		const char *refusal = topology->plan.steps[i].refusal;
-		struct standing *standing = &topology->standings[i];
+		struct standing *standing = &topology->standings[topology->nodes[i]->id];
 
 		if (strcmp(standing->logged_refusal, refusal) == 0)
 			continue;
 		snprintf(standing->logged_refusal, sizeof(standing->logged_refusal), "%s", refusal);
 		if (refusal[0] != '\0')
-			journal_note(topology->journal, EVENT_wiring_refused, topology->nodes[i].config->name, "%s", refusal);
+			journal_note(topology->journal, EVENT_wiring_refused, topology->nodes[i]->config->name, "%s", refusal);
 	}
 	if (strcmp(topology->logged_observe, topology->plan.observe) == 0)
 		return;

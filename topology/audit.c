@@ -53,7 +53,7 @@ struct audited {
 	/* compared with the master; good as long as this key is */
 	struct snapshot_users *users; /* NULL: never compared */
 	struct comparison_key {
-		int master;              /* index, or -1 */
+		int master;              /* node id, or -1 */
 		uint32_t master_incarnation, own_incarnation;
 		uint64_t master_version, own_version;
 	} key;
@@ -170,8 +170,8 @@ void audit_look(struct audit *audit)
 	int64_t now_ns = clock_now_ns();
 
 	for (size_t i = 0; i < audit->topology->node_count; i++) {
-		struct audited *audited = &audit->nodes[i];
-		const struct node *node = audited->node;
+		const struct node *node = audit->topology->nodes[i];
+		struct audited *audited = &audit->nodes[node->id];
 
 		if (is_lost(audited))
 			give_up(audited, now_ns);
@@ -187,7 +187,7 @@ void audit_demand(struct audit *audit, uint64_t changes)
 
 	if (changes > audit->changes)
 		audit->changes = changes;
-	for (size_t i = 0; i < audit->topology->node_count; i++)
+	for (size_t i = 0; i < TOPOLOGY_NODES_MAX; i++)
 		if (now_ns - audit->nodes[i].asked_ns >= LOOK_GAP_MS * NS_PER_MS)
 			audit->nodes[i].asked_ns = 0;
 	audit_look(audit);
@@ -259,9 +259,10 @@ static void compare(struct audited *audited, const struct audited *master)
 /* The one that traffic goes to, or went to last. */
 static struct audited *master_of(struct audit *audit)
 {
-	const struct epoch *epoch = &audit->topology->epoch;
+	const struct topology *topology = audit->topology;
+	int master = topology->epoch.number != 0 ? topology->epoch.master : PLAN_NOBODY;
 
-	return epoch->number != 0 ? &audit->nodes[epoch->master] : NULL;
+	return master >= 0 ? &audit->nodes[topology->nodes[master]->id] : NULL;
 }
 
 static struct comparison_key key_of(const struct audited *audited, const struct audited *master)
@@ -285,9 +286,9 @@ static bool keys_equal(const struct comparison_key *a, const struct comparison_k
 	       a->own_version == b->own_version;
 }
 
-static struct audited *compared(struct audit *audit, size_t index)
+static struct audited *compared(struct audit *audit, const struct node *node)
 {
-	struct audited *audited = &audit->nodes[index];
+	struct audited *audited = &audit->nodes[node->id];
 	const struct audited *master = master_of(audit);
 	struct comparison_key key = key_of(audited, master);
 
@@ -298,14 +299,14 @@ static struct audited *compared(struct audit *audit, size_t index)
 	return audited;
 }
 
-struct snapshot_users *audit_users(struct audit *audit, size_t index)
+struct snapshot_users *audit_users(struct audit *audit, const struct node *node)
 {
-	return snapshot_users_acquire(compared(audit, index)->users);
+	return snapshot_users_acquire(compared(audit, node)->users);
 }
 
-void audit_show(struct audit *audit, size_t index, struct topology_node_view *view)
+void audit_show(struct audit *audit, const struct node *node, struct topology_node_view *view)
 {
-	const struct audited *audited = compared(audit, index);
+	const struct audited *audited = compared(audit, node);
 
 	if (!audited->answered)
 		return;
@@ -319,17 +320,27 @@ void audit_show(struct audit *audit, size_t index, struct topology_node_view *vi
 
 /* ---- life ---- */
 
+void audit_welcome(struct audit *audit, struct node *node)
+{
+	audit->nodes[node->id] = (struct audited){.audit = audit, .node = node};
+}
+
+void audit_forget(struct audit *audit, const struct node *node)
+{
+	struct audited *audited = &audit->nodes[node->id];
+
+	forget_comparison(audited);
+	rules_free(&audited->rules);
+	audited->node = NULL;
+}
+
 struct audit *audit_create(struct topology *topology)
 {
 	struct audit *audit = memory_zeroed(1, sizeof(*audit));
 
 	audit->topology = topology;
 	audit->changes = FIRST_CHANGE;
-	audit->nodes = memory_zeroed(topology->node_count, sizeof(*audit->nodes));
-	for (size_t i = 0; i < topology->node_count; i++) {
-		audit->nodes[i].audit = audit;
-		audit->nodes[i].node = &topology->nodes[i];
-	}
+	audit->nodes = memory_zeroed(TOPOLOGY_NODES_MAX, sizeof(*audit->nodes));
 	return audit;
 }
 
@@ -340,10 +351,6 @@ void audit_destroy(struct audit **audit)
 	*audit = NULL;
 	if (gone == NULL)
 		return;
-	for (size_t i = 0; i < gone->topology->node_count; i++) {
-		forget_comparison(&gone->nodes[i]);
-		rules_free(&gone->nodes[i].rules);
-	}
 	free(gone->nodes);
 	free(gone);
 }

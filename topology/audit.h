@@ -12,11 +12,15 @@
  * rules. Control thread only. */
 
 struct audit;
+struct node;
 struct topology;
 struct topology_node_view;
 
 struct audit *audit_create(struct topology *topology);
 void audit_destroy(struct audit **audit);
+/* A server has joined the group, or is gone from it: no answer of it is due then. */
+void audit_welcome(struct audit *audit, struct node *node);
+void audit_forget(struct audit *audit, const struct node *node);
 
 /* Asks every server whose answer is older than it should be. */
 void audit_look(struct audit *audit);
@@ -25,9 +29,9 @@ void audit_look(struct audit *audit);
 void audit_demand(struct audit *audit, uint64_t changes);
 
 /* What the snapshot says of this node; a reference for the caller. Never NULL. */
-struct snapshot_users *audit_users(struct audit *audit, size_t index);
+struct snapshot_users *audit_users(struct audit *audit, const struct node *node);
 
 /* Fills in what admin shows of it. */
-void audit_show(struct audit *audit, size_t index, struct topology_node_view *view);
+void audit_show(struct audit *audit, const struct node *node, struct topology_node_view *view);
 
 #endif

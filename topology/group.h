@@ -15,7 +15,7 @@
 /* Who it is that traffic goes to: a change of any of the three is a new epoch. */
 struct epoch {
 	uint64_t number;           /* 0: there was no master yet */
-	int master;                /* index; kept while there is no usable master */
+	int master;                /* index; kept while there is no usable master; PLAN_NOBODY: it was removed */
 	char run_id[RUN_ID_LENGTH + 1];
 	char replid[INFO_REPLID_LENGTH + 1];
 	int64_t keys;              /* the master held last */
@@ -26,9 +26,11 @@ struct epoch {
 	uint64_t lost_bytes;       /* as far as it can be told */
 };
 
-/* What the group makes of one node; parallel to the nodes. */
+/* What the group makes of one node. */
 struct standing {
 	bool drained;
+	int64_t leaving_ns;        /* since when it is configured no more, and only ends what it has begun; 0: it is */
+	uint64_t leaving_since;    /* the first generation that says so; 0: not published yet */
 	int follows;               /* whom its last INFO says it follows: see observe_info() */
 	const char *reason;        /* why it is not readable, one word; NULL: readable */
 	bool sound;                /* readable, or would be if it were not drained */
@@ -47,12 +49,18 @@ struct topology {
 	struct ev_loop *loop;
 	struct topology_config config; /* a deep copy */
 	struct topology_events events;
+	struct node_events node_events;
 	struct journal *journal;
 	char link_name[40];        /* weir-control-<16 hex> */
 
-	struct node *nodes;
+	/* In the order of the file; behind the configured ones stand those that are
+	 * about to leave. Everything that is kept per node stands by its id. */
+	struct node **nodes;
+	size_t node_count;         /* of the configured ones */
+	size_t present_count;      /* of all of them */
 	struct standing *standings;
-	size_t node_count;
+	uint32_t next_id;          /* where a free one is looked for first */
+	uint32_t *incarnations;    /* where the last node with this id ended */
 
 	/* observe: a round asks the master's position, then the replicas' */
 	ev_timer tick;
@@ -63,7 +71,7 @@ struct topology {
 	bool round_asks_info;
 	bool round_open;           /* the master has not answered this round */
 	struct lag lag;
-	bool *confirm_wanted;      /* per node */
+	bool *confirm_wanted;
 	int64_t *confirm_since_ns;
 
 	/* plan */
@@ -92,6 +100,18 @@ struct topology {
 void group_touch(struct topology *topology);
 /* NULL while there is no usable master. */
 struct node *group_master(struct topology *topology);
+/* NULL: there is none with this id, or no more. */
+struct node *group_find(const struct topology *topology, uint32_t id);
+
+/* ---- members.c: who belongs to the group ---- */
+
+/* Makes the nodes those of topology->config: known ones stay what they are, new
+ * ones come in, the others begin to leave. */
+void members_follow_config(struct topology *topology);
+/* Those who leave are gone when no worker has anything to do with them. */
+void members_see_off(struct topology *topology);
+/* All of them, at once. */
+void members_dismiss(struct topology *topology);
 
 /* ---- observe.c: from answers to positions, ages and readability ---- */
 

@@ -37,7 +37,7 @@ struct request {
 
 struct link {
 	struct ev_loop *loop;
-	struct link_config config;
+	struct link_config config; /* user and password are its own copies */
 	struct link_events events;
 	enum link_state state;
 	int fd;
@@ -57,8 +57,23 @@ struct link {
 	bool closed;             /* to be freed when delivering ends */
 };
 
+static char *secret_copy(const char *text)
+{
+	return memory_text(text != NULL ? text : "");
+}
+
+static void forget_secret(const char *text)
+{
+	char *copy = (char *)text;
+
+	explicit_bzero(copy, strlen(copy));
+	free(copy);
+}
+
 static void link_free(struct link *link)
 {
+	forget_secret(link->config.user);
+	forget_secret(link->config.password);
 	redisReaderFree(link->reader);
 	free(link->output);
 	free(link);
@@ -232,19 +247,55 @@ static void on_named(void *arg, const struct redisReply *reply, int64_t sent_ns)
 	link->events.on_ready(link->events.arg);
 }
 
-static void shake_hands(struct link *link)
+static void authenticate(struct link *link, link_reply_fn *on_reply)
 {
 	const struct link_config *config = &link->config;
 	const char *auth[] = {"AUTH", config->password};
 	const char *auth_user[] = {"AUTH", config->user, config->password};
-	const char *name[] = {"CLIENT", "SETNAME", config->name};
+
+	if (config->password[0] != '\0' && config->user[0] != '\0')
+		send_request(link, on_reply, link, 3, auth_user);
+	else if (config->password[0] != '\0')
+		send_request(link, on_reply, link, 2, auth);
+}
+
+static void shake_hands(struct link *link)
+{
+	const char *name[] = {"CLIENT", "SETNAME", link->config.name};
 
 	link->state = LINK_HANDSHAKE;
-	if (config->password[0] != '\0' && config->user[0] != '\0')
-		send_request(link, on_auth, link, 3, auth_user);
-	else if (config->password[0] != '\0')
-		send_request(link, on_auth, link, 2, auth);
+	authenticate(link, on_auth);
 	send_request(link, on_named, link, 3, name);
+}
+
+/* Whoever is in stays in: the next connection will show what the server thinks. */
+static void on_auth_again(void *arg, const struct redisReply *reply, int64_t sent_ns)
+{
+	struct link *link = arg;
+
+	(void)sent_ns;
+	if (reply->type == REDIS_REPLY_STATUS)
+		link->authenticated = true;
+	else if (reply->type == REDIS_REPLY_ERROR && strstr(reply->str, "without any password") == NULL)
+		log_warning("new credentials of weir's own are refused, the old ones stand while the connection lasts: %s",
+			    reply->str);
+}
+
+void link_configure(struct link *link, const struct link_config *config)
+{
+	struct link_config before;
+
+	if (link == NULL)
+		return;
+	before = link->config;
+	link->config = *config;
+	link->config.user = secret_copy(config->user);
+	link->config.password = secret_copy(config->password);
+	if (link->state == LINK_READY &&
+	    (strcmp(before.user, link->config.user) != 0 || strcmp(before.password, link->config.password) != 0))
+		authenticate(link, on_auth_again);
+	forget_secret(before.user);
+	forget_secret(before.password);
 }
 
 static void on_connected(struct link *link)
@@ -402,6 +453,8 @@ struct link *link_open(struct ev_loop *loop, const struct address *address, cons
 	link = memory_zeroed(1, sizeof(*link));
 	link->loop = loop;
 	link->config = *config;
+	link->config.user = secret_copy(config->user);
+	link->config.password = secret_copy(config->password);
 	link->events = *events;
 	link->fd = fd;
 	link->reader = create_reader();

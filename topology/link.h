@@ -42,7 +42,7 @@ struct link_events {
  * `sent_ns` is a moment before the request was handed to the kernel. */
 typedef void link_reply_fn(void *arg, const struct redisReply *reply, int64_t sent_ns);
 
-/* Begins to connect. config's strings outlive the link. NULL with errno set if
+/* Begins to connect. config's name outlives the link, the rest is copied. NULL with errno set if
  * not even a socket could be had; no event follows then. */
 struct link *link_open(struct ev_loop *loop, const struct address *address, const struct link_config *config,
 		       const struct link_events *events);
@@ -53,6 +53,9 @@ void link_close(struct link **link);
 bool link_is_ready(const struct link *link);
 /* A moment when the connection was established already, 0 before. */
 int64_t link_since_ns(const struct link *link);
+/* From now on so; nothing where there is no link. Other credentials than before
+ * are tried at once: where they are refused, the connection stays what it is. */
+void link_configure(struct link *link, const struct link_config *config);
 /* AUTH was sent and accepted: the server has a password that is ours. */
 bool link_is_authenticated(const struct link *link);
 

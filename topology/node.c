@@ -47,7 +47,7 @@ static void withdraw(struct node *node)
 /* Another process answers at this address. */
 static void begin_run(struct node *node, const char *run_id)
 {
-	bool first = node->incarnation == 0;
+	bool first = node->info.run_id[0] == '\0';
 
 	if (!first)
 		journal_note(node->journal, EVENT_node_restarted, node->config->name, "restarted (run_id %.8s, was %.8s)",
@@ -334,37 +334,79 @@ static char *address_text(const char *host, uint16_t port)
 	return memory_text(text);
 }
 
-void node_init(struct node *node, struct ev_loop *loop, uint32_t id, const struct topology_config *group,
-	       const char *link_name, struct journal *journal, const struct node_events *events)
+static struct topology_node_config *copy_config(const struct topology_node_config *config)
 {
-	const struct topology_node_config *config = &group->nodes[id];
+	struct topology_node_config *copy = memory_zeroed(1, sizeof(*copy));
 
-	memset(node, 0, sizeof(*node));
+	*copy = *config;
+	copy->name = memory_text(config->name);
+	copy->host = memory_text(config->host);
+	copy->announce_host = memory_text(config->announce_host);
+	return copy;
+}
+
+static void forget_config(struct node *node)
+{
+	if (node->config != NULL) {
+		free(node->config->name);
+		free(node->config->host);
+		free(node->config->announce_host);
+	}
+	free(node->config);
+	free(node->address_text);
+	free(node->told_text);
+}
+
+void node_configure(struct node *node, const struct topology_node_config *config)
+{
+	struct topology_node_config *copy = copy_config(config);
+	const struct topology_config *group = node->group;
+
+	forget_config(node);
+	node->config = copy;
+	node->address_text = address_text(copy->host, copy->port);
+	node->told_host = copy->announce_host ? copy->announce_host : copy->host;
+	node->told_port = copy->announce_port ? copy->announce_port : copy->port;
+	node->told_text = address_text(node->told_host, node->told_port);
+	node->link_config.user = group->user;
+	node->link_config.password = group->password;
+	node->link_config.timeout_ms = group->timeout_ms;
+	link_configure(node->link, &node->link_config);
+	node->health.rise = group->rise;
+	node->health.fall = group->fall;
+}
+
+struct node *node_create(struct ev_loop *loop, uint32_t id, const struct topology_config *group,
+			 const struct topology_node_config *config, const char *link_name, struct journal *journal,
+			 const struct node_events *events)
+{
+	struct node *node = memory_zeroed(1, sizeof(*node));
+
 	node->loop = loop;
 	node->id = id;
 	node->group = group;
-	node->config = config;
 	node->events = *events;
 	node->journal = journal;
-	node->link_config = (struct link_config){group->user, group->password, link_name, group->timeout_ms};
-	node->address_text = address_text(config->host, config->port);
-	node->told_host = config->announce_host ? config->announce_host : config->host;
-	node->told_port = config->announce_port ? config->announce_port : config->port;
-	node->told_text = address_text(node->told_host, node->told_port);
+	node->link_config.name = link_name;
+	health_init(&node->health, group->rise, group->fall);
+	node_configure(node, config);
 	node->vitals = node_vitals_create();
 	if (!address_parse(&node->address, config->host, config->port))
 		node->name = name_create(loop, config->host, config->port, name_resolve, on_found, node);
-	health_init(&node->health, group->rise, group->fall);
 	ev_timer_init(&node->reconnect, on_reconnect, 0.0, 0.0);
 	node->reconnect.data = node;
+	return node;
 }
 
-void node_fini(struct node *node)
+void node_destroy(struct node **node)
 {
-	forget_link(node);
-	name_destroy(&node->name);
-	ev_timer_stop(node->loop, &node->reconnect);
-	node_vitals_release(&node->vitals);
-	free(node->address_text);
-	free(node->told_text);
+	struct node *gone = *node;
+
+	*node = NULL;
+	forget_link(gone);
+	name_destroy(&gone->name);
+	ev_timer_stop(gone->loop, &gone->reconnect);
+	node_vitals_release(&gone->vitals);
+	forget_config(gone);
+	free(gone);
 }

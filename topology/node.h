@@ -29,14 +29,15 @@ struct node_events {
 };
 
 struct node {
-	/* set once */
+	/* as configured */
 	struct ev_loop *loop;
-	const struct topology_node_config *config;
+	struct topology_node_config *config; /* a copy of its own */
 	const struct topology_config *group;
 	struct node_events events;
 	struct journal *journal;
 	struct link_config link_config;
-	uint32_t id;
+	uint32_t id;                  /* stays, whatever stands before it in the file */
+	uint32_t index;               /* its place in the group now */
 	char *address_text;           /* host:port */
 	char *told_text;              /* announce address, host:port */
 	const char *told_host;
@@ -68,15 +69,22 @@ struct node {
 	int64_t role_answered_ns;
 
 	/* this run of it */
-	uint32_t incarnation;
+	uint32_t incarnation;         /* rises, also from one server to the next with this id */
 	struct node_vitals *vitals;   /* of the run info.run_id; never NULL */
 
 	uint64_t state_changes;       /* of up/down and role */
 };
 
-void node_init(struct node *node, struct ev_loop *loop, uint32_t id, const struct topology_config *group,
-	       const char *link_name, struct journal *journal, const struct node_events *events);
-void node_fini(struct node *node);
+/* `config` is copied; `group` outlives the node, its contents may change: then
+ * node_configure() follows. */
+struct node *node_create(struct ev_loop *loop, uint32_t id, const struct topology_config *group,
+			 const struct topology_node_config *config, const char *link_name, struct journal *journal,
+			 const struct node_events *events);
+/* Frees *node, sets it to NULL. */
+void node_destroy(struct node **node);
+/* The same server by another name, with other options, or in a group with other
+ * times and credentials. */
+void node_configure(struct node *node, const struct topology_node_config *config);
 
 /* Begins to connect, and keeps trying with backoff; nothing if there is a link
  * already. */

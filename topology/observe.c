@@ -32,7 +32,7 @@ static int find_master_of(const struct topology *topology, const struct node *no
 	if (node->info.role != SERVER_ROLE_SLAVE)
 		return PLAN_NOBODY;
 	for (size_t i = 0; i < topology->node_count; i++)
-		if (is_spelling_of(node, node->info.master_host, node->info.master_port, &topology->nodes[i]))
+		if (is_spelling_of(node, node->info.master_host, node->info.master_port, topology->nodes[i]))
 			return (int)i;
 	return PLAN_STRANGER;
 }
@@ -126,7 +126,7 @@ void observe_position(struct topology *topology, struct node *node)
 {
 	if (topology->epoch.number == 0)
 		return;
-	if ((int)node->id == topology->epoch.master)
+	if ((int)node->index == topology->epoch.master)
 		observe_master(topology, node);
 	else
 		observe_replica(topology, node);
@@ -191,10 +191,13 @@ static const char *own_reason(const struct node *node)
 
 static bool has_twin(const struct topology *topology, const struct node *node)
 {
-	for (size_t i = 0; i < topology->node_count; i++)
-		if (i != node->id && topology->nodes[i].known && strcmp(topology->nodes[i].info.run_id, node->info.run_id) == 0 &&
-		    (i < node->id || (int)i == topology->plan.master))
+	for (size_t i = 0; i < topology->present_count; i++) {
+		const struct node *other = topology->nodes[i];
+
+		if (other != node && other->known && strcmp(other->info.run_id, node->info.run_id) == 0 &&
+		    (i < node->index || (int)i == topology->plan.master))
 			return true;
+	}
 	return false;
 }
 
@@ -223,23 +226,26 @@ static const char *replica_reason(const struct topology *topology, const struct 
 /* The master itself serves reads as the fallback, not as a readable replica. */
 static void judge(const struct topology *topology, const struct node *node, struct standing *standing)
 {
-	bool is_master = topology->master_usable && (int)node->id == topology->plan.master;
+	bool is_master = topology->master_usable && (int)node->index == topology->plan.master;
 
 	standing->reason = is_master ? "master" : replica_reason(topology, node);
 	standing->sound = standing->reason == NULL;
 	if (standing->drained && !is_master && node_is_up(node))
 		standing->reason = "drained";
+	if (standing->leaving_ns != 0)
+		standing->reason = "removed";
 }
 
 void observe_readability(struct topology *topology)
 {
-	for (size_t i = 0; i < topology->node_count; i++) {
-		struct node *node = &topology->nodes[i];
-		struct standing *standing = &topology->standings[i];
+	for (size_t i = 0; i < topology->present_count; i++) {
+		struct node *node = topology->nodes[i];
+		struct standing *standing = &topology->standings[node->id];
 
 		judge(topology, node, standing);
 		standing->readable_without_master =
 			(int)i != topology->plan.master && own_reason(node) == NULL && !standing->drained &&
+			standing->leaving_ns == 0 &&
 			!has_twin(topology, node) && is_of_epoch(topology, node) && follows_present_master(topology, node);
 	}
 }

@@ -304,17 +304,13 @@ static void choose_restarted(const struct plan_group *group, struct plan *plan, 
 		reject(group, plan, index, "came back with data of another history");
 }
 
-/* There was a master: keep it while it is the same process, else look for the
- * one node that continues its history. */
+/* There was a master, and it cannot be kept: look for the one node that continues
+ * its history. */
 static void choose_next(const struct plan_group *group, struct plan *plan)
 {
 	size_t old = (size_t)group->memory.master;
 	int heir = PLAN_NOBODY;
 
-	if (is_candidate(group, old) && continues(group, old)) {
-		adopt(plan, old);
-		return;
-	}
 	for (size_t i = 0; i < group->node_count; i++) {
 		if (!is_candidate(group, i) || !continues(group, i))
 			continue;
@@ -333,8 +329,21 @@ static void choose_next(const struct plan_group *group, struct plan *plan)
 		choose_elsewhere(group, plan, old);
 }
 
+/* It is still the same process, whoever else comes in meanwhile. */
+static bool keep_master(const struct plan_group *group, struct plan *plan)
+{
+	int old = group->memory.master;
+
+	if (old == PLAN_NOBODY || !is_candidate(group, (size_t)old) || !continues(group, (size_t)old))
+		return false;
+	adopt(plan, (size_t)old);
+	return true;
+}
+
 static void choose_master(const struct plan_group *group, struct plan *plan)
 {
+	if (keep_master(group, plan))
+		return;
 	for (size_t i = 0; i < group->node_count; i++) {
 		if (group->nodes[i].reach == PLAN_UNSEEN) {
 			plan->starting = true;

@@ -8,10 +8,9 @@
 #include "group.h"
 #include "memory.h"
 
-static void fill_node(const struct topology *topology, size_t index, struct snapshot_node *out)
+static void fill_node(const struct topology *topology, const struct node *node, struct snapshot_node *out)
 {
-	struct node *node = &topology->nodes[index];
-	const struct standing *standing = &topology->standings[index];
+	const struct standing *standing = &topology->standings[node->id];
 
 	out->id = node->id;
 	out->incarnation = node->incarnation;
@@ -22,13 +21,14 @@ static void fill_node(const struct topology *topology, size_t index, struct snap
 	memcpy(out->run_id, node->info.run_id, sizeof(out->run_id));
 	out->up = node_is_up(node);
 	out->readable = standing->reason == NULL;
+	out->leaving = standing->leaving_ns != 0;
 	out->sound = standing->sound;
 	out->readable_without_master = standing->readable_without_master;
 	out->weight = node->config->weight;
 	out->master_host = memory_text(node->info.master_host);
 	out->master_port = (uint16_t)node->info.master_port;
 	out->vitals = node_vitals_acquire(node->vitals);
-	out->users = audit_users(topology->audit, index);
+	out->users = audit_users(topology->audit, node);
 }
 
 static void fill_server(struct snapshot *picture, const struct info *info)
@@ -40,7 +40,7 @@ static void fill_server(struct snapshot *picture, const struct info *info)
 
 static struct snapshot *make_picture(const struct topology *topology)
 {
-	struct snapshot *picture = snapshot_create(topology->node_count);
+	struct snapshot *picture = snapshot_create(topology->present_count);
 	const struct epoch *epoch = &topology->epoch;
 
 	picture->epoch = epoch->number;
@@ -49,22 +49,30 @@ static struct snapshot *make_picture(const struct topology *topology)
 	picture->master = topology->master_usable ? topology->plan.master : -1;
 	if (!topology->master_usable)
 		picture->no_master_reason = memory_text(topology->plan.reason);
-	if (epoch->number != 0)
-		fill_server(picture, &topology->nodes[epoch->master].info);
+	if (epoch->number != 0 && epoch->master >= 0)
+		fill_server(picture, &topology->nodes[epoch->master]->info);
 	picture->evicts_by_use =
-		picture->master >= 0 && info_evicts_by_use(&topology->nodes[picture->master].info) && topology->node_count > 1;
-	for (size_t i = 0; i < topology->node_count; i++)
-		fill_node(topology, i, &picture->nodes[i]);
+		picture->master >= 0 && info_evicts_by_use(&topology->nodes[picture->master]->info) && topology->node_count > 1;
+	for (size_t i = 0; i < topology->present_count; i++)
+		fill_node(topology, topology->nodes[i], &picture->nodes[i]);
 	return picture;
+}
+
+static bool was_readable(const struct snapshot *before, const struct node *node)
+{
+	for (size_t i = 0; i < before->node_count; i++)
+		if (before->nodes[i].id == node->id)
+			return before->nodes[i].readable;
+	return false;
 }
 
 static void note_readability(const struct topology *topology, const struct snapshot *before)
 {
 	for (size_t i = 0; before != NULL && i < topology->node_count; i++) {
-		const char *name = topology->nodes[i].config->name;
-		const char *reason = topology->standings[i].reason;
+		const char *name = topology->nodes[i]->config->name;
+		const char *reason = topology->standings[topology->nodes[i]->id].reason;
 
-		if (before->nodes[i].readable == (reason == NULL))
+		if (was_readable(before, topology->nodes[i]) == (reason == NULL))
 			continue;
 		if (reason == NULL)
 			journal_note(topology->journal, EVENT_readable, name, "readable");
@@ -80,7 +88,7 @@ static void log_eviction(const struct snapshot *picture, const struct topology *
 	if (picture->evicts_by_use && !before)
 		log_warning("the master evicts by use (maxmemory-policy %s) and does not see what replicas serve: "
 			    "a sample of their reads is fed back to it as TOUCH",
-			    topology->nodes[picture->master].info.maxmemory_policy);
+			    topology->nodes[picture->master]->info.maxmemory_policy);
 }
 
 void publish(struct topology *topology)

@@ -33,7 +33,7 @@ static bool may_have_been_served(const struct topology *topology, const struct n
 {
 	const struct standing *standing = &topology->standings[node->id];
 
-	return node != by && standing->follows == (int)by->id && standing->cut_ns != 0 &&
+	return node != by && standing->follows == (int)by->index && standing->cut_ns != 0 &&
 	       clock_now_ns() - standing->cut_ns < moment_ns(topology);
 }
 
@@ -42,7 +42,7 @@ static int64_t count_candidates(const struct topology *topology, const struct no
 	int64_t count = 0;
 
 	for (size_t i = 0; i < topology->node_count; i++)
-		count += may_have_been_served(topology, &topology->nodes[i], by);
+		count += may_have_been_served(topology, topology->nodes[i], by);
 	return count;
 }
 
@@ -50,11 +50,11 @@ static int64_t count_candidates(const struct topology *topology, const struct no
 static void name_replicas(struct topology *topology, const struct node *by, const struct resync_kind *kind)
 {
 	for (size_t i = 0; i < topology->node_count; i++) {
-		const struct node *node = &topology->nodes[i];
+		const struct node *node = topology->nodes[i];
 
 		if (!may_have_been_served(topology, node, by))
 			continue;
-		topology->standings[i].cut_ns = 0;
+		topology->standings[node->id].cut_ns = 0;
 		journal_note(topology->journal, kind->event, node->config->name, "%s resync from %s: %s", kind->word,
 			     by->config->name, kind->meaning);
 	}

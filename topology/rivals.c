@@ -172,7 +172,7 @@ static void look_for_sentinel(struct rivals *rivals, const struct node *master)
 	static const char *const argv[] = {"PUBSUB", "NUMSUB", "__sentinel__:hello"};
 
 	for (size_t i = 0; i < rivals->topology->node_count; i++) {
-		const struct node *node = &rivals->topology->nodes[i];
+		const struct node *node = rivals->topology->nodes[i];
 
 		if (node->known && info_version_supported(node->info.redis_version))
 			link_request(node->link, node == master ? on_masters_subscribers : on_subscribers, rivals, 3,

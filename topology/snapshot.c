@@ -168,7 +168,7 @@ static bool texts_equal(const char *a, const char *b)
 static bool nodes_equal(const struct snapshot_node *a, const struct snapshot_node *b)
 {
 	return a->id == b->id && a->incarnation == b->incarnation && a->up == b->up && a->readable == b->readable &&
-	       a->sound == b->sound && a->readable_without_master == b->readable_without_master && a->weight == b->weight &&
+	       a->sound == b->sound && a->leaving == b->leaving && a->readable_without_master == b->readable_without_master && a->weight == b->weight &&
 	       a->vitals == b->vitals && users_equal(a->users, b->users) && texts_equal(a->name, b->name) && texts_equal(a->address, b->address) &&
 	       texts_equal(a->master_host, b->master_host) && a->master_port == b->master_port &&
 	       strcmp(a->run_id, b->run_id) == 0 && a->socket_length == b->socket_length &&

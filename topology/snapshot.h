@@ -69,8 +69,8 @@ struct snapshot_users {
 bool snapshot_users_has(const struct snapshot_users *users, const char *name, size_t length);
 
 struct snapshot_node {
-	uint32_t id;              /* of the configured node: stable, 0 is the first one in the file */
-	uint32_t incarnation;     /* rises with every new run_id behind this id */
+	uint32_t id;              /* of the configured node, whatever its place in the file */
+	uint32_t incarnation;     /* rises with every new run_id behind this id, and with every other server that gets it */
 	char *name;               /* as configured, by default host:port */
 	char *address;            /* host:port, for people */
 	struct sockaddr_storage socket_address;
@@ -78,6 +78,7 @@ struct snapshot_node {
 	char run_id[RUN_ID_LENGTH + 1];
 	bool up;                  /* answers its health checks */
 	bool readable;            /* may serve reads: the filter of DESIGN.md section 4, floors and age apart */
+	bool leaving;             /* not configured any more: it ends what it has begun, and nothing else */
 	bool sound;               /* readable, or would be if it were not drained: it may end what it has begun */
 	bool readable_without_master; /* may serve when there is no master (no_master_reads = serve) */
 	unsigned weight;

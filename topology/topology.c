@@ -34,7 +34,15 @@ void group_touch(struct topology *topology)
 
 struct node *group_master(struct topology *topology)
 {
-	return topology->master_usable ? &topology->nodes[topology->plan.master] : NULL;
+	return topology->master_usable ? topology->nodes[topology->plan.master] : NULL;
+}
+
+struct node *group_find(const struct topology *topology, uint32_t id)
+{
+	for (size_t i = 0; i < topology->present_count; i++)
+		if (topology->nodes[i]->id == id)
+			return topology->nodes[i];
+	return NULL;
 }
 
 /* ---- rounds ---- */
@@ -49,9 +57,9 @@ static void ask(struct topology *topology, struct node *node)
 static void ask_replicas(struct topology *topology)
 {
 	topology->round_open = false;
-	for (size_t i = 0; i < topology->node_count; i++)
-		if (&topology->nodes[i] != group_master(topology))
-			ask(topology, &topology->nodes[i]);
+	for (size_t i = 0; i < topology->present_count; i++)
+		if (topology->nodes[i] != group_master(topology))
+			ask(topology, topology->nodes[i]);
 }
 
 static void start_round(struct topology *topology, bool asks_info)
@@ -96,6 +104,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	if (topology->config.wiring == TOPOLOGY_WIRING_ENFORCE)
 		rivals_look(topology->rivals, false);
 	audit_look(topology->audit);
+	members_see_off(topology);
 	group_touch(topology); /* ages grow by themselves */
 }
 
@@ -151,7 +160,7 @@ static void on_info(void *arg, struct node *node)
 	resync_watch(topology, node);
 	resync_report(topology, node);
 	audit_look(topology->audit);
-	if ((int)node->id != topology->epoch.master || !topology->master_usable)
+	if ((int)node->index != topology->epoch.master || !topology->master_usable)
 		observe_position(topology, node);
 	group_touch(topology);
 }
@@ -192,8 +201,8 @@ static void settle(struct topology *topology)
 	adopt_master(topology);
 	wire_act(topology->wire);
 	if (epoch != topology->epoch.number || usable != topology->master_usable)
-		for (size_t i = 0; i < topology->node_count; i++)
-			observe_position(topology, &topology->nodes[i]);
+		for (size_t i = 0; i < topology->present_count; i++)
+			observe_position(topology, topology->nodes[i]);
 	observe_readability(topology);
 	publish(topology);
 	if (epoch != topology->epoch.number)
@@ -219,8 +228,10 @@ struct snapshot *topology_snapshot(const struct topology *topology)
 
 void topology_confirm(struct topology *topology, uint32_t node_id)
 {
-	struct node *node = &topology->nodes[node_id];
+	struct node *node = group_find(topology, node_id);
 
+	if (node == NULL)
+		return;
 	topology->confirm_wanted[node_id] = true;
 	topology->confirm_since_ns[node_id] = clock_now_ns();
 	node_hurry(node);
@@ -234,24 +245,26 @@ void topology_audit(struct topology *topology, uint64_t changes)
 
 void topology_suspect(struct topology *topology, uint32_t node_id)
 {
-	struct node *node = &topology->nodes[node_id];
+	struct node *node = group_find(topology, node_id);
 
+	if (node == NULL)
+		return;
 	node_hurry(node);
 	node_ask_info(node);
 	node_ask_role(node);
 }
 
-static struct node *find_node(struct topology *topology, const char *name)
+static struct node *find_by_name(struct topology *topology, const char *name)
 {
 	for (size_t i = 0; i < topology->node_count; i++)
-		if (strcmp(topology->nodes[i].config->name, name) == 0)
-			return &topology->nodes[i];
+		if (strcmp(topology->nodes[i]->config->name, name) == 0)
+			return topology->nodes[i];
 	return NULL;
 }
 
 const char *topology_drain(struct topology *topology, const char *node_name, bool drained)
 {
-	struct node *node = find_node(topology, node_name);
+	struct node *node = find_by_name(topology, node_name);
 
 	if (node == NULL)
 		return "no such node";
@@ -269,9 +282,9 @@ const char *topology_accept_master(struct topology *topology)
 
 	if (rejected == PLAN_NOBODY)
 		return "no master is waiting to be accepted";
-	memcpy(topology->accepted_run_id, topology->nodes[rejected].info.run_id, sizeof(topology->accepted_run_id));
+	memcpy(topology->accepted_run_id, topology->nodes[rejected]->info.run_id, sizeof(topology->accepted_run_id));
 	journal_note(topology->journal, EVENT_master_accepted, NULL, "master %s is accepted as it is, by the operator",
-		     topology->nodes[rejected].config->name);
+		     topology->nodes[rejected]->config->name);
 	settle(topology);
 	return NULL;
 }
@@ -323,10 +336,11 @@ static void choose_name(struct topology *topology)
 
 static void allocate(struct topology *topology)
 {
-	size_t count = topology->node_count;
+	size_t count = TOPOLOGY_NODES_MAX;
 
 	topology->nodes = memory_zeroed(count, sizeof(*topology->nodes));
 	topology->standings = memory_zeroed(count, sizeof(*topology->standings));
+	topology->incarnations = memory_zeroed(count, sizeof(*topology->incarnations));
 	topology->confirm_wanted = memory_zeroed(count, sizeof(*topology->confirm_wanted));
 	topology->confirm_since_ns = memory_zeroed(count, sizeof(*topology->confirm_since_ns));
 	topology->plan_nodes = memory_zeroed(count, sizeof(*topology->plan_nodes));
@@ -334,16 +348,22 @@ static void allocate(struct topology *topology)
 	topology->node_views = memory_zeroed(count, sizeof(*topology->node_views));
 }
 
+static void set_pace(struct topology *topology)
+{
+	int64_t every_ms = round_interval_ms(&topology->config);
+
+	topology->round_every_ns = every_ms * NS_PER_MS;
+	topology->tick.repeat = (double)every_ms / 1e3;
+	ev_timer_again(topology->loop, &topology->tick);
+}
+
 static void start_watchers(struct topology *topology)
 {
-	double every = (double)round_interval_ms(&topology->config) / 1e3;
-
-	topology->round_every_ns = round_interval_ms(&topology->config) * NS_PER_MS;
-	ev_timer_init(&topology->tick, on_tick, every, every);
+	ev_timer_init(&topology->tick, on_tick, 0.0, 0.0);
 	ev_timer_init(&topology->refresh, on_refresh, 0.0, 0.0);
 	ev_prepare_init(&topology->settle, on_settle);
 	topology->tick.data = topology->refresh.data = topology->settle.data = topology;
-	ev_timer_start(topology->loop, &topology->tick);
+	set_pace(topology);
 	ev_prepare_start(topology->loop, &topology->settle);
 }
 
@@ -351,31 +371,38 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 				const struct topology_events *events)
 {
 	struct topology *topology = memory_zeroed(1, sizeof(*topology));
-	struct node_events node_events = {on_role, on_info, on_confirmed, on_change, topology};
 
 	topology->loop = loop;
 	topology->events = *events;
 	topology->journal = journal;
-	topology->node_count = config->node_count;
 	topology->epoch.floor = epoch_floor_create();
+	topology->epoch.master = topology->plan.master = PLAN_NOBODY;
 	copy_config(&topology->config, config);
 	choose_name(topology);
 	allocate(topology);
-	for (size_t i = 0; i < topology->node_count; i++) {
-		topology->standings[i].follows = PLAN_NOBODY;
-		topology->standings[i].lag_ms = -1.0;
-		topology->standings[i].lag_bytes = INFO_UNKNOWN;
-		node_init(&topology->nodes[i], loop, (uint32_t)i, &topology->config, topology->link_name, journal,
-			  &node_events);
-	}
+	topology->node_events = (struct node_events){on_role, on_info, on_confirmed, on_change, topology};
 	topology->wire = wire_create(topology);
 	topology->rivals = rivals_create(topology);
 	topology->audit = audit_create(topology);
+	members_follow_config(topology);
 	start_watchers(topology);
 	settle(topology);
 	for (size_t i = 0; i < topology->node_count; i++)
-		node_connect(&topology->nodes[i]);
+		node_connect(topology->nodes[i]);
 	return topology;
+}
+
+void topology_reload(struct topology *topology, const struct topology_config *config)
+{
+	struct topology_config before = topology->config;
+
+	copy_config(&topology->config, config);
+	members_follow_config(topology);
+	free_config(&before);
+	set_pace(topology);
+	settle(topology);
+	for (size_t i = 0; i < topology->node_count; i++)
+		node_connect(topology->nodes[i]);
 }
 
 void topology_stop(struct topology **topology)
@@ -388,8 +415,7 @@ void topology_stop(struct topology **topology)
 	ev_timer_stop(gone->loop, &gone->tick);
 	ev_timer_stop(gone->loop, &gone->refresh);
 	ev_prepare_stop(gone->loop, &gone->settle);
-	for (size_t i = 0; i < gone->node_count; i++)
-		node_fini(&gone->nodes[i]);
+	members_dismiss(gone);
 	wire_destroy(&gone->wire);
 	rivals_destroy(&gone->rivals);
 	audit_destroy(&gone->audit);
@@ -397,6 +423,7 @@ void topology_stop(struct topology **topology)
 	epoch_floor_release(&gone->epoch.floor);
 	free(gone->nodes);
 	free(gone->standings);
+	free(gone->incarnations);
 	free(gone->confirm_wanted);
 	free(gone->confirm_since_ns);
 	free(gone->plan_nodes);

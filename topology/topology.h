@@ -46,6 +46,8 @@ struct topology_config {
 	char *password;               /* "" is none */
 };
 
+enum { TOPOLOGY_NODES_MAX = 64 }; /* and every id is below it */
+
 struct topology;
 
 struct topology_events {
@@ -53,6 +55,9 @@ struct topology_events {
 	void (*on_publish)(void *arg, struct snapshot *snapshot);
 	/* confirmed_ns of this node's vitals has moved since topology_confirm(). */
 	void (*on_confirmed)(void *arg, uint32_t node_id);
+	/* Has every worker let go of this node, which is leaving since that
+	 * generation and that moment? Or is it time to end what it still has to do. */
+	bool (*is_let_go)(void *arg, uint32_t node_id, uint64_t generation, int64_t since_ns);
 	void *arg;
 };
 
@@ -61,6 +66,10 @@ struct topology_events {
  * snapshot, without a master, is published from within this call. */
 struct topology *topology_start(struct ev_loop *loop, const struct topology_config *config, struct journal *journal,
 				const struct topology_events *events);
+/* Applies another configuration: what has not changed goes on as it was. A server
+ * is the same one as before if its host and port are. Who is not in it any more
+ * serves no new reads, ends what it has begun, and is forgotten. */
+void topology_reload(struct topology *topology, const struct topology_config *config);
 /* Closes every control connection and frees *topology, sets it to NULL. */
 void topology_stop(struct topology **topology);
 
@@ -106,7 +115,8 @@ enum { TOPOLOGY_UNKNOWN = -1 }; /* in every signed field of a view */
 /* How one node looks right now. Strings belong to the topology and are valid
  * until control returns to the loop. */
 struct topology_node_view {
-	uint32_t id;
+	uint32_t id;                /* of this server while weir runs; later perhaps of another one ... */
+	uint32_t incarnation;       /* ... with a greater number here; it rises with every new run_id as well */
 	const char *name;
 	const char *address;
 	unsigned weight;

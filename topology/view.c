@@ -112,7 +112,7 @@ static void show_by_master(const struct topology *topology, const struct node *n
 
 	if (!topology->master_usable || view->is_master)
 		return;
-	master = &topology->nodes[topology->plan.master];
+	master = topology->nodes[topology->plan.master];
 	line = slave_line(&master->info, node);
 	partial = plan_partial_resync(&node->info, &master->info);
 	view->resync_if_reconnected = partial == INFO_UNKNOWN ? NULL : words[partial];
@@ -162,34 +162,37 @@ static void show_node(const struct topology *topology, const struct node *node, 
 
 	clear(view);
 	view->id = node->id;
+	view->incarnation = node->incarnation;
 	view->name = node->config->name;
 	view->address = node->address_text;
 	view->weight = node->config->weight;
 	view->up = node_is_up(node);
-	view->is_master = topology->master_usable && (int)node->id == topology->plan.master;
+	view->is_master = topology->master_usable && (int)node->index == topology->plan.master;
 	view->drained = standing->drained;
 	view->readable = standing->reason == NULL;
 	view->reason = standing->reason;
-	view->wiring = or_null(topology->plan.steps[node->id].refusal);
+	view->wiring = or_null(topology->plan.steps[node->index].refusal);
 	view->state_changes = node->state_changes;
 	view->wirings = standing->wirings;
-	if (node->incarnation == 0)
+	if (node->info.run_id[0] == '\0')
 		return;
 	show_links(node, view);
 	show_history(&node->info, view);
 	show_offsets(topology, node, view);
 	show_by_master(topology, node, view);
-	audit_show(topology->audit, node->id, view);
+	audit_show(topology->audit, node, view);
 }
 
 static enum topology_state state_of(const struct topology *topology)
 {
 	if (!topology->master_usable)
 		return TOPOLOGY_NO_MASTER;
-	for (size_t i = 0; i < topology->node_count; i++)
-		if ((int)i != topology->plan.master && topology->standings[i].reason != NULL &&
-		    !topology->standings[i].drained)
+	for (size_t i = 0; i < topology->node_count; i++) {
+		const struct standing *standing = &topology->standings[topology->nodes[i]->id];
+
+		if ((int)i != topology->plan.master && standing->reason != NULL && !standing->drained)
 			return TOPOLOGY_DEGRADED;
+	}
 	return TOPOLOGY_OK;
 }
 
@@ -198,7 +201,7 @@ const struct topology_view *topology_view(struct topology *topology)
 	struct topology_view *view = &topology->view;
 
 	for (size_t i = 0; i < topology->node_count; i++)
-		show_node(topology, &topology->nodes[i], &topology->node_views[i]);
+		show_node(topology, topology->nodes[i], &topology->node_views[i]);
 	*view = (struct topology_view){
 		.state = state_of(topology),
 		.generation = topology->snapshot->generation,

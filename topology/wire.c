@@ -68,7 +68,7 @@ struct wiring {
 
 struct wire {
 	struct topology *topology;
-	struct wiring *wirings;    /* one per node */
+	struct wiring *wirings;    /* by node id */
 	char quarrel[PLAN_TEXT_SIZE];
 	int64_t quarrel_ns;
 };
@@ -194,7 +194,7 @@ static void help_with_credentials(struct wiring *wiring, const struct node *mast
 	int64_t now = clock_now_ns();
 
 	if (!node->known || node->info.role != SERVER_ROLE_SLAVE || node->info.link_up != 0 ||
-	    wiring->wire->topology->standings[node->id].follows != (int)master->id) {
+	    wiring->wire->topology->standings[node->id].follows != (int)master->index) {
 		wiring->link_down_ns = 0;
 		return;
 	}
@@ -349,7 +349,7 @@ static bool is_undone(const struct wiring *wiring, const struct node *master)
 		return false;
 	if (follows == PLAN_STRANGER)
 		return node->info.link_up != 1 || strcmp(node->info.replid, master->info.replid) != 0;
-	return follows != (int)master->id;
+	return follows != (int)master->index;
 }
 
 static void watch_for_undoing(struct wiring *wiring, const struct node *master)
@@ -384,7 +384,7 @@ const char *wire_quarrel(struct wire *wire)
 static void act_on(struct wiring *wiring, struct node *master)
 {
 	const struct topology *topology = wiring->wire->topology;
-	enum plan_action action = topology->plan.steps[wiring->node->id].action;
+	enum plan_action action = topology->plan.steps[wiring->node->index].action;
 	bool waits = wiring->state != WIRING_IDLE && wiring->state != WIRING_RESTING;
 
 	if (waits && is_overdue(wiring))
@@ -402,7 +402,7 @@ void wire_act(struct wire *wire)
 	struct node *master = group_master(wire->topology);
 
 	for (size_t i = 0; i < wire->topology->node_count; i++) {
-		struct wiring *wiring = &wire->wirings[i];
+		struct wiring *wiring = &wire->wirings[wire->topology->nodes[i]->id];
 
 		if (master == NULL && wiring->state != WIRING_IDLE)
 			enter(wiring, WIRING_IDLE);
@@ -416,12 +416,13 @@ struct wire *wire_create(struct topology *topology)
 	struct wire *wire = memory_zeroed(1, sizeof(*wire));
 
 	wire->topology = topology;
-	wire->wirings = memory_zeroed(topology->node_count, sizeof(*wire->wirings));
-	for (size_t i = 0; i < topology->node_count; i++) {
-		wire->wirings[i].wire = wire;
-		wire->wirings[i].node = &topology->nodes[i];
-	}
+	wire->wirings = memory_zeroed(TOPOLOGY_NODES_MAX, sizeof(*wire->wirings));
 	return wire;
+}
+
+void wire_welcome(struct wire *wire, struct node *node)
+{
+	wire->wirings[node->id] = (struct wiring){.wire = wire, .node = node};
 }
 
 void wire_destroy(struct wire **wire)

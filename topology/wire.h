@@ -4,12 +4,15 @@
 /* Acts on the plan: REPLICAOF and what goes with it, one action at a time per
  * node. Control thread only. */
 
+struct node;
 struct topology;
 struct wire;
 
 struct wire *wire_create(struct topology *topology);
 /* After the nodes' links are closed. */
 void wire_destroy(struct wire **wire);
+/* A server has joined the group: nothing was done to it yet. */
+void wire_welcome(struct wire *wire, struct node *node);
 
 /* Takes topology->plan one step further; called whenever a plan was made. */
 void wire_act(struct wire *wire);

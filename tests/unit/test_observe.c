@@ -25,6 +25,7 @@ struct world {
 	struct topology topology;
 	struct topology_node_config configs[NODES];
 	struct node nodes[NODES];
+	struct node *places[NODES];
 	struct standing standings[NODES];
 };
 
@@ -44,7 +45,7 @@ static void make_node(struct world *world, int id, const char *run_id)
 	config->host = (char *)"127.0.0.1";
 	config->port = (uint16_t)(6379 + id);
 	node->config = config;
-	node->id = (uint32_t)id;
+	node->id = node->index = (uint32_t)id;
 	node->told_host = config->host;
 	node->told_port = config->port;
 	assert_true(address_parse(&node->address, config->host, config->port));
@@ -69,9 +70,11 @@ static int set_up(void **state)
 	struct topology *topology = &world.topology;
 
 	memset(&world, 0, sizeof(world));
-	topology->nodes = world.nodes;
+	for (int i = 0; i < NODES; i++)
+		world.places[i] = &world.nodes[i];
+	topology->nodes = world.places;
 	topology->standings = world.standings;
-	topology->node_count = NODES;
+	topology->node_count = topology->present_count = NODES;
 	topology->config.max_lag_ms = 1000;
 	topology->config.max_lag_bytes = 500;
 	topology->round_every_ns = 100 * NS_PER_MS;

@@ -772,6 +772,24 @@ static void master_keeps_its_place_while_it_is_the_same_process(void **state)
 	assert_int_equal(world.plan.master, 0);
 }
 
+/* A reload brings in a server that nobody has looked at yet. */
+static void a_newcomer_does_not_unseat_the_master(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.group.memory = remembering(RUN("a"), HISTORY_A, 100, 5);
+	world.nodes[2].reach = PLAN_UNSEEN;
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	assert_false(world.plan.starting);
+	world.nodes[0].reach = PLAN_DOWN;
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_true(world.plan.starting);
+}
+
 static void resync_prediction(void **state)
 {
 	struct info master = {.role = SERVER_ROLE_MASTER, .replid = HISTORY_A, .replid2 = HISTORY_B,
@@ -1033,6 +1051,7 @@ int main(void)
 		cmocka_unit_test(empty_group_may_restart),
 		cmocka_unit_test(promotion_by_others_is_followed),
 		cmocka_unit_test(master_keeps_its_place_while_it_is_the_same_process),
+		cmocka_unit_test(a_newcomer_does_not_unseat_the_master),
 		cmocka_unit_test(resync_prediction),
 		cmocka_unit_test(every_combination_is_safe),
 	};
