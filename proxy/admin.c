@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "../protocol/alloc.h"
+#include "access.h"
 #include "admin_http.h"
 #include "config.h"
 #include "console.h"
@@ -91,6 +92,14 @@ static void on_http_request(void *arg)
 	struct peer *peer = arg;
 
 	ev_timer_again(peer->admin->loop, &peer->deadline);
+}
+
+/* Whoever makes it wait answers in a time of his own. */
+static void on_http_wait(void *arg)
+{
+	struct peer *peer = arg;
+
+	ev_timer_stop(peer->admin->loop, &peer->deadline);
 }
 
 static void open_console(struct peer *peer)
@@ -168,32 +177,32 @@ static bool on_accept(void *arg, int fd, enum session_endpoint endpoint)
 
 /* ---- the endpoint ---- */
 
-static bool is_local(const struct config_address *address)
+static void warn_if_open(const struct admin_sources *sources)
 {
-	return address->host == NULL || strcmp(address->host, "localhost") == 0 || strcmp(address->host, "::1") == 0 ||
-	       strncmp(address->host, "127.", 4) == 0;
-}
+	const struct config_listeners *listeners = &sources->config->admin_listen;
 
-/* The console asks nobody for a password. */
-static void warn_if_open(const struct config_listeners *listeners)
-{
+	if (sources->is_near)
+		return;
 	for (size_t i = 0; i < listeners->count; i++)
-		if (!is_local(&listeners->addresses[i]))
-			log_warning("admin: whoever reaches %s may drain replicas and accept a master",
-				    listeners->addresses[i].text);
+		log_warning("admin: whoever reaches %s may see how everything is; %s", listeners->addresses[i].text,
+			    access_has_token(sources) ? "changes need the token"
+						      : "nothing can be changed here without [admin] token_file");
 }
 
 struct admin *admin_start(struct ev_loop *loop, const int *listen_fds, size_t listen_count,
 			  const struct admin_sources *sources)
 {
-	static const struct http_events events = { .on_request = on_http_request, .on_closed = on_http_closed };
+	static const struct http_events events = { .on_request = on_http_request,
+						   .on_wait = on_http_wait,
+						   .on_closed = on_http_closed };
 	struct admin *admin = alloc_zeroed(1, sizeof(*admin));
 
 	admin->loop = loop;
 	admin->sources = *sources;
 	admin->sources.sampler = admin->sampler = sampler_start(loop, &admin->sources);
 	list_init(&admin->peers);
-	warn_if_open(&sources->config->admin_listen);
+	admin->sources.is_near = access_is_near(listen_fds, listen_count);
+	warn_if_open(&admin->sources);
 	admin->http = http_start(loop, &admin->sources, &events);
 	if (admin->http == NULL)
 		log_fatal("admin: libmicrohttpd does not start");

@@ -1,6 +1,7 @@
 #ifndef WEIR_PROXY_ADMIN_H
 #define WEIR_PROXY_ADMIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,8 +16,8 @@ struct topology;
 /* The admin endpoint: one port with two doors. The first byte decides: '*' is
  * the Redis protocol, and the connection becomes a console; anything else is
  * handed to libmicrohttpd. Everything runs on the control loop and reads the
- * topology's view and the sums of the workers' counters; only the console has
- * verbs that change something. */
+ * topology's view and the sums of the workers' counters; what changes something
+ * is a verb of the console's, through either door (access.h). */
 
 struct admin_sources {
 	const struct config *config;
@@ -29,6 +30,7 @@ struct admin_sources {
 	size_t measures_count;
 	int64_t started_ns;               /* CLOCK_MONOTONIC at start */
 	int64_t started_unix_ms;
+	bool is_near;                     /* the endpoint's own: no other machine reaches it */
 };
 
 struct admin;

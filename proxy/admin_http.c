@@ -1,11 +1,12 @@
-/* The HTTP door: a table of pages over libmicrohttpd.
+/* The HTTP door: requests for the pages of admin_pages.c over libmicrohttpd.
  *
  * The library has no thread here and no listening socket: it is handed
  * connections, its epoll descriptor is watched by the control loop like any
  * other, and the time it asks for becomes a timer. Every answer ends its
  * connection: one request, one deadline (admin.c), nothing idle to keep.
  *
- * Invariant: nothing that is asked over HTTP changes anything. */
+ * Invariant: what may not be had is refused at the request's head, before a byte
+ * of its body is kept. */
 #include "admin_http.h"
 
 #include <ev.h>
@@ -17,16 +18,16 @@
 #include <sys/socket.h>
 
 #include "../protocol/alloc.h"
-#include "../topology/topology.h"
+#include "../protocol/buf.h"
 #include "admin.h"
-#include "events.h"
+#include "admin_pages.h"
+#include "console_ticket.h"
+#include "list.h"
 #include "log.h"
-#include "metrics.h"
-#include "sampler.h"
-#include "status.h"
 
 enum {
 	REQUEST_HEAD_BYTES = 16384, /* of one connection's memory in the library */
+	BODY_MAX_BYTES = 4096,
 	LOG_LINES_PER_SECOND = 1,
 };
 
@@ -35,6 +36,7 @@ struct http {
 	const struct admin_sources *sources;
 	struct http_events events;
 	struct MHD_Daemon *daemon;
+	struct list_link waiting; /* requests whose answer comes later */
 	ev_io ready;             /* the library's epoll descriptor */
 	ev_timer due;            /* when the library wants to run without an event */
 	void *adding;            /* the peer whose connection is being handed over */
@@ -42,156 +44,21 @@ struct http {
 	struct log_limit limit;
 };
 
-/* ---- pages ---- */
-
-/* One request for a page. */
-struct page_call {
-	const struct admin_sources *sources;
-	const char *since; /* of "?since=", as it was sent; NULL */
-	FILE *out;         /* takes the body */
+/* One request from its head to its end. */
+struct request {
+	struct list_link waiting;      /* http->waiting; while it waits the library has suspended it */
+	struct http *http;
+	struct MHD_Connection *connection;
+	const struct page *page;
+	const char *allowed;           /* methods of its path */
+	struct buf body;
+	struct console_ticket *ticket;
+	char *late_answer;             /* that it waited for; NULL: none yet */
+	size_t late_length;
+	unsigned late_status;
 };
-
-/* Writes the answer's body. Returns its status. */
-typedef unsigned (*page_fn)(const struct page_call *call);
-
-static unsigned page_index(const struct page_call *call);
-
-static unsigned page_status(const struct page_call *call)
-{
-	char *text = status_json(call->sources);
-
-	fprintf(call->out, "%s\n", text);
-	free(text);
-	return MHD_HTTP_OK;
-}
-
-/* What cannot be read asks for everything. */
-static uint64_t read_since(const struct page_call *call)
-{
-	return call->since == NULL ? 0 : strtoull(call->since, NULL, 10);
-}
-
-static unsigned page_history(const struct page_call *call)
-{
-	sampler_print(call->sources->sampler, read_since(call), call->out);
-	return MHD_HTTP_OK;
-}
-
-static unsigned page_events(const struct page_call *call)
-{
-	char *text = events_json(call->sources, read_since(call));
-
-	fprintf(call->out, "%s\n", text);
-	free(text);
-	return MHD_HTTP_OK;
-}
-
-static unsigned page_metrics(const struct page_call *call)
-{
-	metrics_print(call->sources, call->out);
-	return MHD_HTTP_OK;
-}
-
-static unsigned page_livez(const struct page_call *call)
-{
-	fputs("alive\n", call->out);
-	return MHD_HTTP_OK;
-}
-
-static unsigned page_readyz(const struct page_call *call)
-{
-	const struct topology_view *view = topology_view(call->sources->topology);
-
-	if (view->master >= 0) {
-		fputs("ready\n", call->out);
-		return MHD_HTTP_OK;
-	}
-	fprintf(call->out, "no usable master: %s\n", view->no_master_reason == NULL ? "unknown" : view->no_master_reason);
-	return MHD_HTTP_SERVICE_UNAVAILABLE;
-}
-
-static unsigned page_missing(const struct page_call *call)
-{
-	fputs("there is no such page; / names those there are\n", call->out);
-	return MHD_HTTP_NOT_FOUND;
-}
-
-static unsigned page_wrong_method(const struct page_call *call)
-{
-	fputs("only GET and HEAD are answered here\n", call->out);
-	return MHD_HTTP_METHOD_NOT_ALLOWED;
-}
-
-static const char plain_text[] = "text/plain; charset=utf-8";
-
-struct page {
-	const char *path;
-	const char *type;
-	page_fn write;
-	const char *help;
-};
-
-static const struct page pages[] = {
-	{ "/", plain_text, page_index, "this list" },
-	{ "/status", "application/json", page_status, "the state of the master, the replicas and weir, as JSON" },
-	{ "/history", "application/json", page_history, "the last ten minutes second by second; ?since=N asks for what came after sample N" },
-	{ "/events", "application/json", page_events, "what happened, newest last; ?since=N asks for what came after number N" },
-	{ "/metrics", "text/plain; version=0.0.4; charset=utf-8", page_metrics, "the same as Prometheus metrics" },
-	{ "/livez", plain_text, page_livez, "200 while weir runs" },
-	{ "/readyz", plain_text, page_readyz, "200 while there is a usable master, else 503" },
-};
-
-static const struct page missing = { NULL, plain_text, page_missing, NULL };
-static const struct page wrong_method = { NULL, plain_text, page_wrong_method, NULL };
-
-static unsigned page_index(const struct page_call *call)
-{
-	fputs("weir's admin endpoint\n\n", call->out);
-	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		fprintf(call->out, "GET %-10s %s\n", pages[i].path, pages[i].help);
-	fputs("\nredis-cli on the same port is the console; VERBS lists what it knows.\n", call->out);
-	return MHD_HTTP_OK;
-}
-
-static const struct page *find_page(const char *path, const char *method)
-{
-	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-		return &wrong_method;
-	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		if (strcmp(pages[i].path, path) == 0)
-			return &pages[i];
-	return &missing;
-}
 
 /* ---- requests ---- */
-
-static enum MHD_Result answer(struct http *http, struct MHD_Connection *connection, const struct page *page)
-{
-	struct MHD_Response *response;
-	enum MHD_Result result;
-	char *body = NULL;
-	size_t length = 0;
-	struct page_call call = { .sources = http->sources, .out = alloc_checked(open_memstream(&body, &length)) };
-	unsigned status;
-
-	call.since = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "since");
-	status = page->write(&call);
-	fclose(call.out);
-	response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
-	if (response == NULL) {
-		free(body);
-		return MHD_NO;
-	}
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, page->type);
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_X_CONTENT_TYPE_OPTIONS, "nosniff");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
-	result = MHD_queue_response(connection, status, response);
-	MHD_destroy_response(response);
-	return result;
-}
 
 static void *peer_of(struct MHD_Connection *connection)
 {
@@ -201,27 +68,153 @@ static void *peer_of(struct MHD_Connection *connection)
 	return info == NULL ? NULL : info->socket_context;
 }
 
-/* The library calls once for the head, then for each piece of the body, then
- * once more for the end. A wrong method is answered at its head, so that no
- * body has to be read. */
-static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
-				  const char *version, const char *upload, size_t *upload_length, void **head_seen)
+static enum MHD_Result answer(struct request *request, unsigned status, char *body, size_t length)
 {
-	struct http *http = arg;
-	const struct page *page = find_page(path, method);
+	struct MHD_Response *response = MHD_create_response_from_buffer(length, body, MHD_RESPMEM_MUST_FREE);
+	enum MHD_Result result;
+
+	if (response == NULL) {
+		free(body);
+		return MHD_NO;
+	}
+	request->http->events.on_request(peer_of(request->connection));
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, request->page->type);
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_X_CONTENT_TYPE_OPTIONS, "nosniff");
+	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, request->allowed);
+	if (status == MHD_HTTP_UNAUTHORIZED)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+	result = MHD_queue_response(request->connection, status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* The answer has come: the library calls on_request() once more. */
+static void on_late_answer(void *asker, struct slice reply)
+{
+	struct request *request = asker;
+	struct http *http = request->http;
+	FILE *out = alloc_checked(open_memstream(&request->late_answer, &request->late_length));
+
+	request->late_status = page_of_reply(reply, out);
+	fclose(out);
+	request->ticket = NULL;
+	list_remove(&request->waiting);
+	MHD_resume_connection(request->connection);
+	ev_feed_event(http->loop, &http->due, EV_TIMER);
+}
+
+static enum MHD_Result wait_for_answer(struct request *request)
+{
+	request->ticket->on_answer = on_late_answer;
+	request->ticket->asker = request;
+	list_append(&request->http->waiting, &request->waiting);
+	request->http->events.on_wait(peer_of(request->connection));
+	MHD_suspend_connection(request->connection);
+	return MHD_YES;
+}
+
+static enum MHD_Result answer_late(struct request *request)
+{
+	char *body = request->late_answer;
+
+	request->late_answer = NULL;
+	return answer(request, request->late_status, body, request->late_length);
+}
+
+static enum MHD_Result answer_page(struct request *request)
+{
+	char *body = NULL;
+	size_t length = 0;
+	struct page_call call = { .sources = request->http->sources, .body = buf_slice(&request->body),
+				  .out = alloc_checked(open_memstream(&body, &length)) };
+	unsigned status;
+
+	call.since = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "since");
+	status = request->page->write(&call);
+	fclose(call.out);
+	if (call.ticket == NULL)
+		return answer(request, status, body, length);
+	free(body);
+	request->ticket = call.ticket;
+	return wait_for_answer(request);
+}
+
+/* The page, or the one that says why not. */
+static const struct page *choose_page(struct http *http, struct MHD_Connection *connection, const char *path,
+				      const char *method)
+{
+	const struct page *page = page_find(path, method);
+	const struct page *refusal = page_refusal(
+		http->sources, page, MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST),
+		MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION));
+
+	return refusal == NULL ? page : refusal;
+}
+
+static enum MHD_Result begin_request(struct http *http, struct MHD_Connection *connection, const char *path,
+				     const char *method, void **of_connection)
+{
+	struct request *request = alloc_zeroed(1, sizeof(*request));
+
+	request->http = http;
+	request->connection = connection;
+	list_init(&request->waiting);
+	request->page = choose_page(http, connection, path, method);
+	request->allowed = page_methods(path);
+	*of_connection = request;
+	return request->page->method == NULL ? answer_page(request) : MHD_YES;
+}
+
+/* A GET has no use for a body. */
+static void take_body(struct request *request, const char *bytes, size_t length)
+{
+	if (strcmp(request->page->method, MHD_HTTP_METHOD_POST) != 0)
+		return;
+	if (buf_length(&request->body) + length > BODY_MAX_BYTES)
+		request->page = page_too_long();
+	else
+		buf_append(&request->body, bytes, length);
+}
+
+/* The library calls once for the head, then for each piece of the body, then
+ * once more for the end; and again when it was resumed. */
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *path, const char *method,
+				  const char *version, const char *upload, size_t *upload_length, void **of_connection)
+{
+	struct request *request = *of_connection;
 
 	(void)version;
-	(void)upload;
-	if (*head_seen == NULL && page != &wrong_method) {
-		*head_seen = http;
-		return MHD_YES;
-	}
-	if (*upload_length > 0) {
-		*upload_length = 0; /* a GET has no use for a body */
-		return MHD_YES;
-	}
-	http->events.on_request(peer_of(connection));
-	return answer(http, connection, page);
+	if (request == NULL)
+		return begin_request(arg, connection, path, method, of_connection);
+	if (request->late_answer != NULL)
+		return answer_late(request);
+	if (*upload_length == 0)
+		return answer_page(request);
+	take_body(request, upload, *upload_length);
+	*upload_length = 0;
+	return MHD_YES;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *connection, void **of_connection,
+			 enum MHD_RequestTerminationCode code)
+{
+	struct request *request = *of_connection;
+
+	(void)arg;
+	(void)connection;
+	(void)code;
+	*of_connection = NULL;
+	if (request == NULL)
+		return;
+	if (request->ticket != NULL)
+		request->ticket->asker = NULL;
+	list_remove(&request->waiting);
+	buf_free(&request->body);
+	free(request->late_answer);
+	free(request);
 }
 
 static void on_connection(void *arg, struct MHD_Connection *connection, void **context,
@@ -301,9 +294,11 @@ struct http *http_start(struct ev_loop *loop, const struct admin_sources *source
 	http->loop = loop;
 	http->sources = sources;
 	http->events = *events;
+	list_init(&http->waiting);
 	http->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request, http,
-		MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
+		MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+		on_request, http, MHD_OPTION_EXTERNAL_LOGGER, on_log, http, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+		http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
 		MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, http, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		(size_t)REQUEST_HEAD_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
 	if (http->daemon != NULL)
@@ -341,6 +336,10 @@ void http_add(struct http *http, int fd, void *peer)
 
 void http_stop(struct http **http)
 {
+	struct list_link *link;
+
+	while ((link = list_take(&(*http)->waiting)) != NULL) /* the library must not have any when it stops */
+		MHD_resume_connection(CONTAINER_OF(link, struct request, waiting)->connection);
 	ev_io_stop((*http)->loop, &(*http)->ready);
 	ev_timer_stop((*http)->loop, &(*http)->due);
 	MHD_stop_daemon((*http)->daemon);

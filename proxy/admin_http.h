@@ -8,13 +8,16 @@ struct admin_sources;
 struct ev_loop;
 
 /* The HTTP door of the admin endpoint: libmicrohttpd without threads of its
- * own, driven by the loop. GET and HEAD only; one request per connection. */
+ * own, driven by the loop. One request per connection; the pages are those of
+ * admin_pages.h. */
 
 struct http;
 
 struct http_events {
 	/* The request of this connection has arrived whole; its answer begins. */
 	void (*on_request)(void *peer);
+	/* It has, and its answer comes when somebody else has given it. */
+	void (*on_wait)(void *peer);
 	/* The connection's socket is about to be closed by the library. */
 	void (*on_closed)(void *peer);
 };

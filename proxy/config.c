@@ -31,6 +31,7 @@ enum {
 	FILE_MAX_BYTES = 1 << 20,
 	LINE_MAX_BYTES = 190,     /* inih cuts at 197 or less, depending on its build */
 	PASSWORD_MAX_BYTES = 512,
+	TOKEN_MIN_BYTES = 16,
 	COMMENT_COLUMN = 33,      /* where config_print() begins a comment */
 };
 
@@ -335,7 +336,7 @@ static bool parse_password(char *bytes, size_t length, struct config_problem *pr
 	if (length > 0 && bytes[length - 1] == '\r')
 		bytes[--length] = '\0';
 	if (length == 0 || memchr(bytes, '\n', length) != NULL || memchr(bytes, '\0', length) != NULL)
-		return config_refuse(problem, "expected one line with the password in it");
+		return config_refuse(problem, "expected one line and nothing else");
 	return true;
 }
 
@@ -358,19 +359,31 @@ static bool read_password(const char *path, char **password, struct config_probl
 	return false;
 }
 
-static bool load_password(struct loader *loader)
+/* The secret in the file that a key names; "" where it names none. */
+static bool load_secret(struct loader *loader, enum config_key_id id, const char *path, char **secret)
 {
-	struct config *config = loader->config;
 	struct config_problem problem;
-	const struct config_key *key = &config_keys[CONFIG_KEY_PASSWORD_FILE];
+	const struct config_key *key = &config_keys[id];
 
-	if (config->password_file[0] == '\0') {
-		config->topology.password = alloc_text("", 0);
+	if (path[0] == '\0') {
+		*secret = alloc_text("", 0);
 		return true;
 	}
-	return read_password(config->password_file, &config->topology.password, &problem) ||
-	       complain(loader, loader->lines[CONFIG_KEY_PASSWORD_FILE], key->section, key->name, "%s %s",
-			config->password_file, problem.text);
+	return read_password(path, secret, &problem) ||
+	       complain(loader, loader->lines[id], key->section, key->name, "%s %s", path, problem.text);
+}
+
+static bool load_secrets(struct loader *loader)
+{
+	struct config *config = loader->config;
+
+	if (!load_secret(loader, CONFIG_KEY_PASSWORD_FILE, config->password_file, &config->topology.password) ||
+	    !load_secret(loader, CONFIG_KEY_ADMIN_TOKEN_FILE, config->token_file, &config->admin_token))
+		return false;
+	if (config->admin_token[0] == '\0' || strlen(config->admin_token) >= TOKEN_MIN_BYTES)
+		return true;
+	return complain(loader, loader->lines[CONFIG_KEY_ADMIN_TOKEN_FILE], "admin", "token_file",
+			"%s: expected a token of %d bytes at least", config->token_file, TOKEN_MIN_BYTES);
 }
 
 static bool complete(struct loader *loader)
@@ -379,7 +392,7 @@ static bool complete(struct loader *loader)
 		return complain_about(loader, CONFIG_KEY_MASTER, "expected host:port of the master, found none");
 	return apply_defaults(loader) && check_listeners(loader) && check_no_loop(loader, CONFIG_KEY_LISTEN) &&
 	       check_no_loop(loader, CONFIG_KEY_LISTEN_REPLICA) && check_no_loop(loader, CONFIG_KEY_ADMIN_LISTEN) &&
-	       check_overwrite(loader) && load_password(loader);
+	       check_overwrite(loader) && load_secrets(loader);
 }
 
 /* ---- the public part ---- */
@@ -409,19 +422,22 @@ struct config *config_load(const char *path, char **error)
 	return loader.config;
 }
 
+static void forget_secret(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
 void config_free(struct config **config)
 {
-	struct topology_config *topology;
-
 	if (*config == NULL)
 		return;
 	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++)
 		if (config_keys[i].type->clear != NULL)
 			config_keys[i].type->clear(&config_keys[i], *config);
-	topology = &(*config)->topology;
-	if (topology->password != NULL)
-		explicit_bzero(topology->password, strlen(topology->password));
-	free(topology->password);
+	forget_secret((*config)->topology.password);
+	forget_secret((*config)->admin_token);
 	free(*config);
 	*config = NULL;
 }

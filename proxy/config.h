@@ -59,6 +59,9 @@ struct config {
 	char *password_file;            /* "" none */
 	/* [admin] */
 	struct config_listeners admin_listen; /* at most one; none switches the endpoint off */
+	char *token_file;               /* "" none */
+	char *admin_token;              /* what stands in it, "" none */
+	char *admin_hosts;              /* blank-separated names, "" none */
 	/* [log] */
 	enum log_level log_level;
 };

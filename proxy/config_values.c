@@ -332,18 +332,40 @@ static bool is_command_name(const char *word)
 	return true;
 }
 
-static bool commands_parse(const struct config_key *key, const char *text, struct config *config,
-			   struct config_problem *problem)
+/* Letters, digits and what else a host's name may have in it. */
+static bool is_host_name(const char *word)
+{
+	for (; *word != '\0'; word++)
+		if (!isalnum((unsigned char)*word) && strchr("._-", *word) == NULL)
+			return false;
+	return true;
+}
+
+static bool words_parse(const struct config_key *key, const char *text, struct config *config,
+			struct config_problem *problem, bool (*is_sound)(const char *word), const char *expected)
 {
 	char list[CONFIG_VALUE_ROOM] = "", word[CONFIG_WORD_ROOM];
 
 	for (const char *at = text; config_next_word(&at, " \t,", word);) {
-		if (!is_command_name(word))
-			return config_refuse(problem, "expected names of commands, got \"%s\"", word);
+		if (!is_sound(word))
+			return config_refuse(problem, "expected %s, got \"%s\"", expected, word);
 		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", list[0] ? " " : "", word);
 	}
 	replace_text(key, config, list);
 	return true;
 }
 
+static bool commands_parse(const struct config_key *key, const char *text, struct config *config,
+			   struct config_problem *problem)
+{
+	return words_parse(key, text, config, problem, is_command_name, "names of commands");
+}
+
+static bool hosts_parse(const struct config_key *key, const char *text, struct config *config,
+			struct config_problem *problem)
+{
+	return words_parse(key, text, config, problem, is_host_name, "names of hosts, without ports");
+}
+
+const struct config_type config_type_hosts = { hosts_parse, text_print, text_clear };
 const struct config_type config_type_commands = { commands_parse, text_print, text_clear };

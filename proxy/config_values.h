@@ -41,6 +41,7 @@ extern const struct config_type config_type_yes_no;    /* bool */
 extern const struct config_type config_type_choice;    /* an enum whose words are key->choices */
 extern const struct config_type config_type_word;      /* char *, "" none; no blanks in it */
 extern const struct config_type config_type_path;      /* char *, "" none */
+extern const struct config_type config_type_hosts;     /* char *: names of hosts, one blank between two */
 extern const struct config_type config_type_commands;  /* char *: command names, one blank between two */
 extern const struct config_type config_type_listeners; /* struct config_listeners, one more per line */
 extern const struct config_type config_type_overwrite; /* topology.allow_overwrite */

@@ -25,20 +25,20 @@
 
 enum {
 	REQUEST_MAX_BYTES = 64 << 10,
-	ARGS_MAX = 64,
 	READ_BYTES = 16 << 10,
 	OUTPUT_FLUSH_BYTES = 64 << 10, /* so much output is sent before the next request runs */
 	REQUESTS_PER_TURN = 64,        /* the control loop has other work */
 };
 
 static const struct resp_limits limits = {
-	.max_args = ARGS_MAX, .max_bulk = REQUEST_MAX_BYTES, .max_inline = REQUEST_MAX_BYTES };
+	.max_args = CONSOLE_ARGS_MAX, .max_bulk = REQUEST_MAX_BYTES, .max_inline = REQUEST_MAX_BYTES };
 
 /* What a console waits for, and how long. */
-enum waiting { WAITING_REQUEST, WAITING_REST, WAITING_OUTPUT };
+enum waiting { WAITING_REQUEST, WAITING_REST, WAITING_OUTPUT, WAITING_ANSWER };
 
 static const double patience_seconds[] = {
-	[WAITING_REQUEST] = 600., [WAITING_REST] = 5., [WAITING_OUTPUT] = 5. };
+	[WAITING_REQUEST] = 600., [WAITING_REST] = 5., [WAITING_OUTPUT] = 5.,
+	[WAITING_ANSWER] = 0. }; /* whoever makes it wait answers in a time of his own */
 
 struct console {
 	struct ev_loop *loop;
@@ -53,7 +53,9 @@ struct console {
 	struct buf in;
 	struct buf out;
 	struct resp_request_framer framer;
+	bool admitted;         /* has shown the token */
 	bool ending;           /* closed when `out` has been sent */
+	struct console_ticket *ticket; /* of an answer that comes later; nothing is read until then */
 };
 
 /* ---- requests ---- */
@@ -67,17 +69,42 @@ static void refuse(struct console *console, const char *error)
 	console->ending = true;
 }
 
+/* It has come: what was read behind the request has its turn now. */
+static void on_late_answer(void *asker, struct slice reply)
+{
+	struct console *console = asker;
+
+	console->ticket = NULL;
+	buf_append(&console->out, reply.bytes, reply.length);
+	ev_timer_start(console->loop, &console->again);
+}
+
+static void wait_for_answer(struct console *console, struct console_ticket *ticket)
+{
+	ticket->on_answer = on_late_answer;
+	ticket->asker = console;
+	console->ticket = ticket;
+}
+
 static void run_canonical(struct console *console, const char *request)
 {
-	struct slice argv[ARGS_MAX];
-	struct console_call call = { .sources = console->sources, .argv = argv, .out = &console->out };
+	struct slice argv[CONSOLE_ARGS_MAX];
+	struct console_call call = {
+		.sources = console->sources,
+		.argv = argv,
+		.role = console->admitted ? ACCESS_CHANGE : access_of_stranger(console->sources),
+		.out = &console->out,
+	};
 	struct resp_args args;
 
 	resp_args_begin(&args, request);
-	while (call.argc < ARGS_MAX && resp_args_next(&args, &argv[call.argc]))
+	while (call.argc < CONSOLE_ARGS_MAX && resp_args_next(&args, &argv[call.argc]))
 		call.argc++;
 	console_run(&call);
 	console->ending = call.quit;
+	console->admitted = console->admitted || call.admitted;
+	if (call.ticket != NULL)
+		wait_for_answer(console, call.ticket);
 }
 
 static void run_inline(struct console *console, const char *line, size_t length)
@@ -87,7 +114,7 @@ static void run_inline(struct console *console, const char *line, size_t length)
 
 	if (argc < 0)
 		refuse(console, "Protocol error: unbalanced quotes in request");
-	else if (argc > ARGS_MAX)
+	else if (argc > CONSOLE_ARGS_MAX)
 		refuse(console, "Protocol error: invalid multibulk length");
 	else if (argc > 0)
 		run_canonical(console, buf_head(&canonical));
@@ -161,7 +188,7 @@ static int take_requests(struct console *console)
 {
 	int count = 0;
 
-	while (count < REQUESTS_PER_TURN && !console->ending && buf_length(&console->out) < OUTPUT_FLUSH_BYTES &&
+	while (count < REQUESTS_PER_TURN && !console->ending && console->ticket == NULL && buf_length(&console->out) < OUTPUT_FLUSH_BYTES &&
 	       take_request(console) == RESP_OK)
 		count++;
 	return count;
@@ -175,13 +202,16 @@ static void watch(struct console *console, int events)
 		return;
 	ev_io_stop(console->loop, &console->io);
 	ev_io_set(&console->io, console->fd, events);
-	ev_io_start(console->loop, &console->io);
+	if (events != 0)
+		ev_io_start(console->loop, &console->io);
 }
 
 static enum waiting what_now(const struct console *console)
 {
 	if (buf_length(&console->out) > 0)
 		return WAITING_OUTPUT;
+	if (console->ticket != NULL)
+		return WAITING_ANSWER;
 	return buf_length(&console->in) > 0 ? WAITING_REST : WAITING_REQUEST;
 }
 
@@ -189,9 +219,11 @@ static enum waiting what_now(const struct console *console)
  * answered, sets it anew. */
 static void wait_on(struct console *console, bool progress)
 {
+	static const int events[] = {
+		[WAITING_REQUEST] = EV_READ, [WAITING_REST] = EV_READ, [WAITING_OUTPUT] = EV_WRITE, [WAITING_ANSWER] = 0 };
 	enum waiting now = what_now(console);
 
-	watch(console, now == WAITING_OUTPUT ? EV_WRITE : EV_READ);
+	watch(console, events[now]);
 	if (now == console->waiting && !progress)
 		return;
 	console->waiting = now;
@@ -214,7 +246,7 @@ static bool serve(struct console *console, bool readable)
 		return false;
 	if (buf_length(&console->out) == 0 && console->ending)
 		return false;
-	if (taken > 0 && buf_length(&console->out) == 0 && buf_length(&console->in) > 0)
+	if (taken > 0 && buf_length(&console->out) == 0 && buf_length(&console->in) > 0 && console->ticket == NULL)
 		ev_timer_start(console->loop, &console->again);
 	wait_on(console, taken > 0);
 	return true;
@@ -282,6 +314,8 @@ void console_close(struct console **console)
 	ev_io_stop(it->loop, &it->io);
 	ev_timer_stop(it->loop, &it->deadline);
 	ev_timer_stop(it->loop, &it->again);
+	if (it->ticket != NULL)
+		it->ticket->asker = NULL;
 	close(it->fd);
 	buf_free(&it->in);
 	buf_free(&it->out);

@@ -410,8 +410,8 @@ def test_drain_and_enable(lab):
 def test_refusals(shared_group, words, expected):
     reply = shared_group.weir.admin(*words)
     assert isinstance(reply, ServerError)
-    assert re.sub("did you mean [A-Z]+", "did you mean X", str(reply)) == \
-        re.sub("did you mean [A-Z]+", "did you mean X", expected)
+    assert re.sub("did you mean [^?]+", "did you mean X", str(reply)) == \
+        re.sub("did you mean [^?]+", "did you mean X", expected)
     if "REPLICA'" in expected:
         assert str(reply) == expected
 
@@ -616,17 +616,8 @@ def test_other_addresses(lab, tmp_path, kind):
             return raw.read_all()
 
     wait_for(lambda: answer(encode("PING")) == b"+PONG\r\n")
-    assert answer(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
     wait_for(lambda: b'"state":"ok"' in answer(b"GET /status HTTP/1.0\r\n\r\n"))
-
-
-def test_open_to_the_network(lab):
-    """The console has no password: weir says so when others can reach it."""
-    master = lab.redis()
-    weir = lab.weir(master, start=False)
-    weir.settings["admin"]["listen"] = f"0.0.0.0:{weir.admin_port}"
-    weir.start()
-    assert f"whoever reaches 0.0.0.0:{weir.admin_port}" in weir.log()
 
 
 def test_no_admin_endpoint(lab):

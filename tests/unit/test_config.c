@@ -644,10 +644,10 @@ static void test_password_complaints(void **state)
 	(void)state;
 	expect_password_error("secret\n", 7, 0644,
 			      "is open to every user of this machine (mode 0644); make it 0600");
-	expect_password_error("", 0, 0600, "expected one line with the password in it");
-	expect_password_error("\n", 1, 0600, "expected one line with the password in it");
-	expect_password_error("a\nb\n", 4, 0600, "expected one line with the password in it");
-	expect_password_error("a\0b", 3, 0600, "expected one line with the password in it");
+	expect_password_error("", 0, 0600, "expected one line and nothing else");
+	expect_password_error("\n", 1, 0600, "expected one line and nothing else");
+	expect_password_error("a\nb\n", 4, 0600, "expected one line and nothing else");
+	expect_password_error("a\0b", 3, 0600, "expected one line and nothing else");
 	memset(large, 'x', sizeof(large));
 	expect_password_error(large, sizeof(large), 0600, "is longer than 512 bytes");
 	unlink(password_path);
