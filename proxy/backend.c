@@ -212,6 +212,7 @@ void backend_destroy(struct backend *backend)
 	buf_free(&backlog.stream);
 	buf_free(&backend->reading.whole);
 	worker->private_backends -= backend->key.kind == BACKEND_PRIVATE;
+	worker->spare_private -= backend->key.kind == BACKEND_PRIVATE && list_is_linked(&backend->of_identity);
 	worker->backends_aside -= backend->aside;
 	list_remove(&backend->of_identity);
 	list_remove(&backend->of_worker);

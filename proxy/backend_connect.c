@@ -23,6 +23,7 @@
 #include "delivery.h"
 #include "dispatch.h"
 #include "log.h"
+#include "pool.h"
 #include "worker.h"
 
 enum {
@@ -329,6 +330,8 @@ static void on_ready_for_traffic(struct backend *backend)
 	barrier_ready(backend);
 	backend->failures = 0;
 	backend_mark_dirty(backend);
+	if (backend->key.kind == BACKEND_SHARED && backend->key.node == BACKEND_TO_MASTER)
+		pool_keep_warm(backend->worker, &backend->key);
 }
 
 /* The master has let the backend's user in, or not. The checker's connection

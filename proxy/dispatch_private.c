@@ -36,8 +36,10 @@ static bool pin_with_key(struct client *client, enum session_pin why, const stru
 static bool pin(struct client *client, enum session_pin why, bool fresh)
 {
 	struct backend_key key = dispatch_lane_key(client, BACKEND_PRIVATE);
+	bool pinned = pin_with_key(client, why, &key, fresh);
 
-	return pin_with_key(client, why, &key, fresh);
+	pool_keep_warm(client->worker, &key);
+	return pinned;
 }
 
 bool dispatch_bind(struct client *client)

@@ -16,6 +16,7 @@
 
 enum {
 	SPARE_PRIVATE_MAX = 64,        /* clean private backends kept per worker */
+	WARM_MAX = 8,                  /* spares up to which more are made ahead of the need */
 	IDLE_CLOSE_MS = 60 * 1000,     /* a connection with nothing to do is closed after this */
 	ASIDE_IDLE_CLOSE_MS = 10 * 1000,
 };
@@ -56,6 +57,28 @@ static size_t private_limit(const struct worker *worker)
 	return share > 0 ? share : 1;
 }
 
+/* The best one to take: it is connected, or will be sooner than a new one. */
+static struct backend *find_private(const struct worker *worker, const struct backend_key *key)
+{
+	struct list_link *link, *following;
+	struct backend *best = NULL;
+
+	(void)worker;
+	LIST_EACH(&key->identity->lanes, link, following) {
+		struct backend *backend = CONTAINER_OF(link, struct backend, of_identity);
+
+		if (keys_match(&backend->key, key) && (best == NULL || backend->state > best->state))
+			best = backend;
+	}
+	return best;
+}
+
+static void add_spare(struct backend *backend)
+{
+	backend->worker->spare_private++;
+	list_append(&backend->key.identity->lanes, &backend->of_identity);
+}
+
 static struct backend *any_spare(const struct worker *worker)
 {
 	struct list_link *link, *following;
@@ -71,7 +94,7 @@ static struct backend *any_spare(const struct worker *worker)
 
 struct backend *pool_take_private(struct worker *worker, const struct backend_key *key, bool fresh)
 {
-	struct backend *backend = fresh ? NULL : pool_find(worker, key);
+	struct backend *backend = fresh ? NULL : find_private(worker, key);
 
 	if (backend != NULL) {
 		list_remove(&backend->of_identity);
@@ -83,10 +106,25 @@ struct backend *pool_take_private(struct worker *worker, const struct backend_ke
 
 		if (spare == NULL)
 			return NULL;
-		worker->spare_private--;
 		backend_destroy(spare);
 	}
 	return backend_create(worker, key);
+}
+
+void pool_keep_warm(struct worker *worker, const struct backend_key *key)
+{
+	struct backend_key private_key = *key;
+	struct backend *spare;
+
+	private_key.kind = BACKEND_PRIVATE;
+	spare = find_private(worker, &private_key);
+	if (spare == NULL && !worker->draining && worker->spare_private < WARM_MAX &&
+	    worker->private_backends < private_limit(worker)) {
+		spare = backend_create(worker, &private_key);
+		add_spare(spare);
+	}
+	if (spare != NULL)
+		backend_open(spare);
 }
 
 static bool is_clean(const struct backend *backend)
@@ -107,8 +145,7 @@ void pool_return_private(struct backend *backend)
 		return;
 	}
 	backend->idle_since_ns = worker->now_ns;
-	worker->spare_private++;
-	list_append(&backend->key.identity->lanes, &backend->of_identity);
+	add_spare(backend);
 }
 
 /* ---- aside ---- */
@@ -295,12 +332,25 @@ static bool leads_to_leaver(const struct backend *backend)
 	return backend->key.node != BACKEND_TO_MASTER && (backend->worker->leaving_nodes >> backend->key.node & 1);
 }
 
+/* Is it the spare that pool_keep_warm() is about? */
+static bool is_warm(const struct backend *backend)
+{
+	struct backend_key key = backend->key;
+	const struct backend *lane;
+
+	if (key.kind != BACKEND_PRIVATE || backend->owner != NULL || find_private(backend->worker, &key) != backend)
+		return false;
+	key.kind = BACKEND_SHARED;
+	lane = pool_find(backend->worker, &key);
+	return lane != NULL && lane->state == BACKEND_READY;
+}
+
 static bool is_useless(const struct backend *backend)
 {
 	int64_t limit_ms = leads_to_leaver(backend) ? 0 : backend->aside ? ASIDE_IDLE_CLOSE_MS : IDLE_CLOSE_MS;
 
 	return backend_has_nothing_to_do(backend) && backend->owner == NULL &&
-	       backend->worker->now_ns - backend->idle_since_ns > clock_ms_to_ns(limit_ms);
+	       backend->worker->now_ns - backend->idle_since_ns > clock_ms_to_ns(limit_ms) && !is_warm(backend);
 }
 
 static void tick(struct backend *backend)
@@ -309,8 +359,6 @@ static void tick(struct backend *backend)
 	int64_t connect_limit_ns = clock_ms_to_ns(worker->config->topology.timeout_ms);
 
 	if (is_useless(backend)) {
-		if (backend->key.kind == BACKEND_PRIVATE)
-			worker->spare_private--;
 		backend_destroy(backend);
 		return;
 	}
@@ -320,7 +368,9 @@ static void tick(struct backend *backend)
 		backend_disconnect(backend, "not ready in time");
 	if (!backend->closing && keeps_reads_waiting(backend))
 		give_up_waiting(backend);
-	if (!backend->closing && backend->state == BACKEND_IDLE)
+	if (!backend->closing && backend->state == BACKEND_IDLE && is_warm(backend))
+		backend_open(backend);
+	else if (!backend->closing && backend->state == BACKEND_IDLE)
 		backend_retarget(backend, worker->snapshot);
 	if (!backend->closing)
 		expire_held(backend);

@@ -16,6 +16,10 @@ struct backend *pool_find(const struct worker *worker, const struct backend_key 
 struct backend *pool_take_private(struct worker *worker, const struct backend_key *key, bool fresh);
 /* Gives it back: kept as a spare when it is clean, destroyed otherwise. */
 void pool_return_private(struct backend *backend);
+/* Whoever needs a private backend beside the shared one with this key finds one
+ * that is connected: what blocks there is not overtaken meanwhile by what
+ * others write later. */
+void pool_keep_warm(struct worker *worker, const struct backend_key *key);
 
 /* Takes a shared backend out of the lanes: another one with its key takes its
  * place. False when too many have been already. It goes on with the requests it

@@ -34,7 +34,6 @@ SERVER = ("--save", "", "--enable-debug-command", "yes", "--enable-protected-con
 # server does that, and so does one worker. And patience: some of its scripts
 # keep a server silent for seconds.
 WEIR = {"proxy": {"allow_sync": "yes", "workers": 1}, "health": {"timeout": "5s"}, "log": {"level": "notice"}}
-PRIVATE_CONNECTIONS = 16
 READ_PLACES = ("reads_on_replicas", "reads_on_master")
 PROGRAMS = ("redis-server", "redis-cli", "redis-benchmark", "redis-check-rdb", "redis-check-aof")
 MODES = ("bare", "weir")
@@ -49,20 +48,6 @@ LONG = ("unit/hyperloglog", "unit/type/list-3", "unit/dump", "unit/geo", "unit/t
 Task = collections.namedtuple("Task", "mode unit")
 
 
-def open_private_connections(weir):
-    """The suite blocks a connection and goes on with another one at once. What
-    blocks takes a connection of its own to the server, and the first ones would
-    have to be made first; then it depends on luck who comes first."""
-    clients = [weir.raw() for _ in range(PRIVATE_CONNECTIONS)]
-    for words in ("SELECT", 9), ("MULTI",), ("PING",), ("EXEC",):
-        for client in clients:
-            client.send(harness.encode(*words))
-    for client in clients:
-        replies = [client.reply() for _ in range(4)]
-        assert replies == ["OK", "OK", "QUEUED", ["PONG"]], replies
-        client.close()
-
-
 class Stand:
     """Servers for a run, and the address where the suite meets them."""
 
@@ -75,7 +60,6 @@ class Stand:
         else:
             self.weir = self.lab.group(2, redis_args=SERVER, config=WEIR).weir
             self.address = self.weir.address
-            open_private_connections(self.weir)
 
     def reads(self):
         """Of the clients, by where weir sent them."""

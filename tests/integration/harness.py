@@ -337,6 +337,15 @@ def encode(*words):
     return b"".join(parts)
 
 
+def use_up_spares(raw, database=1):
+    """weir keeps a private connection ready beside every shared one to the
+    master, but a few only. Behind this, with one worker, there is none for the
+    session's database and one has to be made when it is needed."""
+    for other in range(5, 14):
+        raw.commands([("SELECT", other), ("PING",)])
+    assert raw.commands([("SELECT", database), ("PING",)]) == ["OK", "PONG"]
+
+
 # ------------------------------------------------------------ redis-server
 
 class RedisServer(Process):

@@ -2,7 +2,7 @@
 neither takes it for dead nor cuts its connections."""
 import time
 
-from harness import encode, wait_for
+from harness import encode, use_up_spares, wait_for
 
 
 def test_busy_with_a_script(lab):
@@ -29,7 +29,8 @@ def test_a_transaction_begun_while_busy(lab):
     busy = lambda reply: str(reply).startswith("BUSY")  # noqa: E731
     with group.weir.raw() as spinning, group.weir.raw() as other, group.weir.raw() as more:
         for raw in (other, more):
-            assert raw.commands([("SELECT", 3), ("SET", "n", 1)]) == ["OK", "OK"]
+            use_up_spares(raw, database=3)
+            assert raw.command("SET", "n", 1) == "OK"
         spinning.send(encode("EVAL", "while true do end", 0))
         wait_for(lambda: busy(other.command("INCR", "other")), what="the server says BUSY")
         assert other.command("MULTI") == "OK"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness import Lab, PATIENCE, Push, ServerError, encode, wait_for
+from harness import Lab, PATIENCE, Push, ServerError, encode, use_up_spares, wait_for
 
 NOAUTH = ServerError("NOAUTH Authentication required.")
 PASSWORD = "correct horse"
@@ -212,10 +212,11 @@ def test_a_password_set_on_a_running_master(lab, workers):
 def test_a_user_whose_private_connection_is_refused_does_not_hang(lab, words):
     """His password was changed after he was let in: what needs a connection of
     its own gets the server's refusal, and nothing waits for ever behind it."""
-    group = lab.group(0)
+    group = lab.group(0, {"proxy": {"workers": 1}})
     group.master.cli("CONFIG", "SET", "requirepass", "first")
     with group.weir.raw(timeout=5) as raw:
         assert raw.commands([("AUTH", "first"), ("SET", "a", "1")]) == ["OK", "OK"]
+        use_up_spares(raw)
         group.master.password = "first"
         group.master.cli("CONFIG", "SET", "requirepass", "second")
         group.master.password = "second"

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from harness import PATIENCE, ServerError, encode, wait_for
+from harness import PATIENCE, ServerError, encode, use_up_spares, wait_for
 
 MEBIBYTE = 1 << 20
 
@@ -75,6 +75,7 @@ def test_no_file_descriptor_for_a_private_connection(lab, replica):
     weir refuses behind it is still refused."""
     group = group_that_knows(lab, 1, {"proxy": {"workers": 1}, "routing": {"write_hold": "300ms"}}, replica_endpoint=True)
     with group.weir.raw(replica=replica, timeout=5) as raw:
+        use_up_spares(raw)
         assert raw.commands([("GET", "x"), ("PING",), ("CLIENT", "GETNAME")]) == [None, "PONG", None]
         limits = resource.prlimit(group.weir.pid, resource.RLIMIT_NOFILE)
         lowest_free = min(set(range(10000)) - {int(fd) for fd in os.listdir(f"/proc/{group.weir.pid}/fd")})
@@ -85,7 +86,8 @@ def test_no_file_descriptor_for_a_private_connection(lab, replica):
         finally:
             resource.prlimit(group.weir.pid, resource.RLIMIT_NOFILE, limits)
         assert all(isinstance(answer, ServerError) for answer in answers), answers
-    assert group.master.cli("EXISTS", "x") == 0
+    with group.master.client(db=1) as client:
+        assert client.exists("x") == 0
     group.weir.wait_state("ok")
     with group.weir.raw() as raw:
         assert raw.commands([("MULTI",), ("SET", "x", "1"), ("EXEC",)]) == ["OK", "QUEUED", ["OK"]]
@@ -96,8 +98,10 @@ def test_no_file_descriptor_for_a_private_connection(lab, replica):
 def test_multi_past_write_hold(lab):
     """Its beginning was answered with errors; the rest, when it arrives, must
     not run as if there had been no MULTI."""
-    group = group_that_knows(lab, 0, {"routing": {"write_hold": "300ms"}, "health": {"timeout": "2s"}})
+    group = group_that_knows(lab, 0, {"proxy": {"workers": 1}, "routing": {"write_hold": "300ms"},
+                                      "health": {"timeout": "2s"}})
     with group.weir.raw() as raw:
+        use_up_spares(raw)
         assert raw.command("SET", "x", "0") == "OK"
         group.master.freeze()
         raw.send(encode_all(("MULTI",), ("SET", "x", "first")))
@@ -111,7 +115,8 @@ def test_multi_past_write_hold(lab):
         assert raw.read_all() == b"", "it is closed"
     with group.weir.raw() as barrier:
         wait_for(lambda: barrier.command("SET", "z", "1") == "OK")
-    assert group.master.cli("MGET", "x", "y") == ["0", None]
+    with group.master.client(db=1) as client:
+        assert client.mget("x", "y") == ["0", None]
 
 
 def test_multi_within_write_hold(lab):
@@ -263,3 +268,58 @@ def pump(sock, command, most):
         left = left[count:] or command
     sock.setblocking(True)
     return sent
+
+
+# ---- a connection that is there already
+
+def spares(weir):
+    return weir.metrics()['weir_backends{kind="private"}']
+
+
+def rows_of(server, **wanted):
+    """weir's connections there that are so."""
+    return [row for row in server.client().client_list()
+            if row["name"] == "weir-data" and all(row[key] == value for key, value in wanted.items())]
+
+
+def test_a_private_connection_is_ready_before_it_is_needed(lab):
+    """What blocks does not wait for a connection to be made, so that another
+    client's later write would get in front of it."""
+    group = group_that_knows(lab, 0, {"proxy": {"workers": 1}})
+    wait_for(lambda: spares(group.weir) == 1, what="one is ready from the start")
+    with group.weir.raw() as blocked, group.weir.raw() as writer:
+        assert writer.commands([("SELECT", 7), ("PING",)]) == ["OK", "PONG"]
+        ready, = wait_for(lambda: rows_of(group.master, db="7", cmd="client|setname"), what="and one for a database in use")
+        assert blocked.command("SELECT", 7) == "OK"
+        blocked.send(encode("BLPOP", "list", 0))
+        row, = wait_for(lambda: rows_of(group.master, flags="b"))
+        assert row["id"] == ready["id"]
+        wait_for(lambda: rows_of(group.master, db="7", cmd="client|setname"), what="the next one is ready")
+        assert writer.command("RPUSH", "list", "x") == 1
+        assert blocked.reply() == [b"list", b"x"]
+
+
+def test_a_ready_connection_that_is_lost_is_made_again(lab):
+    group = group_that_knows(lab, 0, {"proxy": {"workers": 1}})
+    with group.weir.raw() as raw:
+        assert raw.commands([("SELECT", 7), ("PING",)]) == ["OK", "PONG"]
+    ready, = wait_for(lambda: rows_of(group.master, db="7", cmd="client|setname"))
+    group.master.cli("CLIENT", "KILL", "ID", ready["id"])
+    wait_for(lambda: [row for row in rows_of(group.master, db="7", cmd="client|setname") if row["id"] != ready["id"]],
+             what="it is made again")
+
+
+def test_ready_connections_give_way(lab):
+    """They take nothing from those who need one, and are not many."""
+    group = group_that_knows(lab, 0, {"proxy": {"workers": 1, "max_private_backends": 4}})
+    with group.weir.raw() as raw:
+        for database in range(16):
+            assert raw.commands([("SELECT", database), ("PING",)]) == ["OK", "PONG"]
+    assert spares(group.weir) <= 4
+    holders = [group.weir.raw() for _ in range(4)]
+    for holder in holders:
+        assert holder.command("WATCH", "x") == "OK"
+    with group.weir.raw() as late:
+        assert "max_private_backends" in str(late.command("WATCH", "x"))
+    for holder in holders:
+        holder.close()

