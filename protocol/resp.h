@@ -125,4 +125,9 @@ struct resp_reply_framer {
  * RESP2 and RESP3. */
 enum resp_result resp_reply_next(struct resp_reply_framer *framer, const char *data, size_t length, size_t *used);
 
+/* The length of the reply at data[0] (length at least 1), if it is there as a
+ * whole and has no elements: what most replies are, found without a framer. 0:
+ * it is not, or resp_reply_next() has to find out. */
+size_t resp_reply_scalar(const char *data, size_t length);
+
 #endif

@@ -299,6 +299,11 @@ static inline size_t whole_scalar(const char *data, size_t length)
 	}
 }
 
+size_t resp_reply_scalar(const char *data, size_t length)
+{
+	return whole_scalar(data, length);
+}
+
 /* Elements of that kind, as many as there are in a row. */
 static void take_whole_scalars(struct resp_reply_framer *framer, const char **at, const char *end)
 {

@@ -244,7 +244,7 @@ static void average_latency(struct node_load *load, uint32_t sample_us, int64_t 
 /* The first answer of a batch is how quick the node is, for routing; those of
  * clients' requests are how long they take there, but for one that waits for
  * data, or comes to the server as its client sends it. */
-static void measure(struct backend *backend, const struct request *answered, int64_t now_ns)
+void backend_measure(struct backend *backend, const struct request *answered, int64_t now_ns)
 {
 	bool first = sendings_pass(&backend->sendings, answered->at + answered->length);
 	uint32_t node_us = backend->worker->reading_us - sendings_us(&backend->sendings);
@@ -280,6 +280,15 @@ static char told_type(char type, struct slice last)
 	return type == '$' && last.length == 5 && last.bytes[1] == '-' ? '_' : type;
 }
 
+void backend_note_answer(struct backend *backend, int64_t now_ns)
+{
+	backend->last_read_ns = now_ns;
+	if (backend->head == NULL)
+		backend->idle_since_ns = now_ns;
+	if (buf_length(&backend->stream) < FULL_OVER_BYTES)
+		worker_wake_lane_waiters(backend->worker);
+}
+
 /* The head's reply is whole: it leaves the queue, then its bytes the stream.
  * `last` is what has come of it just now. */
 void backend_finish_reply(struct backend *backend, char type, struct slice last, int64_t now_ns)
@@ -291,8 +300,7 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 
 	backend->mid_reply = false;
 	backend->reply_length = 0;
-	backend->last_read_ns = now_ns;
-	measure(backend, request, now_ns);
+	backend_measure(backend, request, now_ns);
 	if (is_own(request))
 		finish_own(backend, request, last, now_ns);
 	else
@@ -301,10 +309,7 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 		return;
 	buf_consume(&backend->stream, end - backend->base);
 	backend->base = end;
-	if (backend->head == NULL)
-		backend->idle_since_ns = now_ns;
-	if (buf_length(&backend->stream) < FULL_OVER_BYTES)
-		worker_wake_lane_waiters(backend->worker);
+	backend_note_answer(backend, now_ns);
 }
 
 static enum delivery_mode mode_of(const struct backend *backend, struct request *head, char type)
@@ -372,8 +377,10 @@ static void take_bytes(struct backend *backend, struct slice bytes, bool is_last
 static size_t take_paired(struct backend *backend, const char *bytes, size_t length, int64_t now_ns)
 {
 	enum resp_result result;
-	size_t used;
+	size_t used = backend_take_run(backend, bytes, length, now_ns);
 
+	if (used > 0)
+		return used;
 	if (!backend_awaits_reply(backend)) {
 		backend_stray_reply(backend, bytes, length);
 		return 0;

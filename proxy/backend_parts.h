@@ -6,10 +6,11 @@
 #include "request.h"
 #include "stats.h"
 
-/* What the four files of a backend share with each other and with nobody
+/* What the files of a backend share with each other and with nobody
  * else: backend_queue.c (requests and their bytes), backend_connect.c (the way
  * to READY), backend_private.c (reading a server that speaks unasked),
- * backend.c (replies, writing, and the end of a connection). */
+ * backend_run.c (plain replies that come in a row), backend.c (all other
+ * replies, writing, and the end of a connection). */
 
 struct node_load;
 
@@ -31,6 +32,9 @@ void backend_forget_sent(struct backend *backend);
 void backend_link_role(struct backend *backend);
 /* Takes the head out; its bytes stay in the stream. */
 struct request *backend_unlink_head(struct backend *backend);
+/* Takes out all from the head to `last`, which stay linked to each other; their
+ * bytes leave the stream. `cost` is that of all of them. */
+void backend_unlink_run(struct backend *backend, const struct request *last, uint32_t cost);
 void backend_mark_dirty(struct backend *backend);
 /* Of the node it goes to; NULL when there is none. */
 struct node_load *backend_load(const struct backend *backend);
@@ -64,7 +68,19 @@ size_t backend_take_private(struct backend *backend, const char *bytes, size_t l
 /* Nothing of an earlier connection is being read. */
 void backend_forget_reading(struct backend *backend);
 
+/* ---- backend_run.c ---- */
+
+/* Takes the replies at the beginning of the bytes that need no thought: plain
+ * ones to one client, which is waiting for just them. Returns how many of the
+ * bytes they were; 0: the first one has to be looked at on its own. */
+size_t backend_take_run(struct backend *backend, const char *bytes, size_t length, int64_t now_ns);
+
 /* ---- backend.c ---- */
+
+/* Notes how long a request took that is answered just now. */
+void backend_measure(struct backend *backend, const struct request *answered, int64_t now_ns);
+/* The queue is shorter now: wakes who has waited for that. */
+void backend_note_answer(struct backend *backend, int64_t now_ns);
 
 /* The head's reply begins, and is whole; `last` is what has come of it just now,
  * and matters only where it is one to weir itself. */

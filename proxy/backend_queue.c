@@ -30,16 +30,24 @@ struct node_load *backend_load(const struct backend *backend)
 	return &backend->worker->loads[backend->node_id];
 }
 
-static void count_outstanding(struct backend *backend, const struct request *request, int sign)
+static void count_outstanding(struct backend *backend, uint32_t cost)
 {
 	struct node_load *load = backend_load(backend);
 
-	backend->outstanding += (uint32_t)(sign * request->cost);
+	backend->outstanding += cost;
 	if (load == NULL)
 		return;
-	load->outstanding += (uint32_t)(sign * request->cost);
-	if (sign > 0 && request->cost > 0)
-		load->served++;
+	load->outstanding += cost;
+	load->served += cost > 0;
+}
+
+static void count_answered(struct backend *backend, uint32_t cost)
+{
+	struct node_load *load = backend_load(backend);
+
+	backend->outstanding -= cost;
+	if (load != NULL)
+		load->outstanding -= cost;
 }
 
 static uint64_t stream_end(const struct backend *backend)
@@ -85,7 +93,7 @@ void backend_link_request(struct backend *backend, struct request *request, stru
 	else
 		backend->tail->next_of_backend = request;
 	backend->tail = request;
-	count_outstanding(backend, request, +1);
+	count_outstanding(backend, request->cost);
 }
 
 struct request *backend_unlink_head(struct backend *backend)
@@ -96,8 +104,20 @@ struct request *backend_unlink_head(struct backend *backend)
 	if (backend->head == NULL)
 		backend->tail = NULL;
 	request->backend = NULL;
-	count_outstanding(backend, request, -1);
+	count_answered(backend, request->cost);
 	return request;
+}
+
+void backend_unlink_run(struct backend *backend, const struct request *last, uint32_t cost)
+{
+	uint64_t end = last->at + last->length;
+
+	backend->head = last->next_of_backend;
+	if (backend->head == NULL)
+		backend->tail = NULL;
+	count_answered(backend, cost);
+	buf_consume(&backend->stream, end - backend->base);
+	backend->base = end;
 }
 
 void backend_mark_dirty(struct backend *backend)
@@ -172,7 +192,7 @@ void backend_withdraw(struct backend *backend, struct request *request)
 	if (backend->tail == request)
 		backend->tail = previous;
 	request->backend = NULL;
-	count_outstanding(backend, request, -1);
+	count_answered(backend, request->cost);
 }
 
 /* The server that was lost over a request has ended, for all that is known by
@@ -226,7 +246,7 @@ struct backlog backlog_take(struct backend *backend)
 	struct backlog backlog = { backend->head, backend->stream, backend->base, backend->sent };
 
 	for (struct request *request = backend->head; request != NULL; request = request->next_of_backend)
-		count_outstanding(backend, request, -1);
+		count_answered(backend, request->cost);
 	backend->head = backend->tail = NULL;
 	backend->stream = (struct buf){ 0 };
 	backend->base = backend->sent = 0;

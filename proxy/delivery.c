@@ -321,21 +321,20 @@ static void measure(struct worker *worker, const struct request *request)
 		tally_count(&worker->in_all, &worker->measures.classes[class], worker->reading_us - request->begun_us);
 }
 
-/* What the reply proves about what this session has seen. */
-static void observe(const struct request *request, struct backend *from, char type, struct slice bytes, int64_t now_ns)
+/* What so many replies prove about what this session has seen. `flags`: those
+ * of their requests. */
+static void observe(struct client *client, struct backend *from, uint32_t flags, unsigned count, int64_t now_ns)
 {
-	struct session *session = &request->client->session;
+	struct session *session = &client->session;
 
 	if (from->key.node == BACKEND_TO_MASTER) {
-		consistency_observed(request->client, from, request->flags & REQUEST_WRITE, now_ns);
-	} else if (request->flags & REQUEST_ON_REPLICA) {
-		stats_add(&from->worker->stats, STAT_reads_on_replicas, 1);
+		consistency_observed(client, from, flags & REQUEST_WRITE, now_ns);
+	} else if (flags & REQUEST_ON_REPLICA) {
+		stats_add(&from->worker->stats, STAT_reads_on_replicas, count);
 		session->seen_node = (int32_t)from->node_id;
 		session->seen_generation = from->generation;
 		session->seen_role = from->roles_answered;
 		session->seen_ns = now_ns;
-		if (type == '_')
-			dispatch_missed(request->client, bytes);
 	}
 }
 
@@ -396,13 +395,76 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
 	measure(worker, request);
-	observe(request, from, type, bytes, now_ns);
+	observe(client, from, request->flags, 1, now_ns);
+	if (type == '_' && (request->flags & REQUEST_ON_REPLICA))
+		dispatch_missed(client, bytes);
 	if (request->special != SPECIAL_NONE)
 		local_follow(client, (enum command_special)request->special, type);
 	if (is_judged(request))
 		answered(request);
 	if (!client->closing)
 		perhaps_unpin(client, from);
+}
+
+/* ---- rows of replies ---- */
+
+enum {
+	PLAIN_FLAGS = REQUEST_READ | REQUEST_WRITE | REQUEST_FAST | REQUEST_ON_REPLICA | REQUEST_ON_LANE | REQUEST_SCRIPT |
+		      REQUEST_TO_MASTER,
+};
+
+bool delivery_waits_for(const struct request *request)
+{
+	return request->client != NULL && request->client->head == request && !request->client->closing;
+}
+
+bool delivery_is_plain(const struct request *request)
+{
+	return request->kind == REQUEST_CLIENT && (request->flags & ~(uint32_t)PLAIN_FLAGS) == 0 &&
+	       request->special == SPECIAL_NONE && request->held == NULL;
+}
+
+/* All of them took one way. */
+static void leave_lane_together(struct client *client, const struct request *one, unsigned count)
+{
+	if (one->flags & REQUEST_ON_REPLICA)
+		client->replica_in_flight -= count;
+	if ((one->flags & REQUEST_ON_LANE) && (client->lane_in_flight -= count) == 0)
+		client->lane = NULL;
+	client->in_flight -= count;
+}
+
+/* They leave the client's queue. Returns the flags that any of them had. */
+static uint32_t free_row(struct worker *worker, struct client *client, struct request *first, const struct request *last)
+{
+	uint32_t flags = 0;
+	bool more = true;
+
+	client->head = last->next_of_client;
+	if (client->head == NULL)
+		client->tail = NULL;
+	while (more) {
+		struct request *next = first->next_of_client;
+
+		more = first != last;
+		flags |= first->flags;
+		measure(worker, first);
+		request_free(&worker->requests, first);
+		first = next;
+	}
+	return flags;
+}
+
+void delivery_run(struct worker *worker, struct request *first, const struct request *last, unsigned count,
+		  struct backend *from, struct slice bytes, int64_t now_ns)
+{
+	struct client *client = first->client;
+
+	leave_lane_together(client, first, count);
+	observe(client, from, free_row(worker, client, first, last), count, now_ns);
+	pass_on(client, bytes.bytes, bytes.length);
+	if (!client->closing)
+		advance(client);
 }
 
 /* ---- what was lost ---- */

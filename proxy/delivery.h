@@ -48,6 +48,19 @@ void delivery_confirmation(struct request *request, struct slice bytes);
 void delivery_done(struct worker *worker, struct request *request, struct backend *from, char type,
 		   struct slice bytes, int64_t now_ns);
 
+/* The same for a row of requests, from `first` to `last` in the queues of their
+ * backend, which they have left, and of their client, at whose head they stand:
+ * `bytes` are their replies. delivery_waits_for() was true of the first one, and
+ * delivery_is_plain() of each. */
+void delivery_run(struct worker *worker, struct request *first, const struct request *last, unsigned count,
+		  struct backend *from, struct slice bytes, int64_t now_ns);
+
+/* Does a client wait for just this one? */
+bool delivery_waits_for(const struct request *request);
+/* Is an answer that is no error the client's as it is, without anything else
+ * that follows from it? */
+bool delivery_is_plain(const struct request *request);
+
 /* Bytes handed over in mode PASS may be held as a view until this is called:
  * before the memory they were read into is used again. */
 void delivery_settle(struct worker *worker);
