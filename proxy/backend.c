@@ -312,12 +312,19 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 	backend_note_answer(backend, now_ns);
 }
 
+/* Would the client see time run backwards, or less than it must see? */
+static bool is_stale(const struct backend *backend, const struct request *head)
+{
+	if (head->client == NULL || !(head->flags & REQUEST_READ))
+		return false;
+	return ((head->flags & REQUEST_ON_REPLICA) && !consistency_is_met(backend, head)) || delivery_overtakes(head);
+}
+
 static enum delivery_mode mode_of(const struct backend *backend, struct request *head, char type)
 {
 	if (is_own(head))
 		return DELIVERY_OWN;
-	if ((head->flags & REQUEST_ON_REPLICA) && head->client != NULL &&
-	    (!consistency_is_met(backend, head) || delivery_overtakes(head)))
+	if (is_stale(backend, head))
 		delivery_make_stale(head);
 	return delivery_begin(head, type);
 }

@@ -84,7 +84,7 @@ static void demand_monotony(const struct client *client, struct route_demand *de
 	if (lane != NULL)
 		demand->stay_on = session->seen_node;
 	load = (size_t)session->seen_node < worker->load_count ? &worker->loads[session->seen_node] : NULL;
-	if (lane != NULL && lane->proof.valid && has_come(lane, session->seen_role + 1))
+	if (lane != NULL && lane->proof.valid && !lane->proof.polled && has_come(lane, session->seen_role + 1))
 		raise_floor(&demand->floor_elsewhere, lane->proof.position);
 	else if (load != NULL && load->position_ns > session->seen_ns && load->begun_ns < session->seen_ns)
 		raise_floor(&demand->floor_elsewhere, load->position);
@@ -397,16 +397,14 @@ static void judge_master(struct backend *backend, int64_t sent_ns, struct slice 
 	settle_waiters(backend, known ? &offset : NULL);
 }
 
-/* Connected to the master of this epoch, or known to hold its history while
- * there is no master. */
+/* Connected to the master of this epoch; or, while there is none, known to hold
+ * its history, and not pointed elsewhere since. */
 static bool follows_the_epoch(const struct worker *worker, const struct snapshot_node *node, const struct role_reply *role)
 {
-	if (role->is_master)
+	if (role->is_master || role->master_port != node->master_port ||
+	    !slice_equal(role->master_host, slice_of(node->master_host)))
 		return false;
-	if (worker->snapshot->master < 0)
-		return node->readable_without_master;
-	return role->connected && role->offset >= 0 && role->master_port == node->master_port &&
-	       slice_equal(role->master_host, slice_of(node->master_host));
+	return worker->snapshot->master < 0 ? node->readable_without_master : role->connected && role->offset >= 0;
 }
 
 /* The control thread's word is enough where it suffices: a position that the
@@ -455,7 +453,7 @@ static void judge_replica(struct backend *backend, int64_t sent_ns, struct slice
 	}
 	proof->valid = true;
 	if (worker->snapshot->master < 0) {
-		proof->young = true; /* no_master_reads = serve: the bound is given up */
+		proof->young = proof->polled = true; /* no_master_reads = serve: the bound is given up */
 		proof->position = atomic_load_explicit(&node->vitals->offset, memory_order_acquire);
 		return;
 	}

@@ -170,11 +170,13 @@ static size_t hold_back(struct request *request, const char *bytes, size_t lengt
 bool delivery_overtakes(const struct request *request)
 {
 	const struct client *client = request->client;
+	uint32_t out = request->flags & REQUEST_ON_REPLICA ? REQUEST_ON_REPLICA | REQUEST_ON_LANE : REQUEST_ON_REPLICA;
 
-	if (client->head == request || client->session.consistency == CONSISTENCY_EVENTUAL)
+	if (client->head == request || client->session.consistency == CONSISTENCY_EVENTUAL ||
+	    client->replica_in_flight == 0)
 		return false;
 	for (const struct request *earlier = client->head; earlier != request; earlier = earlier->next_of_client)
-		if (earlier->flags & (REQUEST_ON_REPLICA | REQUEST_ON_LANE))
+		if (earlier->flags & out)
 			return true;
 	return false;
 }

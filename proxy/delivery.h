@@ -27,12 +27,14 @@ enum delivery_mode {
 /* `type` is the reply's first byte. */
 enum delivery_mode delivery_begin(const struct request *request, char type);
 
-/* The reply to a read has begun on a replica that is not proven to show what it
- * must see: it and the session's reads behind it will be sent again. */
+/* The reply to a read has begun that shall not be shown: the replica is not proven
+ * to show what it must see, or it overtakes. It and the session's reads behind it
+ * on replicas will be sent again. */
 void delivery_make_stale(struct request *request);
 
-/* Has an earlier read of the session been sent again, and is behind this one
- * now? Answered as they are, the two would show time running backwards. */
+/* Has an earlier read of the session been sent again, and is out on a replica, or
+ * behind this one? Answered as they are, the two would show time running
+ * backwards. */
 bool delivery_overtakes(const struct request *request);
 
 /* Bytes of the reply to `request`, in mode PASS or HOLD. */

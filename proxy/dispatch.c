@@ -65,7 +65,7 @@ static bool changes_nothing(const struct command *command)
 
 static enum verdict take_master_read(struct client *client, const struct parsed_command *parsed)
 {
-	unsigned again = client->session.endpoint == ENDPOINT_SPLIT ? REQUEST_READ : REQUEST_QUESTION;
+	unsigned again = client->session.endpoint == ENDPOINT_SPLIT ? REQUEST_READ | REQUEST_TO_MASTER : REQUEST_QUESTION;
 	unsigned flags = changes_nothing(parsed->command) ? again : 0;
 	enum verdict verdict = dispatch_send_on(client, dispatch_lane(client, BACKEND_SHARED), parsed, flags);
 

@@ -31,8 +31,9 @@ void dispatch_bound_again(struct worker *worker, struct request *request, const 
  * nothing behind: the session's next home is asked. */
 void dispatch_ask_again(struct worker *worker, struct request *request, const struct backend *from, struct slice bytes);
 
-/* A replica has answered a read, but is not proven to show what the read must
- * see: it waits there for the replica to catch up, or goes to the master. */
+/* A read was answered by a replica that is not proven to show what the read must
+ * see, or overtook another one: it follows that, waits for the replica to catch
+ * up, or goes to the master. */
 void dispatch_stale(struct worker *worker, struct request *request, struct backend *from, struct slice bytes);
 
 /* There is no master any more: reads that wait for it on this lane, which has

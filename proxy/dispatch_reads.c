@@ -391,6 +391,42 @@ static bool may_catch_up(const struct worker *worker, struct request *request, c
 	       worker->now_ms - request->enqueued_ms <= (uint64_t)wait_ms && follow_session(worker, request);
 }
 
+/* The nearest read in front of it that is out on a replica. */
+static const struct request *find_ahead(const struct request *request)
+{
+	const struct client *client = request->client;
+	const struct request *ahead = NULL;
+
+	if (client->session.consistency == CONSISTENCY_EVENTUAL || client->replica_in_flight == 0)
+		return NULL;
+	for (const struct request *earlier = client->head; earlier != request; earlier = earlier->next_of_client)
+		if ((earlier->flags & REQUEST_ON_REPLICA) && earlier->backend != NULL)
+			ahead = earlier;
+	return ahead;
+}
+
+static void move_to_replicas(struct request *request)
+{
+	struct client *client = request->client;
+
+	if (request->flags & REQUEST_ON_REPLICA)
+		return;
+	request->flags = (request->flags & ~(uint32_t)REQUEST_ON_LANE) | REQUEST_ON_REPLICA;
+	client->replica_in_flight++;
+	if (--client->lane_in_flight == 0)
+		client->lane = NULL;
+}
+
+/* Whatever the one in front of it is going to see, this one sees it behind that,
+ * and in no other place. */
+static void follow(struct request *request, const struct request *ahead, struct slice bytes)
+{
+	move_to_replicas(request);
+	if (request->floor < ahead->floor)
+		request->floor = ahead->floor;
+	backend_enqueue(ahead->backend, request, bytes);
+}
+
 static enum stat_id stale_stat(const struct backend *from)
 {
 	if (!from->proof.valid)
@@ -415,11 +451,17 @@ static void read_stale_on_master(struct request *request, enum stat_id why, stru
 void dispatch_stale(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
 {
 	struct client *client = request->client;
+	const struct request *ahead = find_ahead(request);
 	struct buf copy = { 0 };
 
 	buf_append(&copy, bytes.bytes, bytes.length); /* the stream may move while it is sent again */
 	request->flags &= ~(uint32_t)REQUEST_STALE;
-	if (may_catch_up(worker, request, from)) {
+	if (ahead != NULL) {
+		stats_add(&worker->stats, STAT_catch_ups, 1);
+		follow(request, ahead, buf_slice(&copy));
+	} else if (!(request->flags & REQUEST_ON_REPLICA)) { /* it overtook one that has been answered meanwhile */
+		backend_enqueue(from, request, buf_slice(&copy));
+	} else if (may_catch_up(worker, request, from)) {
 		request->catch_ups++;
 		stats_add(&worker->stats, STAT_catch_ups, 1);
 		backend_enqueue(from, request, buf_slice(&copy));
@@ -436,10 +478,15 @@ void dispatch_stale(struct worker *worker, struct request *request, struct backe
 
 /* ---- reads that wait for a master that is gone ---- */
 
+static bool may_leave_master(const struct request *request)
+{
+	return (request->flags & REQUEST_READ) && !(request->flags & REQUEST_TO_MASTER) && request->kind == REQUEST_CLIENT;
+}
+
 static bool waits_for_nothing_but_reads(const struct client *client)
 {
 	for (const struct request *request = client->head; request != NULL; request = request->next_of_client)
-		if ((request->flags & REQUEST_ON_LANE) && !((request->flags & REQUEST_READ) && request->kind == REQUEST_CLIENT))
+		if ((request->flags & REQUEST_ON_LANE) && !may_leave_master(request))
 			return false;
 	return true;
 }
@@ -457,17 +504,13 @@ static struct route route_rescued(const struct client *client)
 /* In the client's order, because the queue is. */
 static void send_to_replica(struct worker *worker, struct request *request, struct backend *lane, const struct route *route)
 {
-	struct client *client = request->client;
 	struct slice bytes = backend_request_bytes(lane, request);
 	struct buf copy = { 0 };
 
 	buf_append(&copy, bytes.bytes, bytes.length);
 	backend_withdraw(lane, request);
-	request->flags = (request->flags & ~(uint32_t)REQUEST_ON_LANE) | REQUEST_ON_REPLICA;
+	move_to_replicas(request);
 	request->enqueued_ms = worker->now_ms;
-	client->replica_in_flight++;
-	if (--client->lane_in_flight == 0)
-		client->lane = NULL;
 	backend_enqueue(lane_again(worker, request, route), request, buf_slice(&copy));
 	buf_free(&copy);
 }

@@ -23,7 +23,8 @@ struct positions {
 struct proof {
 	bool valid;          /* it follows the master of this epoch, and the link is up */
 	bool young;          /* nothing acknowledged longer than max_lag ago is missing */
-	uint64_t position;   /* the offset it has applied */
+	uint64_t position;   /* the offset it has applied ... */
+	bool polled;         /* ... when it was polled last, perhaps more by now: there is no master */
 };
 
 #endif

@@ -54,7 +54,7 @@ enum request_flag {
 	REQUEST_TIMED_OUT = 1 << 9,  /* a node was silent about it for backend_timeout */
 	REQUEST_ON_LANE = 1 << 10,   /* counted in the client's lane_in_flight */
 	REQUEST_SCRIPT = 1 << 11,    /* a read that takes the way of scripts */
-	REQUEST_TO_MASTER = 1 << 12, /* a read that no replica can serve: one has said so */
+	REQUEST_TO_MASTER = 1 << 12, /* a read that no replica can serve: one has said so, or it speaks of one server */
 	REQUEST_BLOCK = 1 << 13,     /* in a transaction that travels whole on a shared backend */
 	REQUEST_CUT = 1 << 14,       /* its first bytes have left the stream: it cannot be sent again */
 	REQUEST_USERS = 1 << 15,     /* from its reply on, users may do other things */
