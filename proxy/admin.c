@@ -212,6 +212,11 @@ struct admin *admin_start(struct ev_loop *loop, const int *listen_fds, size_t li
 	return admin;
 }
 
+void admin_adopt_config(struct admin *admin, const struct config *config)
+{
+	admin->sources.config = config;
+}
+
 void admin_stop(struct admin **admin)
 {
 	struct list_link *link, *following;

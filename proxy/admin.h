@@ -8,6 +8,7 @@
 struct config;
 struct ev_loop;
 struct journal;
+struct reload;
 struct measures;
 struct sampler;
 struct stats;
@@ -20,7 +21,8 @@ struct topology;
  * is a verb of the console's, through either door (access.h). */
 
 struct admin_sources {
-	const struct config *config;
+	const struct config *config;      /* in force: it may be another one in the next turn of the loop */
+	struct reload *reload;
 	struct topology *topology;
 	const struct journal *journal;
 	const struct sampler *sampler;    /* the admin endpoint's own */
@@ -39,6 +41,8 @@ struct admin;
  * admin_stop(). `sources` is copied; what it points to outlives the admin. */
 struct admin *admin_start(struct ev_loop *loop, const int *listen_fds, size_t listen_count,
 			  const struct admin_sources *sources);
+/* Another configuration is in force. */
+void admin_adopt_config(struct admin *admin, const struct config *config);
 /* Closes everything, frees *admin, sets it to NULL. */
 void admin_stop(struct admin **admin);
 

@@ -61,16 +61,20 @@ static bool complain(struct loader *loader, unsigned line, const char *section, 
 	if (loader->error != NULL)
 		return false;
 	out = alloc_checked(open_memstream(&loader->error, &length));
-	fprintf(out, "%s:", loader->path);
+	if (loader->path != NULL)
+		fprintf(out, "%s:", loader->path);
 	if (line > 0)
 		fprintf(out, "%u:", line);
+	if (loader->path != NULL)
+		fputc(' ', out);
 	if (section[0] != '\0')
-		fprintf(out, " [%s]", section);
+		fprintf(out, "[%s]", section);
 	if (key[0] != '\0')
-		fprintf(out, " %s:", key);
+		fprintf(out, "%s%s:", section[0] != '\0' ? " " : "", key);
 	else if (section[0] != '\0')
 		fputc(':', out);
-	fputc(' ', out);
+	if (section[0] != '\0' || key[0] != '\0')
+		fputc(' ', out);
 	va_start(args, format);
 	vfprintf(out, format, args);
 	va_end(args);
@@ -386,20 +390,41 @@ static bool load_secrets(struct loader *loader)
 			"%s: expected a token of %d bytes at least", config->token_file, TOKEN_MIN_BYTES);
 }
 
-static bool complete(struct loader *loader)
+static bool check(struct loader *loader)
 {
-	if (loader->lines[CONFIG_KEY_MASTER] == 0)
-		return complain_about(loader, CONFIG_KEY_MASTER, "expected host:port of the master, found none");
-	return apply_defaults(loader) && check_listeners(loader) && check_no_loop(loader, CONFIG_KEY_LISTEN) &&
+	return check_listeners(loader) && check_no_loop(loader, CONFIG_KEY_LISTEN) &&
 	       check_no_loop(loader, CONFIG_KEY_LISTEN_REPLICA) && check_no_loop(loader, CONFIG_KEY_ADMIN_LISTEN) &&
 	       check_overwrite(loader) && load_secrets(loader);
 }
 
+static bool complete(struct loader *loader)
+{
+	if (loader->lines[CONFIG_KEY_MASTER] == 0)
+		return complain_about(loader, CONFIG_KEY_MASTER, "expected host:port of the master, found none");
+	return apply_defaults(loader) && check(loader);
+}
+
 /* ---- the public part ---- */
+
+static struct config *create(void)
+{
+	struct config *config = alloc_zeroed(1, sizeof(*config));
+
+	atomic_init(&config->references, 1);
+	return config;
+}
+
+static struct config *finish(struct loader *loader, char **error)
+{
+	if (loader->error != NULL)
+		config_release(&loader->config);
+	*error = loader->error;
+	return loader->config;
+}
 
 struct config *config_load(const char *path, char **error)
 {
-	struct loader loader = { .path = path, .config = alloc_zeroed(1, sizeof(struct config)) };
+	struct loader loader = { .path = path, .config = create() };
 	struct config_problem problem;
 	size_t length;
 	mode_t mode;
@@ -416,10 +441,69 @@ struct config *config_load(const char *path, char **error)
 			complete(&loader);
 		free(bytes);
 	}
-	if (loader.error != NULL)
-		config_free(&loader.config);
-	*error = loader.error;
-	return loader.config;
+	return finish(&loader, error);
+}
+
+/* All values of a key, as they would stand in a file. */
+static bool copy_values(struct loader *loader, const struct config_key *key, const struct config *from)
+{
+	char value[CONFIG_VALUE_ROOM];
+	struct config_problem problem;
+
+	for (size_t index = 0; key->type->print(key, from, index, value); index++)
+		if (!key->type->parse(key, value, loader->config, &problem))
+			return complain(loader, 0, key->section, key->name, "%s", problem.text);
+	return true;
+}
+
+static bool take_change(struct loader *loader, const struct config_key *key, const struct config_change *change)
+{
+	struct config_problem problem;
+
+	return key->type->parse(key, change->value, loader->config, &problem) ||
+	       complain(loader, 0, key->section, key->name, "%s", problem.text);
+}
+
+static const struct config_change *find_change(const struct config_change *changes, size_t count, const struct config_key *key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (changes[i].key == key)
+			return &changes[i];
+	return NULL;
+}
+
+struct config *config_alter(const struct config *base, const struct config_change *changes, size_t count, char **error)
+{
+	struct loader loader = { .config = create() };
+
+	for (size_t i = 0; i < CONFIG_KEY_COUNT && loader.error == NULL; i++) {
+		const struct config_change *change = find_change(changes, count, &config_keys[i]);
+
+		if (change != NULL)
+			take_change(&loader, &config_keys[i], change);
+		else
+			copy_values(&loader, &config_keys[i], base);
+	}
+	if (loader.error == NULL)
+		check(&loader);
+	return finish(&loader, error);
+}
+
+struct config *config_keep_fixed(const struct config *next, const struct config *present, char **error)
+{
+	struct loader loader = { .config = create() };
+
+	for (size_t i = 0; i < CONFIG_KEY_COUNT && loader.error == NULL; i++)
+		copy_values(&loader, &config_keys[i], config_keys[i].reload == CONFIG_RESTART ? present : next);
+	if (loader.error == NULL)
+		check(&loader);
+	return finish(&loader, error);
+}
+
+struct config *config_acquire(struct config *config)
+{
+	atomic_fetch_add_explicit(&config->references, 1, memory_order_relaxed);
+	return config;
 }
 
 static void forget_secret(char *secret)
@@ -429,17 +513,23 @@ static void forget_secret(char *secret)
 	free(secret);
 }
 
-void config_free(struct config **config)
+static void config_free(struct config *config)
 {
-	if (*config == NULL)
-		return;
 	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++)
 		if (config_keys[i].type->clear != NULL)
-			config_keys[i].type->clear(&config_keys[i], *config);
-	forget_secret((*config)->topology.password);
-	forget_secret((*config)->admin_token);
-	free(*config);
+			config_keys[i].type->clear(&config_keys[i], config);
+	forget_secret(config->topology.password);
+	forget_secret(config->admin_token);
+	free(config);
+}
+
+void config_release(struct config **config)
+{
+	struct config *gone = *config;
+
 	*config = NULL;
+	if (gone != NULL && atomic_fetch_sub_explicit(&gone->references, 1, memory_order_acq_rel) == 1)
+		config_free(gone);
 }
 
 /* One line of the file, with the key's comment where the line stays readable
@@ -471,4 +561,56 @@ void config_print(const struct config *config, FILE *out)
 		for (size_t index = 0; key->type->print(key, config, index, value); index++)
 			print_line(key, value, index == 0, out);
 	}
+}
+
+/* ---- what is different ---- */
+
+static void join_values(const struct config_key *key, const struct config *config, char text[CONFIG_TEXT_ROOM])
+{
+	char value[CONFIG_VALUE_ROOM];
+	size_t length = 0;
+
+	text[0] = '\0';
+	for (size_t index = 0; length < CONFIG_TEXT_ROOM && key->type->print(key, config, index, value); index++)
+		length += (size_t)snprintf(text + length, CONFIG_TEXT_ROOM - length, "%s%s", index > 0 ? ", " : "", value);
+}
+
+/* The same file, other contents. */
+static bool secret_differs(const struct config_key *key, const struct config *a, const struct config *b)
+{
+	return (key == &config_keys[CONFIG_KEY_PASSWORD_FILE] && strcmp(a->topology.password, b->topology.password) != 0) ||
+	       (key == &config_keys[CONFIG_KEY_ADMIN_TOKEN_FILE] && strcmp(a->admin_token, b->admin_token) != 0);
+}
+
+static bool differs(const struct config_key *key, const struct config *a, const struct config *b)
+{
+	char left[CONFIG_VALUE_ROOM], right[CONFIG_VALUE_ROOM];
+	bool more = true;
+
+	if (secret_differs(key, a, b))
+		return true;
+	for (size_t index = 0; more; index++) {
+		more = key->type->print(key, a, index, left);
+		if (key->type->print(key, b, index, right) != more || (more && strcmp(left, right) != 0))
+			return true;
+	}
+	return false;
+}
+
+size_t config_compare(const struct config *before, const struct config *after, config_difference_fn *tell, void *arg)
+{
+	char left[CONFIG_TEXT_ROOM], right[CONFIG_TEXT_ROOM];
+	size_t count = 0;
+
+	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (!differs(key, before, after))
+			continue;
+		join_values(key, before, left);
+		join_values(key, after, right);
+		tell(arg, key, left, right);
+		count++;
+	}
+	return count;
 }

@@ -1,6 +1,7 @@
 #ifndef WEIR_PROXY_CONFIG_H
 #define WEIR_PROXY_CONFIG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,7 +10,8 @@
 #include "../topology/topology.h"
 #include "log.h"
 
-/* proxy.ini, read as a whole or not at all, immutable afterwards. */
+/* proxy.ini, read as a whole or not at all; constant while more than one holds
+ * it. */
 
 enum config_consistency { CONSISTENCY_EVENTUAL, CONSISTENCY_SESSION, CONSISTENCY_STRONG };
 enum config_session_scope { SESSION_SCOPE_WEIR, SESSION_SCOPE_CONNECTION };
@@ -32,6 +34,7 @@ struct config_listeners {
 };
 
 struct config {
+	_Atomic unsigned references;
 	/* [proxy] */
 	struct config_listeners listen;
 	struct config_listeners listen_replica;
@@ -69,8 +72,36 @@ struct config {
 /* Reads the file. On failure returns NULL and *error is one line of the form
  * "file:line: [section] key: what was expected" that the caller frees. */
 struct config *config_load(const char *path, char **error);
-/* Frees *config and sets it to NULL. */
-void config_free(struct config **config);
+struct config *config_acquire(struct config *config);
+/* Sets the caller's pointer to NULL; the last one frees. Any thread. */
+void config_release(struct config **config);
+
+/* ---- another configuration for a weir that runs ---- */
+
+struct config_key;
+
+struct config_change {
+	const struct config_key *key; /* config_keys.h */
+	const char *value;            /* as it would stand in the file */
+};
+
+/* `base` with other values for some keys, checked as a file is, secrets read
+ * anew. On failure NULL and *error: "[section] key: what was expected". */
+struct config *config_alter(const struct config *base, const struct config_change *changes, size_t count, char **error);
+/* `next`, but with the present values of all keys that need a restart. NULL and
+ * *error when the two do not go together. */
+struct config *config_keep_fixed(const struct config *next, const struct config *present, char **error);
+
+enum { CONFIG_TEXT_ROOM = 1024 };
+
+/* Values of a key that may stand several times are joined by commas. */
+typedef void config_difference_fn(void *arg, const struct config_key *key, const char *before, const char *after);
+/* Tells every key whose value differs, a password's file also when what is in it
+ * does. Returns how many. */
+size_t config_compare(const struct config *before, const struct config *after, config_difference_fn *tell, void *arg);
+
+/* ---- for people ---- */
+
 /* The effective configuration as a proxy.ini, secrets masked. */
 void config_print(const struct config *config, FILE *out);
 

@@ -30,9 +30,9 @@ static const char *const log_level_words[] = {
 	[LOG_LEVEL_NOTICE] = "notice", [LOG_LEVEL_WARNING] = "warning", NULL };
 
 const struct config_key config_keys[CONFIG_KEY_COUNT] = {
-#define CONFIG_KEY(id, section, name, type, field, default_value, min, max, choices, repeatable, help)               \
+#define CONFIG_KEY(id, section, name, type, field, default_value, min, max, choices, repeatable, reload, help)       \
 	[CONFIG_KEY_##id] = { section, name, &config_type_##type, offsetof(struct config, field), default_value, min, \
-			      max, choices, repeatable, help },
+			      max, choices, repeatable, CONFIG_##reload, help },
 #include "config_keys.def"
 #undef CONFIG_KEY
 };

@@ -8,13 +8,19 @@
 #include "config_values.h"
 
 /* Every key of proxy.ini, one row each, in the order of the shipped file. The
- * table drives reading, defaults and printing. Part of config.c alone. */
+ * table drives reading, defaults, printing and reloading. */
 
 enum config_key_id {
 #define CONFIG_KEY(id, section, name, ...) CONFIG_KEY_##id,
 #include "config_keys.def"
 #undef CONFIG_KEY
 	CONFIG_KEY_COUNT
+};
+
+/* What a running weir makes of another value. */
+enum config_reload {
+	CONFIG_LIVE,    /* it is applied */
+	CONFIG_RESTART, /* it is told to be restarted for it */
 };
 
 struct config_key {
@@ -26,6 +32,7 @@ struct config_key {
 	int64_t min, max;            /* of numbers: a count, bytes or milliseconds */
 	const char *const *choices;  /* words of an enum, in its order, ended by NULL */
 	bool repeatable;             /* may stand several times */
+	enum config_reload reload;
 	const char *help;            /* the comment behind it in the shipped file */
 };
 

@@ -23,6 +23,18 @@ static void raise_floor(uint64_t *floor, uint64_t offset)
 
 /* ---- what a read must see ---- */
 
+/* What an eventual session has seen so far was perhaps not accounted for. */
+void consistency_choose(struct client *client, enum config_consistency level)
+{
+	struct session *session = &client->session;
+
+	if (level != CONSISTENCY_EVENTUAL && session->consistency == CONSISTENCY_EVENTUAL) {
+		worker_want_floors(client->worker);
+		session->observed_ns = clock_ns();
+	}
+	session->consistency = (uint8_t)level;
+}
+
 void consistency_demand_moment(const struct worker *worker, struct route_demand *demand, int64_t ns)
 {
 	uint64_t offset;

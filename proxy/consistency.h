@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "../protocol/slice.h"
+#include "config.h"
 
 struct backend;
 struct client;
@@ -25,6 +26,9 @@ struct worker_shared;
  * by the first offset that was asked of the master later. */
 
 /* ---- what a read must see ---- */
+
+/* The session reads at this level from now on. */
+void consistency_choose(struct client *client, enum config_consistency level);
 
 /* Fills in the floors of the session's next read. */
 void consistency_demand(const struct client *client, struct route_demand *demand);

@@ -20,6 +20,7 @@
 #include "listener.h"
 #include "log.h"
 #include "mailbox.h"
+#include "reload.h"
 #include "version.h"
 #include "worker.h"
 
@@ -33,7 +34,8 @@ struct control_line {
 };
 
 struct control {
-	const struct config *config;
+	struct config *config;          /* in force; one reference */
+	struct reload *reload;
 	struct ev_loop *loop;
 	struct control_line line;
 	struct worker_shared shared;
@@ -221,6 +223,31 @@ static void on_learned(void *arg, struct command_table *table)
 		worker_give_commands(control->shared.workers[i], table);
 }
 
+static void want_floors(struct worker_shared *shared)
+{
+	if (!atomic_exchange(&shared->needs_floors, true))
+		consistency_unproven(shared, clock_ns());
+}
+
+/* Everybody gets it before the topology's next snapshot, and by the same way: a
+ * worker opens the two one after the other. */
+static void on_config(void *arg, struct config *config)
+{
+	struct control *control = arg;
+	struct config *before = control->config;
+
+	control->config = config_acquire(config);
+	log_set_level(config->log_level);
+	if (config->consistency != CONSISTENCY_EVENTUAL)
+		want_floors(&control->shared);
+	for (size_t i = 0; i < control->shared.worker_count; i++)
+		worker_give_config(control->shared.workers[i], config);
+	learner_adopt_config(control->learner, config);
+	admin_adopt_config(control->admin, config);
+	topology_reload(control->topology, &config->topology);
+	config_release(&before);
+}
+
 /* ---- clients ---- */
 
 static int64_t open_clients(const struct control *control)
@@ -296,10 +323,14 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 
 static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
 {
+	struct control *control = watcher->data;
+
 	(void)loop;
-	(void)watcher;
 	(void)events;
-	log_notice("SIGHUP: the configuration is read at start only; restart weir to apply changes");
+	if (control->draining)
+		log_notice("SIGHUP: weir is about to end, nothing is read anew");
+	else
+		free(reload_file(control->reload)); /* the journal tells what was wrong */
 }
 
 static void start_signal(struct control *control, ev_signal *watcher, int number,
@@ -395,6 +426,7 @@ static void start_services(struct control *control, const struct control_sockets
 					 .measures = (const struct measures *const *)control->all_measures,
 					 .measures_count = control->shared.worker_count,
 					 .journal = control->journal,
+					 .reload = control->reload,
 					 .started_ns = clock_ns(),
 					 .started_unix_ms = clock_unix_ms() };
 
@@ -415,6 +447,7 @@ static void stop_services(struct control *control)
 	admin_stop(&control->admin);
 	topology_stop(&control->topology);
 	learner_stop(&control->learner);
+	reload_destroy(&control->reload);
 	journal_destroy(&control->journal);
 }
 
@@ -434,12 +467,12 @@ static void join_workers(struct control *control)
 	free(control->all_measures);
 }
 
-int control_run(const struct config *config, const struct control_sockets *sockets)
+int control_run(const char *path, struct config *config, const struct control_sockets *sockets)
 {
 	struct control *control = alloc_checked(aligned_alloc(64, (sizeof(*control) + 63) / 64 * 64));
 
 	memset(control, 0, sizeof(*control));
-	control->config = config;
+	control->config = config_acquire(config);
 	control->line.control = control;
 	control->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (control->loop == NULL)
@@ -449,6 +482,8 @@ int control_run(const struct config *config, const struct control_sockets *socke
 	watch_signals(control);
 	create_workers(control);
 	control->journal = journal_create();
+	control->reload = reload_create(path, config, control->journal, &control->stats,
+					&(struct reload_events){ .on_config = on_config, .arg = control });
 	start_services(control, sockets);
 	start_workers(control);
 	journal_note(control->journal, EVENT_started, NULL, "weir " WEIR_VERSION " runs with %zu workers",
@@ -456,6 +491,7 @@ int control_run(const struct config *config, const struct control_sockets *socke
 	ev_run(control->loop, 0);
 	stop_services(control);
 	join_workers(control);
+	config_release(&control->config);
 	log_notice("stopped");
 	ev_loop_destroy(control->loop);
 	free(control);

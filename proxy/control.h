@@ -14,7 +14,8 @@ struct control_sockets {
 	int *admin;
 };
 
-/* Runs weir until a signal ends it. Returns the exit status. */
-int control_run(const struct config *config, const struct control_sockets *sockets);
+/* Runs weir until a signal ends it; `path` is read anew at SIGHUP. Returns the
+ * exit status. */
+int control_run(const char *path, struct config *config, const struct control_sockets *sockets);
 
 #endif

@@ -25,6 +25,7 @@ enum {
 struct learner {
 	struct ev_loop *loop;
 	const struct config *config;
+	char *module_reads;               /* that were asked for */
 	void (*on_learned)(void *arg, struct command_table *table);
 	void *arg;
 	struct conn conn;
@@ -70,7 +71,7 @@ static void finish(struct learner *learner, const char *reply, size_t length)
 {
 	const char *error;
 	struct command_table *table =
-		command_table_learn(reply, length, learner->config->module_reads, &error);
+		command_table_learn(reply, length, learner->module_reads, &error);
 
 	if (table == NULL) {
 		try_again_later(learner, error);
@@ -205,12 +206,29 @@ struct learner *learner_start(struct ev_loop *loop, const struct config *config,
 
 	learner->loop = loop;
 	learner->config = config;
+	learner->module_reads = alloc_text(config->module_reads, strlen(config->module_reads));
 	learner->on_learned = on_learned;
 	learner->arg = arg;
 	conn_init_closed(&learner->conn);
 	ev_timer_init(&learner->timer, on_timer, 0., 0.);
 	learner->timer.data = learner;
 	return learner;
+}
+
+void learner_adopt_config(struct learner *learner, const struct config *config)
+{
+	bool same = strcmp(config->module_reads, learner->module_reads) == 0;
+
+	learner->config = config;
+	if (same)
+		return;
+	free(learner->module_reads);
+	learner->module_reads = alloc_text(config->module_reads, strlen(config->module_reads));
+	if (learner->address_length == 0)
+		return;
+	end_attempt(learner);
+	learner->learned = false;
+	begin_attempt(learner);
 }
 
 void learner_follow(struct learner *learner, const struct snapshot *snapshot)
@@ -235,5 +253,6 @@ void learner_stop(struct learner **handle)
 	if (learner == NULL)
 		return;
 	end_attempt(learner);
+	free(learner->module_reads);
 	free(learner);
 }

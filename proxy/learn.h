@@ -17,6 +17,8 @@ struct learner;
 /* `on_learned` gets a table that it may acquire; the learner keeps its own. */
 struct learner *learner_start(struct ev_loop *loop, const struct config *config,
 			      void (*on_learned)(void *arg, struct command_table *table), void *arg);
+/* Another configuration is in force: learns again where that makes a difference. */
+void learner_adopt_config(struct learner *learner, const struct config *config);
 /* A new snapshot: learns again if its master is another one. */
 void learner_follow(struct learner *learner, const struct snapshot *snapshot);
 void learner_stop(struct learner **learner);

@@ -15,6 +15,7 @@
 #include "../protocol/alloc.h"
 #include "../protocol/encode.h"
 #include "../protocol/number.h"
+#include "consistency.h"
 #include "control_line.h"
 #include "dispatch.h"
 #include "identity.h"
@@ -223,6 +224,7 @@ static void reset(struct client *client)
 	session->identity = identity_acquire(client->worker->identities.nobody);
 	session->db = 0;
 	session->resp = 2;
+	session->chose_consistency = false;
 	session->consistency = (uint8_t)client->worker->config->consistency;
 	local_replace_text(&session->name, slice_of(""));
 }
@@ -558,9 +560,8 @@ static enum local_result handle_consistency(struct client *client, const struct 
 	}
 	for (size_t i = 0; i < sizeof(consistency_names) / sizeof(consistency_names[0]); i++) {
 		if (slice_is(arguments.at[2], consistency_names[i])) {
-			client->session.consistency = (uint8_t)i;
-			if (i != CONSISTENCY_EVENTUAL)
-				worker_want_floors(client->worker);
+			client->session.chose_consistency = true;
+			consistency_choose(client, (enum config_consistency)i);
 			return local_answer_ok(client);
 		}
 	}

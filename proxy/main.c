@@ -5,16 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "../protocol/alloc.h"
 #include "config.h"
 #include "control.h"
+#include "descriptors.h"
 #include "listener.h"
 #include "log.h"
 #include "version.h"
-
-enum { FDS_BESIDE_CLIENTS = 128 }; /* listeners, loops, control and shared connections */
 
 static const char usage[] =
 	"usage: weir [-c proxy.ini] [-t | -T]\n"
@@ -27,7 +25,8 @@ static const char usage[] =
 	"  -h       print this help and exit\n"
 	"\n"
 	"weir runs in the foreground and logs to stderr. SIGTERM lets it finish what\n"
-	"it has read (drain_timeout) and ends it, a second one or SIGINT ends it at once.\n";
+	"it has read (drain_timeout) and ends it, a second one or SIGINT ends it at once.\n"
+	"SIGHUP reads the file anew and applies what has changed, or nothing at all.\n";
 
 struct options {
 	const char *path;
@@ -82,28 +81,6 @@ static struct config *load(const char *path)
 	return config;
 }
 
-/* Descriptors bound the number of clients: as many as the system allows are
- * taken, and max_clients follows where that is not enough. */
-static void fit_descriptors(struct config *config)
-{
-	int64_t beside = FDS_BESIDE_CLIENTS + config->max_private_backends;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur == RLIM_INFINITY || (int64_t)limit.rlim_cur >= config->max_clients + beside)
-		return;
-	if ((int64_t)limit.rlim_cur < 2 * beside)
-		beside = (int64_t)limit.rlim_cur / 2;
-	log_warning("the limit of %lld file descriptors allows %lld clients instead of max_clients = %lld",
-		    (long long)limit.rlim_cur, (long long)limit.rlim_cur - (long long)beside,
-		    (long long)config->max_clients);
-	config->max_clients = (int64_t)limit.rlim_cur - beside;
-}
-
 static int *bind_all(const struct config_listeners *listeners)
 {
 	int *sockets = alloc_zeroed(listeners->count, sizeof(int));
@@ -128,17 +105,17 @@ static void remove_unix_sockets(const struct config_listeners *listeners)
 			remove(listeners->addresses[i].unix_path);
 }
 
-static int run(struct config *config)
+static int run(const char *path, struct config *config)
 {
 	struct control_sockets sockets;
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
-	fit_descriptors(config);
+	descriptors_fit(config);
 	sockets.listen = bind_all(&config->listen);
 	sockets.listen_replica = bind_all(&config->listen_replica);
 	sockets.admin = bind_all(&config->admin_listen);
-	status = control_run(config, &sockets);
+	status = control_run(path, config, &sockets);
 	remove_unix_sockets(&config->listen);
 	remove_unix_sockets(&config->listen_replica);
 	remove_unix_sockets(&config->admin_listen);
@@ -160,7 +137,7 @@ int main(int argc, char **argv)
 	else if (options.test)
 		printf("%s: the configuration is valid\n", options.path);
 	else
-		status = run(config);
-	config_free(&config);
+		status = run(options.path, config);
+	config_release(&config);
 	return status;
 }

@@ -65,6 +65,7 @@ struct session {
 	uint8_t endpoint;            /* enum session_endpoint */
 	uint8_t pin;                 /* enum session_pin */
 	uint8_t consistency;         /* enum config_consistency */
+	bool chose_consistency;      /* by WEIR CONSISTENCY: no reload changes it */
 	uint8_t reply;               /* enum session_reply */
 	bool lanes_are_clear;        /* for the EXEC that comes next: it holds a CLIENT PAUSE */
 	bool no_evict;               /* CLIENT NO-EVICT */

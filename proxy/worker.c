@@ -468,6 +468,38 @@ void worker_give_commands(struct worker *worker, struct command_table *table)
 	mailbox_post(&worker->mailbox, &letter->mail);
 }
 
+struct config_mail {
+	struct mail mail;
+	struct config *config;
+};
+
+/* Sessions that have not chosen for themselves go with the file. */
+static void open_config_mail(void *receiver, struct mail *mail)
+{
+	struct config_mail *letter = CONTAINER_OF(mail, struct config_mail, mail);
+	struct worker *worker = receiver;
+	struct list_link *link, *following;
+
+	config_release(&worker->config);
+	worker->config = letter->config;
+	LIST_EACH(&worker->clients, link, following) {
+		struct client *client = CONTAINER_OF(link, struct client, of_worker);
+
+		if (!client->session.chose_consistency)
+			consistency_choose(client, worker->config->consistency);
+	}
+	free(letter);
+}
+
+void worker_give_config(struct worker *worker, struct config *config)
+{
+	struct config_mail *letter = alloc_zeroed(1, sizeof(*letter));
+
+	letter->mail.open = open_config_mail;
+	letter->config = config_acquire(config);
+	mailbox_post(&worker->mailbox, &letter->mail);
+}
+
 static void open_confirmation_mail(void *receiver, struct mail *mail)
 {
 	struct worker *worker = receiver;
@@ -561,7 +593,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	memset(worker, 0, sizeof(*worker));
 	worker->index = index;
 	worker->shared = shared;
-	worker->config = shared->config;
+	worker->config = config_acquire(shared->config);
 	worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
 	if (worker->loop == NULL)
 		log_fatal("no event loop for worker %u", index);
@@ -665,6 +697,7 @@ void worker_free(struct worker **handle)
 	if (worker->snapshot != NULL)
 		snapshot_release(&worker->snapshot);
 	command_table_release(&worker->commands);
+	config_release(&worker->config);
 	slab_fini(&worker->requests);
 	buf_free(&worker->scratch);
 	free(worker->loads);

@@ -53,7 +53,7 @@ struct parsed_command {
 
 /* What all workers of a weir share. */
 struct worker_shared {
-	const struct config *config;
+	struct config *config;                /* at the start; later each worker has its own reference */
 	struct control_line *control;         /* the way to the control thread */
 	_Alignas(64) _Atomic int64_t unproven_ns; /* when something was last acknowledged that no offset covers */
 	_Atomic uint64_t epoch;               /* the newest one published */
@@ -73,7 +73,7 @@ struct worker {
 	unsigned index;
 	pthread_t thread;
 	struct worker_shared *shared;
-	const struct config *config;
+	struct config *config;                /* one reference */
 	struct ev_loop *loop;
 	ev_prepare turn_end;
 	ev_check turn_begin;
@@ -149,11 +149,12 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared);
 /* Starts its thread. False with errno when that fails. */
 bool worker_start(struct worker *worker);
 
-/* Any thread: hand over an accepted socket, a snapshot, a command table
- * (both are acquired), or word that some node was confirmed. */
+/* Any thread: hand over an accepted socket, a snapshot, a command table,
+ * a configuration (these are acquired), or word that some node was confirmed. */
 void worker_give_client(struct worker *worker, int fd, uint64_t id, enum session_endpoint endpoint);
 void worker_give_snapshot(struct worker *worker, struct snapshot *snapshot);
 void worker_give_commands(struct worker *worker, struct command_table *table);
+void worker_give_config(struct worker *worker, struct config *config);
 void worker_give_confirmation(struct worker *worker);
 /* Any thread: finish what was read within drain_timeout, then stop. */
 void worker_drain(struct worker *worker);

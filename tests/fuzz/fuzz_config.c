@@ -43,7 +43,7 @@ static void check_round_trip(const struct config *config)
 	REQUIRE(again != NULL);
 	text_again = printed(again, &length_again);
 	REQUIRE(length == length_again && memcmp(text, text_again, length) == 0);
-	config_free(&again);
+	config_release(&again);
 	free(text);
 	free(text_again);
 }
@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 		check_round_trip(config);
 	else
 		REQUIRE(error[0] != '\0' && strchr(error, '\n') == NULL);
-	config_free(&config);
+	config_release(&config);
 	free(error);
 	return 0;
 }

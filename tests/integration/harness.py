@@ -507,6 +507,22 @@ class Weir(Process):
             self.wait_ready()
         return self
 
+    def write(self, **sections):
+        """Lays settings over the present ones, and writes the file anew."""
+        for section, keys in sections.items():
+            self.settings.setdefault(section, {}).update(keys)
+        self.config_path.write_text(self.ini())
+
+    def reload(self, **sections):
+        """The same, then SIGHUP. Returns what the log said of it."""
+        outcomes = lambda: [int(self.metrics()[f'weir_config_reloads_total{{result="{result}"}}'])  # noqa: E731
+                            for result in ("ok", "failed")]
+        self.write(**sections)
+        before, length = sum(outcomes()), len(self.log())
+        self.signal(signal.SIGHUP)
+        wait_for(lambda: sum(outcomes()) > before, what="weir has read its file anew", interval=0.002)
+        return self.log()[length:]
+
     def wait_ready(self, timeout=10.0):
         def ready():
             assert self.running(), f"weir ended: {self.log_tail(10)}"

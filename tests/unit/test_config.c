@@ -140,7 +140,7 @@ static void test_defaults(void **state)
 	assert_int_equal(topology->fall, 3);
 	assert_string_equal(topology->user, "");
 	assert_string_equal(topology->password, "");
-	config_free(&config);
+	config_release(&config);
 	assert_null(config);
 }
 
@@ -254,7 +254,7 @@ static void test_everything(void **state)
 
 	(void)state;
 	assert_everything(config);
-	config_free(&config);
+	config_release(&config);
 }
 
 enum { PRINTED_ROOM = 65536 };
@@ -283,8 +283,8 @@ static void test_print_and_read_again(void **state)
 	assert_string_equal(text, text_again);
 	free(text);
 	free(text_again);
-	config_free(&config);
-	config_free(&again);
+	config_release(&config);
+	config_release(&again);
 }
 
 /* Lines as long as the file allows must stay so when they are written back. */
@@ -299,7 +299,7 @@ static void test_print_longest_lines(void **state)
 	path[190 - strlen("listen=unix:/")] = '\0';
 	snprintf(text, sizeof(text), "[proxy]\nlisten=unix:/%.*s\n%s", 95, path, MASTER);
 	config = load(text);
-	config_free(&config);
+	config_release(&config);
 	memset(path, 'x', sizeof(path));
 	path[190 - strlen("module_reads=")] = '\0';
 	snprintf(text, sizeof(text), "[routing]\nmodule_reads=%s\n%s", path, MASTER);
@@ -308,8 +308,8 @@ static void test_print_longest_lines(void **state)
 	again = load(out);
 	assert_string_equal(again->module_reads, path);
 	free(out);
-	config_free(&config);
-	config_free(&again);
+	config_release(&config);
+	config_release(&again);
 }
 
 /* The shipped file is the table: the same keys, defaults, comments and order. */
@@ -333,7 +333,7 @@ static void test_shipped_file(void **state)
 	assert_string_equal(strstr(shipped, "[proxy]\n"), text);
 	free(text);
 	free(shipped);
-	config_free(&config);
+	config_release(&config);
 }
 
 /* Every default, written out, is what the key's absence means. */
@@ -352,8 +352,8 @@ static void test_defaults_written_out(void **state)
 	assert_string_equal(text, shipped_text);
 	free(text);
 	free(shipped_text);
-	config_free(&config);
-	config_free(&shipped);
+	config_release(&config);
+	config_release(&shipped);
 }
 
 /* ---- complaints ---- */
@@ -505,7 +505,7 @@ static void test_long_lines(void **state)
 	(void)state;
 	/* 190 bytes are read whole ... */
 	snprintf(text, sizeof(text), "%s;%*s\n", MASTER, 189, "x");
-	config_free(&(struct config *){ load(text) });
+	config_release(&(struct config *){ load(text) });
 	/* ... and 191 refused, also in a comment */
 	snprintf(text, sizeof(text), "%s;%*s\n", MASTER, 190, "x");
 	snprintf(expected, sizeof(expected), "3: expected at most 190 bytes in a line, got 191");
@@ -544,7 +544,7 @@ static void test_cut_anywhere(void **state)
 
 		assert_int_equal(config == NULL, error != NULL);
 		free(error);
-		config_free(&config);
+		config_release(&config);
 	}
 }
 
@@ -566,7 +566,7 @@ static void test_random_bytes(void **state)
 		config = load_bytes(text, sizeof(text) - 1, &error);
 		assert_int_equal(config == NULL, error != NULL);
 		free(error);
-		config_free(&config);
+		config_release(&config);
 	}
 }
 
@@ -622,7 +622,7 @@ static void test_password(void **state)
 	assert_null(strstr(out, "se cret"));
 	assert_non_null(strstr(out, password_path));
 	free(out);
-	config_free(&config);
+	config_release(&config);
 }
 
 static void expect_password_error(const char *bytes, size_t length, mode_t mode, const char *expected)
