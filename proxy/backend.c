@@ -14,6 +14,7 @@
 #include "consistency.h"
 #include "control_line.h"
 #include "delivery.h"
+#include "ejection.h"
 #include "flow.h"
 #include "log.h"
 #include "worker.h"
@@ -145,12 +146,13 @@ static void settle_owner(struct backend *backend, bool was_ready)
 		delivery_private_expired(backend);
 }
 
-static void close_connection(struct backend *backend)
+static void close_connection(struct backend *backend, enum drop_reason reason)
 {
 	flow_release(backend);
 	if (conn_is_open(&backend->conn)) {
 		conn_close(&backend->conn);
 		stats_add(&backend->worker->stats, backend_gauge(backend), -1);
+		stats_add(&backend->worker->stats, (enum stat_id)(STAT_dropped_closed_by_server + (int)reason), 1);
 	}
 	backend->state = BACKEND_IDLE;
 	backend->connect_failed = false;
@@ -164,18 +166,32 @@ static void close_connection(struct backend *backend)
 	list_remove(&backend->dirty);
 }
 
-void backend_disconnect(struct backend *backend, const char *why)
+/* Its node has failed it: what that means for the next try, and for others. Between
+ * two tries it has not, again. */
+static void blame_node(struct backend *backend, enum drop_reason reason, enum backend_state before)
 {
-	bool was_ready = backend->state == BACKEND_READY;
-	struct backlog backlog;
+	bool was_ready = before == BACKEND_READY;
 
-	log_verbose("backend %d/%u to node %u: disconnected: %s", backend->key.kind, backend->key.db, backend->node_id,
-		    why);
-	close_connection(backend);
+	if (before == BACKEND_IDLE)
+		return;
 	if (was_ready)
 		control_line_suspect(backend->worker->shared->control, backend->node_id);
-	else if (!backend->closing)
-		backend_try_later(backend);
+	if (backend->key.node != BACKEND_TO_MASTER && drop_reasons[reason].is_fault)
+		ejection_strike(backend->worker, backend->node_id, STRIKE_LOST);
+	if (!backend->closing)
+		backend_try_later(backend, was_ready);
+}
+
+void backend_disconnect(struct backend *backend, enum drop_reason reason, const char *detail)
+{
+	enum backend_state before = backend->state;
+	bool was_ready = before == BACKEND_READY;
+	struct backlog backlog;
+
+	log_verbose("backend %d/%u to node %u: disconnected (%s): %s", backend->key.kind, backend->key.db, backend->node_id,
+		    drop_reasons[reason].word, detail != NULL ? detail : drop_reasons[reason].text);
+	close_connection(backend, reason);
+	blame_node(backend, reason, before);
 	consistency_lost(backend);
 	backlog = backlog_take(backend);
 	if (backend->owner != NULL && was_ready)
@@ -189,7 +205,7 @@ void backend_disconnect(struct backend *backend, const char *why)
 	backend->idle_since_ns = backend->worker->now_ns;
 }
 
-void backend_destroy(struct backend *backend)
+void backend_destroy(struct backend *backend, enum drop_reason reason)
 {
 	struct worker *worker = backend->worker;
 	struct backlog backlog;
@@ -202,7 +218,7 @@ void backend_destroy(struct backend *backend)
 	barrier_lower(backend);
 	backend->owner = NULL;
 	pause_undivert(backend);
-	close_connection(backend);
+	close_connection(backend, reason);
 	consistency_lost(backend);
 	backlog = backlog_take(backend);
 	while ((request = backlog_next(&backlog, &bytes)) != NULL) {
@@ -223,7 +239,7 @@ void backend_desync(struct backend *backend, const char *what)
 {
 	log_warning("backend to node %u closed: %s", backend->node_id, what);
 	stats_add(&backend->worker->stats, STAT_backend_desync, 1);
-	backend_disconnect(backend, what);
+	backend_disconnect(backend, DROP_desync, what);
 }
 
 /* ---- replies ---- */
@@ -347,7 +363,7 @@ static bool refuses_upload(struct backend *backend, const char *bytes, size_t le
 	if (!is_upload || bytes[0] != '-' || newline == NULL)
 		return false;
 	buf_append(&backend->refusal, bytes, (size_t)(newline + 1 - bytes));
-	backend_disconnect(backend, "the server refuses a large request");
+	backend_disconnect(backend, DROP_request_refused, NULL);
 	buf_free(&backend->refusal);
 	if (backend->owner != NULL)
 		delivery_private_expired(backend);
@@ -466,7 +482,7 @@ static void on_greeting(struct backend *backend, const char *bytes, size_t lengt
 
 	log_notice("node %u turns a connection away: %.*s", backend->node_id,
 		   (int)(end != NULL ? end - bytes : (ptrdiff_t)(length < LOGGED_GREETING_BYTES ? length : LOGGED_GREETING_BYTES)), bytes);
-	backend_disconnect(backend, "turned away");
+	backend_disconnect(backend, DROP_turned_away, NULL);
 }
 
 static void read_replies(struct backend *backend)
@@ -482,7 +498,8 @@ static void read_replies(struct backend *backend)
 		if (result == CONN_AGAIN)
 			return;
 		if (result == CONN_CLOSED) {
-			backend_disconnect(backend, errno ? strerror(errno) : "closed by the server");
+			backend_disconnect(backend, errno ? DROP_socket_error : DROP_closed_by_server,
+					   errno ? strerror(errno) : NULL);
 			return;
 		}
 		if (backend->state < BACKEND_HANDSHAKE) {
@@ -520,7 +537,7 @@ static void hang_up(struct backend *backend, const char *why)
 
 	read_replies(backend);
 	if (is_live(backend, generation))
-		backend_disconnect(backend, why);
+		backend_disconnect(backend, DROP_socket_error, why);
 }
 
 static void after_private_write(struct backend *backend)

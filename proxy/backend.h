@@ -9,6 +9,7 @@
 #include "../protocol/push.h"
 #include "../protocol/resp.h"
 #include "conn.h"
+#include "drop_reason.h"
 #include "identity.h"
 #include "list.h"
 #include "positions.h"
@@ -97,7 +98,8 @@ struct backend {
 	int64_t connect_ns;           /* when this connection was begun, established */
 	int64_t established_ns;
 	int64_t retry_ns;             /* not before this; 0 at once */
-	unsigned failures;            /* tries in a row that did not get to READY */
+	int64_t ready_ns;             /* when this connection became READY */
+	unsigned failures;            /* tries in a row that did not get to READY, or did not stay there */
 
 	/* requests */
 	struct request *head;         /* oldest unanswered */
@@ -210,20 +212,20 @@ void backend_flush(struct backend *backend);
 
 /* Drops the connection. What was sent is settled by delivery_lost(); what was
  * not stays queued (towards the master) or is settled too (towards a replica).
- * `why` is for the log. */
-void backend_disconnect(struct backend *backend, const char *why);
+ * `detail` is for the log; NULL: the reason says it all. */
+void backend_disconnect(struct backend *backend, enum drop_reason reason, const char *detail);
 
 /* Takes a request out of the queue wherever it stands, without a reply. Only
  * before the handshake: its bytes leave the stream when that is laid anew. */
 void backend_withdraw(struct backend *backend, struct request *request);
 
 /* Puts an orphan that eats the reply in the place of the request behind
- * `before`, which is in no queue then. Returns the orphan. */
+ * `before` (NULL: of the head), which is in no queue then. Returns the orphan. */
 struct request *backend_replace(struct backend *backend, struct request *before);
 
 /* Ends it: connection, queue (orphans and all), memory at the end of the turn.
  * No client's request may be left in the queue. */
-void backend_destroy(struct backend *backend);
+void backend_destroy(struct backend *backend, enum drop_reason reason);
 
 /* Stop or go on reading replies; only for flow.c. */
 void backend_pause_reading(struct backend *backend, bool pause);

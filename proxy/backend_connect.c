@@ -29,6 +29,9 @@
 enum {
 	RETRY_FIRST_MS = 20,
 	RETRY_LAST_MS = 1000,
+	RETRY_BROKEN_MS = 40,   /* the same for a server that can be had, but breaks its connections */
+	STEADY_MS = 1000,       /* that a connection has to last for the failures before it to be forgotten */
+	CONNECTS_PER_TICK = 64, /* to one node; the others wait for the next tick */
 	LOST_SECONDS = 10,      /* of silence of the other end's kernel */
 	LOGGED_NAME_BYTES = 64,
 	LOGGED_ERROR_BYTES = 200,
@@ -39,22 +42,29 @@ enum { STEP_ENTER, STEP_AUTHENTICATE, STEP_SELECT, STEP_NO_TOUCH, STEP_ID, STEP_
 
 /* ---- connecting ---- */
 
-static int64_t retry_delay_ns(struct backend *backend)
+static int64_t retry_delay_ns(struct backend *backend, int64_t longest_ms)
 {
 	struct worker *worker = backend->worker;
 	unsigned doublings = backend->failures < 6 ? backend->failures : 6;
 	int64_t ms = (int64_t)RETRY_FIRST_MS << doublings;
 
-	if (ms > RETRY_LAST_MS)
-		ms = RETRY_LAST_MS;
+	if (ms > longest_ms)
+		ms = longest_ms;
 	return clock_ms_to_ns(ms) / 4 * (int64_t)(3 + worker_random(worker) % 3);
 }
 
-void backend_try_later(struct backend *backend)
+/* The first loss is nobody's habit: what it costs is made good at once. */
+void backend_try_later(struct backend *backend, bool was_ready)
 {
-	backend->retry_ns = backend->worker->now_ns + retry_delay_ns(backend);
-	backend->failures++;
-	stats_add(&backend->worker->stats, STAT_backend_connect_failures, 1);
+	struct worker *worker = backend->worker;
+	bool lasted = was_ready && worker->now_ns - backend->ready_ns > clock_ms_to_ns(STEADY_MS);
+
+	if (lasted)
+		backend->failures = 0;
+	if (!was_ready || backend->failures > 0)
+		backend->retry_ns = worker->now_ns + retry_delay_ns(backend, was_ready ? RETRY_BROKEN_MS : RETRY_LAST_MS);
+	backend->failures += !lasted;
+	stats_add(&worker->stats, STAT_backend_connect_failures, !was_ready);
 }
 
 /* The health checks find out sooner, but not about a way that has died while
@@ -71,8 +81,11 @@ static struct conn_patience patience_with(const struct topology_config *checks)
 static void connect_to(struct backend *backend, const struct snapshot_node *node)
 {
 	struct conn_patience patience = patience_with(&backend->worker->config->topology);
+	struct node_load *load = backend_load(backend);
 	int fd;
 
+	if (load != NULL)
+		load->connects++;
 	stats_add(&backend->worker->stats, STAT_backend_connects, 1);
 	backend->connect_ns = clock_ns();
 	backend->generation = ++backend->worker->generations;
@@ -93,7 +106,7 @@ void backend_settle_failed_connect(struct backend *backend)
 	if (!backend->connect_failed)
 		return;
 	backend->connect_failed = false;
-	backend_disconnect(backend, "no connection could be begun");
+	backend_disconnect(backend, DROP_no_connection, NULL);
 }
 
 void backend_on_connected(struct backend *backend)
@@ -101,7 +114,7 @@ void backend_on_connected(struct backend *backend)
 	int error = conn_connect_result(&backend->conn);
 
 	if (error != 0) {
-		backend_disconnect(backend, strerror(error));
+		backend_disconnect(backend, DROP_no_connection, strerror(error));
 		return;
 	}
 	backend->established_ns = clock_ns();
@@ -150,6 +163,14 @@ static void set_target(struct backend *backend, const struct snapshot_node *node
 		load->outstanding += backend->outstanding;
 }
 
+static bool may_connect(const struct backend *backend)
+{
+	const struct node_load *load = backend_load(backend);
+
+	return backend->state == BACKEND_IDLE && backend->worker->now_ns >= backend->retry_ns &&
+	       (load == NULL || load->connects < CONNECTS_PER_TICK);
+}
+
 void backend_retarget(struct backend *backend, const struct snapshot *snapshot)
 {
 	const struct snapshot_node *node = wanted_target(backend, snapshot);
@@ -159,18 +180,17 @@ void backend_retarget(struct backend *backend, const struct snapshot *snapshot)
 
 	if (!same) {
 		if (backend->state != BACKEND_IDLE)
-			backend_disconnect(backend, node ? "the node has changed" : "the node is not usable");
+			backend_disconnect(backend, node ? DROP_node_changed : DROP_node_unusable, NULL);
 		if (backend->closing)
 			return;
 		backend_hand_back(backend, node);
 		set_target(backend, node);
 	}
 	if (backend->state == BACKEND_IDLE && node == NULL && backend->key.node != BACKEND_TO_MASTER && !backend_has_nothing_to_do(backend)) {
-		backend_disconnect(backend, "the node is not usable");
+		backend_disconnect(backend, DROP_node_unusable, NULL);
 		return;
 	}
-	if (backend->state == BACKEND_IDLE && node != NULL && !backend_has_nothing_to_do(backend) &&
-	    backend->worker->now_ns >= backend->retry_ns)
+	if (node != NULL && !backend_has_nothing_to_do(backend) && may_connect(backend))
 		connect_to(backend, node);
 }
 
@@ -180,7 +200,7 @@ void backend_open(struct backend *backend)
 
 	backend_retarget(backend, backend->worker->snapshot);
 	node = present_target(backend);
-	if (backend->state == BACKEND_IDLE && node != NULL && backend->worker->now_ns >= backend->retry_ns)
+	if (node != NULL && may_connect(backend))
 		connect_to(backend, node);
 }
 
@@ -310,12 +330,12 @@ static void on_refused(struct backend *backend, const struct request *handshake,
 		backend->key.identity->refused_nodes |= 1ULL << backend->node_id;
 	if (backend->owner != NULL && slice_begins_with(error, "-BUSY "))
 		dispatch_doom(backend->owner);
-	backend_disconnect(backend, "refused by the server");
+	backend_disconnect(backend, DROP_user_refused, NULL);
 	buf_free(&backend->refusal);
 	if (backend->owner != NULL)
 		delivery_private_expired(backend);
 	else if (!backend->closing && backend->head == NULL)
-		backend_destroy(backend);
+		backend_destroy(backend, DROP_user_refused);
 }
 
 /* :<id>CR LF; a user who may not ask has none. */
@@ -328,7 +348,7 @@ static void on_ready_for_traffic(struct backend *backend)
 {
 	backend->state = BACKEND_READY;
 	barrier_ready(backend);
-	backend->failures = 0;
+	backend->ready_ns = backend->worker->now_ns;
 	backend_mark_dirty(backend);
 	if (backend->key.kind == BACKEND_SHARED && backend->key.node == BACKEND_TO_MASTER)
 		pool_keep_warm(backend->worker, &backend->key);

@@ -53,8 +53,9 @@ void backlog_requeue(struct backend *backend, struct backlog *backlog);
 
 /* ---- backend_connect.c ---- */
 
-/* A try has failed: the next one comes later, the later the more have. */
-void backend_try_later(struct backend *backend);
+/* A try has failed, or what it came to did not last: the next one comes later,
+ * the later the more have. */
+void backend_try_later(struct backend *backend, bool was_ready);
 /* The socket of a CONNECTING backend became writable. */
 void backend_on_connected(struct backend *backend);
 /* The reply to one of the handshake's requests. */

@@ -225,7 +225,8 @@ void backend_hand_back(struct backend *backend, const struct snapshot_node *targ
 
 struct request *backend_replace(struct backend *backend, struct request *before)
 {
-	struct request *request = before->next_of_backend;
+	struct request **link = before != NULL ? &before->next_of_backend : &backend->head;
+	struct request *request = *link;
 	struct request *orphan = request_create(&backend->worker->requests, REQUEST_CLIENT, REQUEST_READ, request->enqueued_ms);
 
 	orphan->backend = backend;
@@ -233,7 +234,7 @@ struct request *backend_replace(struct backend *backend, struct request *before)
 	orphan->at = request->at;
 	orphan->length = request->length;
 	orphan->cost = request->cost;
-	before->next_of_backend = orphan;
+	*link = orphan;
 	if (backend->tail == request)
 		backend->tail = orphan;
 	request->backend = NULL;

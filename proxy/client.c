@@ -88,7 +88,7 @@ static void drop_private_backend(struct client *client)
 		return;
 	session->pinned->tainted = true;
 	session->pinned->owner = NULL;
-	backend_destroy(session->pinned);
+	backend_destroy(session->pinned, DROP_client_left);
 	session->pinned = NULL;
 	session->pin = PIN_NONE;
 }

@@ -23,6 +23,7 @@
 #include "control_line.h"
 #include "cursors.h"
 #include "dispatch.h"
+#include "ejection.h"
 #include "local.h"
 #include "log.h"
 #include "pool.h"
@@ -333,6 +334,8 @@ static void observe(struct client *client, struct backend *from, uint32_t flags,
 		consistency_observed(client, from, flags & REQUEST_WRITE, now_ns);
 	} else if (flags & REQUEST_ON_REPLICA) {
 		stats_add(&from->worker->stats, STAT_reads_on_replicas, count);
+		if (from->worker->struck)
+			ejection_answered(from->worker, from->node_id);
 		session->seen_node = (int32_t)from->node_id;
 		session->seen_generation = from->generation;
 		session->seen_role = from->roles_answered;

@@ -69,6 +69,12 @@ size_t dispatch_next_replica(const struct snapshot *snapshot, size_t first);
  * again on the one that took its place. */
 void dispatch_step_aside(struct backend *from);
 
+/* The replica has not said anything for backend_timeout: the reads that wait for
+ * it are sent again elsewhere (the first one, which it may be busy with, only
+ * where that does no harm), and orphans eat what it may say yet. False: none
+ * waited that could leave. */
+bool dispatch_leave_silent(struct backend *from);
+
 /* The server lets go of the session's private backend. */
 void dispatch_unpin(struct client *client);
 

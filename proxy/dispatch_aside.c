@@ -1,9 +1,14 @@
-/* Reads that stand behind a large reply on a shared connection which steps aside
- * (flow.h): they are sent again on the connection that takes its place, to the
- * same node, and it is no failure of anybody's. */
+/* Reads that leave a shared connection, which stays; orphans eat the replies.
+ *
+ * Behind a large reply (flow.h): sent again on the connection that takes the
+ * place of that one, to the same node, and it is no failure of anybody's.
+ *
+ * Behind a request that the node has not answered in time: sent again to another
+ * node, as if the connection had been lost. */
 #include "dispatch_parts.h"
 
 #include "consistency.h"
+#include "delivery.h"
 #include "pool.h"
 
 /* What a session has seen over one connection it sees over another one, too, if
@@ -50,4 +55,51 @@ void dispatch_step_aside(struct backend *from)
 			move(request, backend_request_bytes(from, backend_replace(from, before)), to);
 	}
 	mark_who_stays(from, false);
+}
+
+/* ---- a node that is silent ---- */
+
+/* Some of a reply that has begun has gone to the client, which cannot be told
+ * anything else any more. No other run of a server can go on with a cursor. */
+static bool may_leave(const struct request *request)
+{
+	return request->client != NULL && (request->flags & REQUEST_READ) && (request->flags & REQUEST_ON_REPLICA) &&
+	       !(request->flags & REQUEST_STREAMING) && !request_is_bound(request);
+}
+
+/* The command that the server may be busy with. A ROLE in front of it may have been
+ * answered, but a server writes its replies when it has run all that it read. */
+static void blame(struct request *head)
+{
+	while (head != NULL && head->kind == REQUEST_ROLE)
+		head = head->next_of_backend;
+	if (head != NULL)
+		head->flags |= REQUEST_TIMED_OUT;
+}
+
+static void leave(struct backend *from, struct request *before, struct request *request)
+{
+	struct slice bytes = backend_request_bytes(from, request);
+
+	if (backend_has_sent(from, request))
+		request->flags |= REQUEST_SENT;
+	backend_replace(from, before);
+	delivery_lost(from->worker, request, from, true, bytes);
+}
+
+bool dispatch_leave_silent(struct backend *from)
+{
+	struct request *before = NULL, *request;
+	bool any = false;
+
+	blame(from->head);
+	for (request = from->head; request != NULL; before = request, request = request->next_of_backend) {
+		if (!may_leave(request))
+			continue;
+		leave(from, before, request);
+		request = before != NULL ? before->next_of_backend : from->head; /* its orphan */
+		any = true;
+	}
+	delivery_settle(from->worker);
+	return any;
 }

@@ -92,7 +92,7 @@ static void step_aside(struct backend *backend)
 		dispatch_step_aside(backend);
 	}
 	if (is_worthless(backend))
-		backend_destroy(backend);
+		backend_destroy(backend, DROP_worthless);
 	else if (head->client != NULL && lags(head->client, head) && backend->mode != DELIVERY_DROP && !backend->hurried)
 		pause_for(backend, head->client);
 }

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "delivery.h"
 #include "dispatch.h"
+#include "ejection.h"
 #include "flow.h"
 #include "log.h"
 #include "worker.h"
@@ -19,6 +20,7 @@ enum {
 	WARM_MAX = 8,                  /* spares up to which more are made ahead of the need */
 	IDLE_CLOSE_MS = 60 * 1000,     /* a connection with nothing to do is closed after this */
 	ASIDE_IDLE_CLOSE_MS = 10 * 1000,
+	SILENCES = 5,                  /* times backend_timeout, until a silent connection is closed */
 };
 
 static bool keys_match(const struct backend_key *a, const struct backend_key *b)
@@ -106,7 +108,7 @@ struct backend *pool_take_private(struct worker *worker, const struct backend_ke
 
 		if (spare == NULL)
 			return NULL;
-		backend_destroy(spare);
+		backend_destroy(spare, DROP_surplus);
 	}
 	return backend_create(worker, key);
 }
@@ -141,7 +143,7 @@ void pool_return_private(struct backend *backend)
 	pause_undivert(backend);
 	flow_release(backend);
 	if (!is_clean(backend) || worker->spare_private >= SPARE_PRIVATE_MAX || worker->draining) {
-		backend_destroy(backend);
+		backend_destroy(backend, is_clean(backend) ? DROP_surplus : DROP_not_clean);
 		return;
 	}
 	backend->idle_since_ns = worker->now_ns;
@@ -293,38 +295,31 @@ static bool is_connecting(const struct backend *backend)
 	       backend->state == BACKEND_HANDSHAKE;
 }
 
-/* Reads wait so long for a replica, to answer or to be connected at all: others
- * can answer them. */
-static bool keeps_reads_waiting(const struct backend *backend)
+/* Of a replica: has anything come in so many milliseconds, or was it weir that
+ * did not read? */
+static bool is_silent_for(const struct backend *backend, int64_t limit_ms)
 {
-	const struct worker *worker = backend->worker;
-	int64_t limit_ms = worker->config->backend_timeout_ms;
-
-	if (backend->paused_for != NULL || !is_read_on_replica(backend, backend->head) ||
-	    waited_ms(worker, backend->head) <= (uint64_t)limit_ms)
-		return false;
-	return backend->state != BACKEND_READY || worker->now_ns - backend->last_read_ns > clock_ms_to_ns(limit_ms);
+	return backend->key.node != BACKEND_TO_MASTER && backend->paused_for == NULL && backend->head != NULL &&
+	       backend->worker->now_ns - backend->last_read_ns > clock_ms_to_ns(limit_ms) &&
+	       waited_ms(backend->worker, backend->head) > (uint64_t)limit_ms;
 }
 
-/* The command that the server may be busy with. A ROLE in front of it has been
- * answered, but a server writes its replies when it has run all that it read. */
-static struct request *first_of_a_client(struct backend *backend)
+/* A replica that says nothing loses the reads that wait for it, since others can
+ * answer them; the connection stays, for it may be one slow query. If it says
+ * nothing for much longer, the connection is no good. */
+static void judge_silence(struct backend *backend)
 {
-	struct request *request = backend->head;
+	int64_t limit_ms = backend->worker->config->backend_timeout_ms;
 
-	while (request != NULL && request->kind == REQUEST_ROLE)
-		request = request->next_of_backend;
-	return request;
-}
-
-static void give_up_waiting(struct backend *backend)
-{
-	bool asked = backend->state == BACKEND_READY;
-	struct request *suspect = asked ? first_of_a_client(backend) : NULL;
-
-	if (suspect != NULL)
-		suspect->flags |= REQUEST_TIMED_OUT;
-	backend_disconnect(backend, asked ? "silent for backend_timeout" : "not connected within backend_timeout");
+	if (backend->state == BACKEND_READY && is_silent_for(backend, limit_ms * SILENCES)) {
+		backend_disconnect(backend, DROP_silent, NULL);
+	} else if (backend->state == BACKEND_READY && is_silent_for(backend, limit_ms)) {
+		if (dispatch_leave_silent(backend))
+			ejection_strike(backend->worker, backend->node_id, STRIKE_SILENT);
+	} else if (backend->state != BACKEND_READY && is_read_on_replica(backend, backend->head) &&
+		   waited_ms(backend->worker, backend->head) > (uint64_t)limit_ms) {
+		backend_disconnect(backend, DROP_not_ready, "not connected within backend_timeout");
+	}
 }
 
 static bool leads_to_leaver(const struct backend *backend)
@@ -359,15 +354,15 @@ static void tick(struct backend *backend)
 	int64_t connect_limit_ns = clock_ms_to_ns(worker->config->topology.timeout_ms);
 
 	if (is_useless(backend)) {
-		backend_destroy(backend);
+		backend_destroy(backend, DROP_idle);
 		return;
 	}
 	flow_tick(backend);
 	backend_settle_failed_connect(backend);
 	if (!backend->closing && is_connecting(backend) && worker->now_ns - backend->connect_ns > connect_limit_ns)
-		backend_disconnect(backend, "not ready in time");
-	if (!backend->closing && keeps_reads_waiting(backend))
-		give_up_waiting(backend);
+		backend_disconnect(backend, DROP_not_ready, NULL);
+	if (!backend->closing)
+		judge_silence(backend);
 	if (!backend->closing && backend->state == BACKEND_IDLE && is_warm(backend))
 		backend_open(backend);
 	else if (!backend->closing && backend->state == BACKEND_IDLE)
@@ -411,6 +406,8 @@ static void note_held_nodes(struct worker *worker)
 
 void pool_tick(struct worker *worker)
 {
+	for (size_t i = 0; i < worker->load_count; i++)
+		worker->loads[i].connects = 0;
 	each_backend(worker, tick);
 	count_held(worker);
 	note_held_nodes(worker);
@@ -439,11 +436,16 @@ void pool_renew_checker(struct worker *worker)
 	if (checker != NULL && (checker->head != NULL || is_connecting(checker)))
 		return;
 	if (checker != NULL)
-		backend_destroy(checker);
+		backend_destroy(checker, DROP_renewed);
 	backend_open(pool_shared(worker, &key));
+}
+
+static void shut_down(struct backend *backend)
+{
+	backend_destroy(backend, DROP_shutdown);
 }
 
 void pool_close(struct worker *worker)
 {
-	each_backend(worker, backend_destroy);
+	each_backend(worker, shut_down);
 }

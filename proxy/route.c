@@ -1,6 +1,7 @@
 /* Filter and score (DESIGN.md section 4).
  *
- * Filter: the node is readable by the control thread's judgement, its data is
+ * Filter: the node is readable by the control thread's judgement and not ejected
+ * by this worker's (ejection.h), its data is
  * young enough by this worker's own clock (so a control thread that hangs
  * cannot keep a stale node in), and it is proven to show what the session must
  * see. Unknown means no.
@@ -81,6 +82,8 @@ static enum route_reason filter(const struct snapshot *snapshot, uint32_t index,
 	if ((int)index == snapshot->master || demand->avoid == node->id + 1)
 		return ROUTE_REASON_NO_REPLICA;
 	if (orphaned ? !(node->readable_without_master && demand->serve_without_master) : !node->readable)
+		return ROUTE_REASON_NO_REPLICA;
+	if (demand->now_ns < load->ejected_until_ns)
 		return ROUTE_REASON_NO_REPLICA;
 	if (is_refused(demand, node->id))
 		return ROUTE_REASON_USER;

@@ -23,6 +23,10 @@ struct node_load {
 	int64_t position_ns;       /* ... sent at this time; 0: none in this epoch */
 	int64_t behind_ns;         /* EWMA: how long it had been missing what it did not have ... */
 	int64_t behind_at_ns;      /* ... when a ROLE was judged last */
+	int64_t ejected_until_ns;  /* it gets no reads before this time (ejection.h); 0: it does */
+	uint8_t strikes;           /* against it since it has answered a read */
+	uint8_t ejections;         /* in a row */
+	uint8_t connects;          /* connections begun since the last tick */
 };
 
 #define NODE_LOAD_LATENCY_LASTS_NS 100000000LL

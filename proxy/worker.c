@@ -14,6 +14,7 @@
 #include "consistency.h"
 #include "control_line.h"
 #include "dispatch.h"
+#include "ejection.h"
 #include "log.h"
 #include "pool.h"
 #include "redirect.h"
@@ -419,6 +420,7 @@ static void open_snapshot_mail(void *receiver, struct mail *mail)
 	adopt_loads(worker, letter->snapshot, old);
 	worker->snapshot = letter->snapshot;
 	worker->leaving_nodes = leaving_nodes(worker->snapshot);
+	ejection_adopt(worker, old);
 	consistency_adopt(worker, old == NULL || old->epoch != worker->snapshot->epoch);
 	if (worker->snapshot->master >= 0 && worker->learn_deadline_ns == 0)
 		worker->learn_deadline_ns = worker->now_ns + clock_ms_to_ns(LEARN_MS);

@@ -101,6 +101,7 @@ struct worker {
 	struct positions positions;           /* of the master */
 	struct node_load *loads;              /* by node id */
 	size_t load_count;
+	bool struck;                          /* some of them have strikes (ejection.h) */
 	struct identities identities;
 	struct pause pause;
 

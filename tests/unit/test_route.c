@@ -96,6 +96,20 @@ static void unreadable_refused_and_avoided_are_out(void **state)
 	free(group);
 }
 
+static void ejected_ones_are_out_for_their_time(void **state)
+{
+	struct group *group = make_group();
+
+	(void)state;
+	group->nodes[1].readable = false;
+	group->nodes[2].readable = false;
+	group->loads[3].ejected_until_ns = group->demand.now_ns + 1;
+	assert_master(group, ROUTE_REASON_NO_REPLICA);
+	group->loads[3].ejected_until_ns = group->demand.now_ns;
+	assert_node(group, 3);
+	free(group);
+}
+
 static void age_is_judged_by_this_workers_clock(void **state)
 {
 	struct group *group = make_group();
@@ -385,6 +399,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(never_the_master_itself),
 		cmocka_unit_test(unreadable_refused_and_avoided_are_out),
+		cmocka_unit_test(ejected_ones_are_out_for_their_time),
 		cmocka_unit_test(age_is_judged_by_this_workers_clock),
 		cmocka_unit_test(a_floor_has_to_be_reached),
 		cmocka_unit_test(a_node_that_will_soon_be_there_is_worth_a_try),
