@@ -56,6 +56,13 @@ RELAY_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/consistency/relay/
 LOAD_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/consistency/load/*.c))
 CHECKER := $(BUILD)/consistency/relay $(BUILD)/consistency/load
 
+# The page at /: its scripts in the order in which they need one another, and
+# the chart library that `make deps` fetches. UPLOT may name another place of it.
+UPLOT ?= build/uplot/node_modules/uplot
+UPLOT_FILES := $(wildcard $(UPLOT)/dist/uPlot.iife.min.js $(UPLOT)/dist/uPlot.min.css $(UPLOT)/LICENSE)
+PAGE_SCRIPTS := $(addprefix proxy/page/,dom.js format.js past.js picture.js charts.js events.js page.js)
+PAGE := $(addprefix $(BUILD)/page/,index.html page.css page.js icon.svg)
+
 .DEFAULT_GOAL := weir
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -78,6 +85,29 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
+
+# The page's files are put together, zipped, and taken in by the assembler.
+$(BUILD)/proxy/assets.o: $(PAGE) $(PAGE:%=%.gz)
+$(BUILD)/proxy/assets.o: CPPFLAGS += -Wa,-I$(BUILD)/page
+
+$(BUILD)/page/page.js: $(PAGE_SCRIPTS) $(BUILD)/page/library
+	$(Q)$(if $(UPLOT_FILES),{ echo '/*!'; cat $(filter %LICENSE,$(UPLOT_FILES)); echo '*/'; cat $(filter %.js,$(UPLOT_FILES)); echo; } > $@,: > $@)
+	$(Q)cat $(PAGE_SCRIPTS) >> $@
+	$(if $(UPLOT_FILES),,@echo "  NOTE  the page will have no charts: its library is not in $(UPLOT) (make deps fetches it)")
+
+$(BUILD)/page/page.css: proxy/page/page.css $(BUILD)/page/library
+	$(Q)cat $(filter %.css,$(UPLOT_FILES)) $< > $@
+
+$(BUILD)/page/%: proxy/page/% $(BUILD)/page/library
+	$(Q)cp $< $@
+
+%.gz: %
+	$(Q)gzip -9 -n -c $< > $@
+
+# Changes when the library comes or goes.
+$(BUILD)/page/library: always
+	@mkdir -p $(@D)
+	@echo '$(UPLOT_FILES)' | cmp -s - $@ || echo '$(UPLOT_FILES)' > $@
 
 # Holds the commands in use; it changes, and everything is built anew, when the
 # compiler or a flag does.
@@ -122,7 +152,7 @@ FUZZ := $(MAKE) --no-print-directory BUILD=build/fuzz CC=clang SANITIZE=fuzzer-n
 
 # ---- try and use
 
-deps: ## install what building, running and testing need (Debian packages, and for the tests two from npm)
+deps: ## install what building, running and testing need (Debian packages, and three from npm)
 	@tests/deps.sh
 
 demo: ## a master, three replicas and weir, followed in this terminal
@@ -141,8 +171,8 @@ install: weir ## install under PREFIX (/usr/local), DESTDIR honoured
 uninstall: ## remove what install put there; the configuration stays
 	rm -rf $(DESTDIR)$(PREFIX)/bin/weir $(DESTDIR)$(PREFIX)/share/doc/weir
 
-clean: ## remove everything that was built
-	rm -rf $(sort build $(BUILD)) weir
+clean: ## remove everything that was built; what make deps fetched stays
+	rm -rf $(filter-out build/uplot build/node build/packages,$(wildcard build/*)) $(filter-out build,$(BUILD)) weir
 
 # ---- test
 
@@ -168,6 +198,7 @@ test: deps ## everything below, stage by stage: about twelve minutes on two core
 	@$(STAGE) "integration, Valkey"      300 $(MAKE) --no-print-directory integration-valkey
 	@$(STAGE) "consistency"              300 $(MAKE) --no-print-directory consistency
 	@$(STAGE) "client libraries"         300 $(MAKE) --no-print-directory libraries
+	@$(STAGE) "the page in a browser"    300 $(MAKE) --no-print-directory page
 
 # What is fetched once and kept (Redis' own suite, Valkey): where caches are, or with what is built.
 FETCHED := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME)/weir,build/compat)
@@ -200,6 +231,13 @@ libraries: weir ## client libraries and tools through weir, compared with a bare
 	@$(call pytest,tests/libraries) $(CHOSEN)
 libraries-asan: asan
 	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/libraries) $(CHOSEN)
+
+page: weir ## the page at / in a real browser; TESTS="-k word" chooses
+	@$(call pytest,tests/page) $(CHOSEN)
+# SHOTS is how many seconds of history the pictures show.
+SHOTS ?= 60
+screenshots: weir ## new pictures of the page in deploy/screenshots
+	@$(PYTHON) tests/page/screenshots.py deploy/screenshots $(SHOTS)
 
 # What is promised under faults. A run that fails says how it is repeated.
 SOAK_RUN = $(PYTHON) tests/consistency/run.py $(if $(SEED),--seed $(SEED))
@@ -243,5 +281,5 @@ help: ## this list
 
 always:
 .PHONY: always asan bench bench-instructions clang clean compat compat-judge consistency demo deps fuzz fuzzers fuzz-smoke help install \
-	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan soak test tsan uninstall unit
+	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan page screenshots soak test tsan uninstall unit
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

@@ -22,6 +22,7 @@
 #include "admin.h"
 #include "admin_pages.h"
 #include "console_ticket.h"
+#include "http_headers.h"
 #include "list.h"
 #include "log.h"
 
@@ -78,10 +79,9 @@ static enum MHD_Result answer(struct request *request, unsigned status, char *bo
 		return MHD_NO;
 	}
 	request->http->events.on_request(peer_of(request->connection));
+	http_headers_add(response, NULL);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, request->page->type);
 	MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_X_CONTENT_TYPE_OPTIONS, "nosniff");
-	MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, request->allowed);
 	if (status == MHD_HTTP_UNAUTHORIZED)
@@ -122,6 +122,12 @@ static enum MHD_Result answer_late(struct request *request)
 
 	request->late_answer = NULL;
 	return answer(request, request->late_status, body, request->late_length);
+}
+
+static enum MHD_Result answer_file(struct request *request)
+{
+	request->http->events.on_request(peer_of(request->connection));
+	return asset_answer(request->connection, request->page->asset);
 }
 
 static enum MHD_Result answer_page(struct request *request)
@@ -192,7 +198,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 	if (request->late_answer != NULL)
 		return answer_late(request);
 	if (*upload_length == 0)
-		return answer_page(request);
+		return request->page->asset != ASSET_NONE ? answer_file(request) : answer_page(request);
 	take_body(request, upload, *upload_length);
 	*upload_length = 0;
 	return MHD_YES;

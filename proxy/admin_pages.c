@@ -115,30 +115,34 @@ static unsigned page_console(struct page_call *call)
 static const char plain_text[] = "text/plain; charset=utf-8";
 static const char json[] = "application/json";
 
-static unsigned page_index(struct page_call *call);
+static unsigned page_help(struct page_call *call);
 
 static const struct page pages[] = {
-	{ "GET", "/", ACCESS_READ, plain_text, page_index, "this list" },
-	{ "GET", "/status", ACCESS_READ, json, page_status, "the state of the master, the replicas and weir, as JSON" },
-	{ "GET", "/history", ACCESS_READ, json, page_history,
+#define ASSET(id, path, type, file, help) { "GET", path, ACCESS_READ, type, NULL, ASSET_##id, help },
+#include "assets.def"
+#undef ASSET
+	{ "GET", "/status", ACCESS_READ, json, page_status, ASSET_NONE, "the state of the master, the replicas and weir, as JSON" },
+	{ "GET", "/history", ACCESS_READ, json, page_history, ASSET_NONE,
 	  "the last ten minutes second by second; ?since=N asks for what came after sample N" },
-	{ "GET", "/events", ACCESS_READ, json, page_events,
+	{ "GET", "/events", ACCESS_READ, json, page_events, ASSET_NONE,
 	  "what happened, newest last; ?since=N asks for what came after number N" },
-	{ "GET", "/metrics", ACCESS_READ, "text/plain; version=0.0.4; charset=utf-8", page_metrics,
+	{ "GET", "/metrics", ACCESS_READ, "text/plain; version=0.0.4; charset=utf-8", page_metrics, ASSET_NONE,
 	  "the same as Prometheus metrics" },
-	{ "GET", "/livez", ACCESS_READ, plain_text, page_livez, "200 while weir runs" },
-	{ "GET", "/readyz", ACCESS_READ, plain_text, page_readyz, "200 while there is a usable master, else 503" },
-	{ "POST", "/console", ACCESS_CHANGE, plain_text, page_console,
+	{ "GET", "/livez", ACCESS_READ, plain_text, page_livez, ASSET_NONE, "200 while weir runs" },
+	{ "GET", "/readyz", ACCESS_READ, plain_text, page_readyz, ASSET_NONE, "200 while there is a usable master, else 503" },
+	{ "GET", "/help", ACCESS_READ, plain_text, page_help, ASSET_NONE, "this list" },
+	{ "POST", "/console", ACCESS_CHANGE, plain_text, page_console, ASSET_NONE,
 	  "runs the console's command that the body is; Authorization: Bearer <token>" },
 };
 
 enum { PAGE_COUNT = sizeof(pages) / sizeof(pages[0]) };
 
-static unsigned page_index(struct page_call *call)
+static unsigned page_help(struct page_call *call)
 {
 	fputs("weir's admin endpoint\n\n", call->out);
 	for (size_t i = 0; i < PAGE_COUNT; i++)
-		fprintf(call->out, "%-4s %-10s %s\n", pages[i].method, pages[i].path, pages[i].help);
+		if (pages[i].help != NULL)
+			fprintf(call->out, "%-4s %-10s %s\n", pages[i].method, pages[i].path, pages[i].help);
 	fputs("\nredis-cli on the same port is the console; VERBS lists what it knows.\n", call->out);
 	return MHD_HTTP_OK;
 }
@@ -147,13 +151,13 @@ static unsigned page_index(struct page_call *call)
 
 static unsigned page_missing(struct page_call *call)
 {
-	fputs("there is no such page; / names those there are\n", call->out);
+	fputs("there is no such page; /help names those there are\n", call->out);
 	return MHD_HTTP_NOT_FOUND;
 }
 
 static unsigned page_wrong_method(struct page_call *call)
 {
-	fputs("that is not what this page answers to; / names what does\n", call->out);
+	fputs("that is not what this page answers to; /help names what does\n", call->out);
 	return MHD_HTTP_METHOD_NOT_ALLOWED;
 }
 

@@ -6,6 +6,7 @@
 
 #include "../protocol/slice.h"
 #include "access.h"
+#include "assets.h"
 
 struct admin_sources;
 
@@ -28,7 +29,8 @@ struct page {
 	const char *type;
 	/* Writes the answer's body. Returns its status. */
 	unsigned (*write)(struct page_call *call);
-	const char *help;
+	enum asset_id asset;   /* the file that is the answer instead */
+	const char *help;      /* NULL: it is not listed */
 };
 
 /* Never NULL: what cannot be had is answered by a page, too. */

@@ -11,8 +11,11 @@ python=${PYTHON:-/usr/bin/python3}
 script=$(realpath "$0")
 top=$(dirname "$(dirname "$script")")
 unpacked=$top/build/packages     # Debian packages that are not installed
-libraries=$top/tests/libraries   # says which Node.js libraries, in its package-lock.json
-node=$top/build/node             # and there they are
+# Packages of npm: the directory that names them in its package-lock.json, and where they are put.
+page=$top/proxy/page
+page_libraries=$top/build/uplot
+tested=$top/tests/libraries
+tested_libraries=$top/build/node
 lock_seconds=300     # how long another apt may hold its locks
 
 have_command() { command -v "$1" >/dev/null; }
@@ -38,6 +41,8 @@ redis-server       command redis-server    what weir stands in front of
 redis-tools        command redis-cli       console, redis-benchmark
 curl               command curl            the demo's second example
 python3            command /usr/bin/python3 follows the demo
+gzip               command gzip            packs the page
+npm                command npm             fetches its chart library
 TABLE
 }
 
@@ -52,7 +57,8 @@ python3-pytest-xdist module xdist          several of them at a time
 python3-redis      module  redis           a client library
 python3-hypothesis module  hypothesis      generated test cases
 nodejs             command node            runs client libraries of its own
-npm                command npm             fetches them
+chromium-driver    command chromedriver    looks at the page
+python3-selenium   module  selenium        tells it where to look
 TABLE
 }
 
@@ -82,10 +88,12 @@ missing_unpacked() {
 
 # The lock file is copied before, and npm writes its own last: both are there
 # only when it has finished.
-missing_node_libraries() {
-	cmp -s "$libraries/package-lock.json" "$node/package-lock.json" && [ -e "$node/node_modules/.package-lock.json" ] ||
-		echo "Node.js libraries"
+has_npm_packages() {
+	cmp -s "$1/package-lock.json" "$2/package-lock.json" && [ -e "$2/node_modules/.package-lock.json" ]
 }
+
+missing_page_libraries()   { has_npm_packages "$page" "$page_libraries" || echo "the page's chart library"; }
+missing_tested_libraries() { has_npm_packages "$tested" "$tested_libraries" || echo "Node.js libraries"; }
 
 # apt, without questions and without starting what it installs: in a container
 # or a chroot as on a host, a redis-server of the distribution would take port
@@ -141,10 +149,13 @@ download() {
 
 # Exactly the versions of the lock file, checked against its sums. No script of
 # a package runs.
-fetch_node_libraries() {
-	mkdir -p "$node" && cp "$libraries/package.json" "$libraries/package-lock.json" "$node" &&
-		npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+fetch_npm_packages() {
+	mkdir -p "$2" && cp "$1/package.json" "$1/package-lock.json" "$2" &&
+		npm ci --prefix "$2" --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 }
+
+fetch_page_libraries()   { fetch_npm_packages "$page" "$page_libraries"; }
+fetch_tested_libraries() { fetch_npm_packages "$tested" "$tested_libraries"; }
 
 fail() {
 	echo "make deps: $*" >&2
@@ -185,10 +196,14 @@ install_as_root() {
 case ${1-} in
 --install) shift; install_packages "$@" ;;
 --update)  with_lists_lock apt-get -q update ;;
-run)       get installing missing_to_run install_as_root ;;
+run)
+	get installing missing_to_run install_as_root
+	get fetching missing_page_libraries fetch_page_libraries
+	;;
 *)
 	get installing missing_to_both install_as_root
 	get unpacking missing_unpacked unpack_packages
-	get fetching missing_node_libraries fetch_node_libraries
+	get fetching missing_page_libraries fetch_page_libraries
+	get fetching missing_tested_libraries fetch_tested_libraries
 	;;
 esac

@@ -75,7 +75,7 @@ static void note_readability(const struct topology *topology, const struct snaps
 		if (was_readable(before, topology->nodes[i]) == (reason == NULL))
 			continue;
 		if (reason == NULL)
-			journal_note(topology->journal, EVENT_readable, name, "readable");
+			journal_note(topology->journal, EVENT_readable, name, "readable: it serves reads");
 		else
 			journal_note(topology->journal, EVENT_ejected, name, "not readable: %s", reason);
 	}

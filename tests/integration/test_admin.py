@@ -1,6 +1,7 @@
 """The admin endpoint: HTTP and the console on one port, compared with what the
 servers say themselves; and peers that are slow, silent, many or hostile."""
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -59,16 +60,71 @@ def steady(shared_group):
 # ---- HTTP
 
 def test_every_page(shared_group):
-    for path, content_type in [("/", "text/plain"), ("/status", "application/json"),
+    for path, content_type in [("/help", "text/plain"), ("/status", "application/json"),
+                               ("/events", "application/json"), ("/history", "application/json"),
                                ("/metrics", "text/plain; version=0.0.4"), ("/livez", "text/plain"),
                                ("/readyz", "text/plain")]:
         response, body = get(shared_group.weir, path)
         assert response.status == 200, path
         assert response.headers["Content-Type"].startswith(content_type)
         assert response.headers["Cache-Control"] == "no-store"
-        assert response.headers["X-Content-Type-Options"] == "nosniff"
-        assert not [name for name in response.headers if name.lower().startswith("access-control")]
         assert len(body) == int(response.headers["Content-Length"]) > 0
+        assert path in ("/livez", "/readyz") or path.encode() in get(shared_group.weir, "/help")[1]
+
+
+ASSETS = {"/": "text/html", "/page.css": "text/css", "/page.js": "text/javascript", "/icon.svg": "image/svg+xml"}
+
+
+@pytest.mark.parametrize("path", ["/help", "/status", "/metrics", "/nothing", *ASSETS])
+def test_no_other_site_gets_anything(shared_group, path):
+    headers = get(shared_group.weir, path)[0].headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Cross-Origin-Resource-Policy"] == headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert not [name for name in headers if name.lower().startswith("access-control")]
+    policy = headers["Content-Security-Policy"].split("; ")
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "unsafe" not in headers["Content-Security-Policy"] and "*" not in headers["Content-Security-Policy"]
+
+
+def raw_get(weir, path, method="GET", **headers):
+    connection = http.client.HTTPConnection(HOST, weir.admin_port, timeout=10 * PATIENCE)
+    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    response = connection.getresponse()
+    body = response.read()
+    connection.close()
+    return response, body
+
+
+@pytest.mark.parametrize("path", ASSETS)
+def test_files_of_the_page(shared_group, path):
+    response, plain = raw_get(shared_group.weir, path, Accept_Encoding="identity")
+    assert response.status == 200 and response.headers["Content-Type"].startswith(ASSETS[path])
+    assert response.headers["Content-Encoding"] is None and response.headers["Vary"] == "Accept-Encoding"
+    tag = response.headers["ETag"]
+    for accepted, zipped in [("gzip", True), ("br, gzip;q=0.5", True), ("deflate , GZIP", True), ("gzip;q=0", False),
+                             ("gzip ; q = 0.0", False), ("br", False), ("xgzip, gzipx", False), ("*", False)]:
+        response, body = raw_get(shared_group.weir, path, Accept_Encoding=accepted)
+        assert (response.headers["Content-Encoding"] == "gzip") is zipped, accepted
+        assert (gzip.decompress(body) if zipped else body) == plain
+        assert (response.headers["ETag"] == tag) is not zipped
+    for known, same in [(tag, True), (f'"other", {tag}', True), ('"other"', False), ("", False)]:
+        response, body = raw_get(shared_group.weir, path, Accept_Encoding="identity", If_None_Match=known)
+        assert (response.status, body) == ((304, b"") if same else (200, plain)), known
+        assert response.headers["ETag"] == tag
+    response, body = raw_get(shared_group.weir, path, "HEAD", Accept_Encoding="identity")
+    assert (response.status, body, int(response.headers["Content-Length"])) == (200, b"", len(plain))
+    assert raw_get(shared_group.weir, path, "POST")[0].status == 405
+
+
+def test_the_page_asks_nobody_else(shared_group):
+    """Whatever address stands in the page's files is no address of its own accord: names of licences and of XML."""
+    for path in ASSETS:
+        body = raw_get(shared_group.weir, path, Accept_Encoding="identity")[1].decode()
+        found = set(re.findall(r"(?:https?:)?//[a-z0-9-]+(?:\.[a-z0-9-]+)+", body))
+        assert found <= {"http://www.w3.org", "https://github.com"}, (path, found)
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", body.split("Building blocks")[-1])
 
 
 def test_head(shared_group):

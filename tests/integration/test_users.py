@@ -279,7 +279,7 @@ def test_nothing_secret_is_shown(lab):
     reads_of(group)
     digest = next(rule[1:] for rule in group.master.cli("ACL", "LIST")[0].split() if rule.startswith("#"))
     assert len(digest) == 64
-    shown = group.weir.log() + group.weir.http("/status")[1] + group.weir.http("/metrics")[1] + group.weir.http("/")[1]
+    shown = group.weir.log() + group.weir.http("/status")[1] + group.weir.http("/metrics")[1] + group.weir.http("/events")[1]
     assert digest not in shown and "secret" not in shown.replace("password", "")
 
 
