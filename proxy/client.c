@@ -186,20 +186,41 @@ void client_finish_alone(struct client *client, enum close_reason reason)
 	client_finish(client, reason);
 }
 
+/* Of a peer that has sent its last byte: it is in the middle of what only ends
+ * with more of them, or waits for what may never come. */
+static bool waits_in_vain(const struct client *client)
+{
+	const struct session *session = &client->session;
+	const struct request *last = client->tail;
+	bool held = last != NULL && last->backend != NULL && last->backend->state == BACKEND_IDLE;
+	bool blocked = last != NULL && (last->flags & REQUEST_BLOCKS);
+
+	return session_listens(session) || (session->pin == PIN_SINGLE && session->settlement == NULL) ||
+	       (session->in_multi && buf_length(&client->in) == 0) || held || blocked || client->wait.since_ns != 0 ||
+	       client->stall == STALL_PAUSE;
+}
+
 /* With nothing left to take and nothing more to come, what is due is the end.
  * (Whatever could be taken has been, unless the client is stalled.) */
 static void finish_at_end(struct client *client)
 {
-	if (client->at_end && client->stall == STALL_NONE)
+	if (!client->at_end)
+		return;
+	if (client->close_reason == CLOSE_peer && waits_in_vain(client)) {
+		client_flush(client); /* it may have closed only its own direction */
+		client_close(client, CLOSE_peer);
+	} else if (client->stall == STALL_NONE) {
 		client_finish(client, (enum close_reason)client->close_reason);
+	}
 }
 
 void client_drain(struct client *client)
 {
 	if (client->closing)
 		return;
+	if (!client->at_end)
+		client->close_reason = CLOSE_drain;
 	client->at_end = true;
-	client->close_reason = CLOSE_drain;
 	if (session_listens(&client->session) || client->upload == UPLOAD_PASSES)
 		client_finish(client, CLOSE_drain);
 	else
@@ -613,20 +634,9 @@ static size_t take_input(struct client *client, const char *bytes, size_t length
 }
 
 /* The peer has sent its last byte: answers what it asked, unless nobody can be
- * waiting for that any more. */
+ * waiting for that any more. What a stall holds back is judged when it is taken. */
 static void end_of_input(struct client *client)
 {
-	const struct session *session = &client->session;
-	const struct request *last = client->tail;
-	bool held = last != NULL && last->backend != NULL && last->backend->state == BACKEND_IDLE;
-	bool blocked = last != NULL && (last->flags & REQUEST_BLOCKS);
-
-	if (session_listens(session) || (session->pin == PIN_SINGLE && session->settlement == NULL) || session->in_multi || held ||
-	    blocked || client->wait.since_ns != 0 || client->stall == STALL_PAUSE) {
-		client_flush(client); /* it may have closed only its own direction */
-		client_close(client, CLOSE_peer);
-		return;
-	}
 	client->at_end = true;
 	finish_at_end(client);
 	watch(client);

@@ -1,6 +1,7 @@
 """Every command that blocks: served, timed out, inside MULTI, behind others,
 and when its client leaves: an element that is pushed then belongs to nobody
 yet, and has to stay."""
+import socket
 import time
 
 import pytest
@@ -98,6 +99,31 @@ def test_its_client_leaves(shared_group, name, leave):
         assert other.commands([(length, "q"), ("EXISTS", "moved")]) == [1, 0]
         if name == "XREADGROUP":
             assert other.command("XPENDING", "q", "g")[0] == 0
+
+
+@pytest.mark.parametrize("last", [("BLPOP", "q", 0), ("SUBSCRIBE", "c"), ("MULTI",)], ids=lambda words: words[0])
+@pytest.mark.parametrize("first", [("GET", "w"), ("SET", "w", 1), ("WATCH", "w"), ("EVAL", "return 1", 0)],
+                         ids=lambda words: words[0])
+def test_who_has_left_already(shared_group, first, last):
+    """Its end arrives with its commands, and the last of them has to wait for
+    its turn: nobody is there any more when that comes."""
+    clean(shared_group, "BLPOP")
+    for leave in (socket.SHUT_WR, socket.SHUT_RDWR) * 5:
+        with shared_group.weir.raw() as raw:
+            raw.send(encode(*first) + encode(*last))
+            raw.socket.shutdown(leave)
+            raw.read_all()
+    wait_for(lambda: shared_group.weir.metrics()["weir_clients_connected"] == 0, what="nobody is kept")
+    assert blocked(shared_group) == 0
+
+
+@pytest.mark.parametrize("first", [("GET", "w"), ("SET", "w", 1), ("WATCH", "w")], ids=lambda words: words[0])
+def test_everything_asked_before_the_end_is_answered(shared_group, first):
+    """As with `nc`: who closes his own direction alone still reads."""
+    with shared_group.weir.raw() as raw:
+        raw.send(encode(*first) + encode("MULTI") + encode("PING") + encode("EXEC") + encode("ECHO", "end"))
+        raw.socket.shutdown(socket.SHUT_WR)
+        assert raw.read_all().endswith(b"+OK\r\n+QUEUED\r\n*1\r\n+PONG\r\n$3\r\nend\r\n")
 
 
 def test_a_push_right_behind_the_leaving(lab):
