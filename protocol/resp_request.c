@@ -162,7 +162,7 @@ static inline enum resp_result bulk_end(struct resp_request_framer *framer, cons
 
 /* The hot path: a request that is there as a whole, with short headers, in one
  * pass. Returns its length; 0: the long way has to find out. */
-static size_t whole_multibulk(const struct resp_limits *limits, const char *data, size_t length,
+static inline size_t whole_multibulk(const struct resp_limits *limits, const char *data, size_t length,
 			      struct resp_request *request)
 {
 	size_t argc, bytes, header, at;
@@ -191,15 +191,13 @@ static size_t whole_multibulk(const struct resp_limits *limits, const char *data
 	return at;
 }
 
-static enum resp_result multibulk_next(struct resp_request_framer *stored, const struct resp_limits *limits,
-				       const char *data, size_t length, struct resp_request *request,
-				       const char **error)
+static enum resp_result multibulk_by_steps(struct resp_request_framer *stored, const struct resp_limits *limits,
+					   const char *data, size_t length, struct resp_request *request,
+					   const char **error)
 {
 	struct resp_request_framer framer = *stored; /* in registers while it runs */
 	enum resp_result result = RESP_OK;
 
-	if (framer.state == AT_START && whole_multibulk(limits, data, length, request) > 0)
-		return RESP_OK;
 	if (framer.state == AT_START)
 		result = multibulk_begin(&framer, limits, data, length, error);
 	while (result == RESP_OK && (framer.args_left > 0 || framer.bulk_left > 0)) {
@@ -210,6 +208,15 @@ static enum resp_result multibulk_next(struct resp_request_framer *stored, const
 	}
 	*stored = framer;
 	return result == RESP_OK ? multibulk_done(stored, data, framer.position, request) : result;
+}
+
+static inline enum resp_result multibulk_next(struct resp_request_framer *framer, const struct resp_limits *limits,
+					      const char *data, size_t length, struct resp_request *request,
+					      const char **error)
+{
+	if (framer->state == AT_START && whole_multibulk(limits, data, length, request) > 0)
+		return RESP_OK;
+	return multibulk_by_steps(framer, limits, data, length, request, error);
 }
 
 /* ---- inline ---- */

@@ -260,7 +260,7 @@ static void average_latency(struct node_load *load, uint32_t sample_us, int64_t 
 /* The first answer of a batch is how quick the node is, for routing; those of
  * clients' requests are how long they take there, but for one that waits for
  * data, or comes to the server as its client sends it. */
-void backend_measure(struct backend *backend, const struct request *answered, int64_t now_ns)
+void backend_measure(struct backend *backend, const struct request *answered, unsigned count, int64_t now_ns)
 {
 	bool first = sendings_pass(&backend->sendings, answered->at + answered->length);
 	uint32_t node_us = backend->worker->reading_us - sendings_us(&backend->sendings);
@@ -268,7 +268,8 @@ void backend_measure(struct backend *backend, const struct request *answered, in
 	if (first && answered->kind != REQUEST_HANDSHAKE && !(answered->flags & REQUEST_CUT))
 		average_latency(backend_load(backend), node_us, now_ns);
 	if (!is_own(answered) && !(answered->flags & (REQUEST_WAITS | REQUEST_CUT)))
-		tally_count(&backend->worker->at_node, &backend->worker->measures.nodes[backend->node_id], node_us);
+		tally_count(&backend->worker->at_node, &backend->worker->measures.nodes[backend->node_id], node_us,
+			    count);
 }
 
 /* A reply to weir itself: nearly always it stands whole in what was read. */
@@ -316,7 +317,7 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 
 	backend->mid_reply = false;
 	backend->reply_length = 0;
-	backend_measure(backend, request, now_ns);
+	backend_measure(backend, request, 1, now_ns);
 	if (is_own(request))
 		finish_own(backend, request, last, now_ns);
 	else

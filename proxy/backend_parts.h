@@ -78,8 +78,9 @@ size_t backend_take_run(struct backend *backend, const char *bytes, size_t lengt
 
 /* ---- backend.c ---- */
 
-/* Notes how long a request took that is answered just now. */
-void backend_measure(struct backend *backend, const struct request *answered, int64_t now_ns);
+/* Notes how long so many requests took, from this one on, that were written
+ * together and are answered just now. */
+void backend_measure(struct backend *backend, const struct request *answered, unsigned count, int64_t now_ns);
 /* The queue is shorter now: wakes who has waited for that. */
 void backend_note_answer(struct backend *backend, int64_t now_ns);
 

@@ -45,18 +45,18 @@ struct row {
 	size_t bytes;
 };
 
-static struct row find_row(struct backend *backend, const char *bytes, size_t length, int64_t now_ns)
+static struct row find_row(const struct backend *backend, const char *bytes, size_t length)
 {
 	struct request *request = backend->head;
+	uint64_t end = sendings_end(&backend->sendings, request->at + request->length);
 	struct row row = { 0 };
 
-	while (request != NULL && row.bytes < length && belongs(backend, request) &&
+	while (request != NULL && row.bytes < length && request->at < end && belongs(backend, request) &&
 	       is_plain(bytes + row.bytes, length - row.bytes)) {
 		size_t reply = resp_reply_scalar(bytes + row.bytes, length - row.bytes);
 
 		if (reply == 0)
 			break;
-		backend_measure(backend, request, now_ns);
 		row.bytes += reply;
 		row.cost += request->cost;
 		row.requests++;
@@ -77,9 +77,10 @@ size_t backend_take_run(struct backend *backend, const char *bytes, size_t lengt
 
 	if (first == NULL || backend->mid_reply || backend->key.kind == BACKEND_PRIVATE || !delivery_waits_for(first))
 		return 0;
-	row = find_row(backend, bytes, length, now_ns);
+	row = find_row(backend, bytes, length);
 	if (row.bytes == 0)
 		return 0;
+	backend_measure(backend, first, row.requests, now_ns);
 	backend_unlink_run(backend, row.last, row.cost);
 	delivery_run(worker, first, row.last, row.requests, backend, (struct slice){ bytes, row.bytes }, now_ns);
 	if (!backend->closing && backend->generation == generation)

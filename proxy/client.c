@@ -480,15 +480,29 @@ static bool is_replication(const struct command *command)
 	       command->special == SPECIAL_PSYNC;
 }
 
+/* The name that was looked up last, and what it means: in a pipeline it is mostly
+ * the same again. */
+struct last_name {
+	struct slice name; /* a view into the input */
+	const struct command *command;
+};
+
+static const struct command *find_command(const struct command_table *table, struct last_name *last, struct slice name)
+{
+	if (last->command == NULL || !slice_equal(last->name, name))
+		*last = (struct last_name){ name, command_find_name(table, name) };
+	return last->command;
+}
+
 static void describe(struct client *client, struct parsed_command *parsed, const char *bytes, size_t length,
-		     const struct resp_request *request)
+		     const struct resp_request *request, struct last_name *last)
 {
 	const struct command_table *table = client->worker->commands;
 
 	parsed->bytes = bytes;
 	parsed->length = length;
 	parsed->argc = request->argc;
-	parsed->command = command_find_name(table, request->name);
+	parsed->command = find_command(table, last, request->name);
 	if (parsed->command->container && request->argc > 1)
 		parsed->command = command_find_sub(table, parsed->command, second_argument(bytes));
 	parsed->class = (uint8_t)command_class_of(parsed->command, bytes);
@@ -518,6 +532,7 @@ static size_t take_inline(struct client *client, const char *bytes, const struct
 	struct buf *scratch = &client->worker->scratch;
 	struct resp_request_framer framer = { 0 };
 	struct resp_request canonical;
+	struct last_name last = { 0 };
 	struct parsed_command parsed;
 	const char *error;
 	int argc;
@@ -531,7 +546,7 @@ static size_t take_inline(struct client *client, const char *bytes, const struct
 		refuse_malformed(client, RESP_UNBALANCED_QUOTES);
 		return request->length;
 	}
-	describe(client, &parsed, buf_head(scratch), canonical.length, &canonical);
+	describe(client, &parsed, buf_head(scratch), canonical.length, &canonical, &last);
 	return dispatch(client, &parsed, 1) == 1 ? request->length : 0;
 }
 
@@ -550,6 +565,7 @@ static struct harvest parse(struct client *client, const char *bytes, size_t len
 	struct worker *worker = client->worker;
 	const struct resp_limits *limits = limits_of(client);
 	struct harvest harvest = { 0 };
+	struct last_name last = { 0 };
 	struct resp_request request;
 
 	while (harvest.commands < WORKER_PARSED_MAX && harvest.length < length) {
@@ -568,7 +584,7 @@ static struct harvest parse(struct client *client, const char *bytes, size_t len
 			break;
 		}
 		if (request.argc > 0)
-			describe(client, &worker->parsed[harvest.commands++], at, request.length, &request);
+			describe(client, &worker->parsed[harvest.commands++], at, request.length, &request, &last);
 		harvest.length += request.length;
 	}
 	if (harvest.incomplete)

@@ -321,7 +321,8 @@ static void measure(struct worker *worker, const struct request *request)
 				   : request->flags & REQUEST_READ ? LATENCY_READ : LATENCY_WRITE;
 
 	if (!(request->flags & REQUEST_WAITS))
-		tally_count(&worker->in_all, &worker->measures.classes[class], worker->reading_us - request->begun_us);
+		tally_count(&worker->in_all, &worker->measures.classes[class], worker->reading_us - request->begun_us,
+			    1);
 }
 
 /* What so many replies prove about what this session has seen. `flags`: those

@@ -383,15 +383,15 @@ static size_t take_next(struct client *client, const struct parsed_command *pars
 size_t dispatch(struct client *client, const struct parsed_command *parsed, size_t commands)
 {
 	struct chunk chunk = { .commands = commands, .goes_on = commands == WORKER_PARSED_MAX };
-	size_t taken = 0, more = 1;
+	size_t more = 1;
 
 	for (size_t i = 0; i < commands && commands > 1; i++)
 		chunk.has_write = chunk.has_write || may_change_data(&parsed[i]);
-	while (taken < commands && more > 0 && client->stall == STALL_NONE && !client->closing && !client->close_after_flush) {
-		more = take_next(client, &parsed[taken], commands - taken, &chunk);
-		taken += more;
+	while (chunk.taken < commands && more > 0 && client->stall == STALL_NONE && !client->closing && !client->close_after_flush) {
+		more = take_next(client, &parsed[chunk.taken], commands - chunk.taken, &chunk);
+		chunk.taken += more;
 		if (more > 0)
 			session_next_command(&client->session);
 	}
-	return taken;
+	return chunk.taken;
 }

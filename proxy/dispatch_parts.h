@@ -15,10 +15,14 @@
 /* What the commands of one chunk share. */
 struct chunk {
 	size_t commands;
+	size_t taken;       /* of those */
 	bool goes_on;       /* it was cut where the worker's array ends */
 	bool has_write;
 	bool routed;        /* `route` is valid */
 	struct route route;
+	struct backend *lane; /* of a replica; NULL, or where the read before the command `lane_for` went: what
+			       * held for that one holds for a read that comes next */
+	size_t lane_for;
 };
 
 enum { DISPATCH_TEXT_ROOM = 256 }; /* for an error that names a command */

@@ -68,9 +68,23 @@ static enum verdict read_on_master(struct client *client, const struct parsed_co
 	return verdict;
 }
 
-static enum verdict read_on_replica(struct client *client, const struct parsed_command *parsed, const struct route *route)
+static enum verdict read_on_lane(struct client *client, const struct parsed_command *parsed, struct chunk *chunk,
+				 struct backend *lane)
 {
-	const struct snapshot_node *node = &client->worker->snapshot->nodes[route->node];
+	chunk->lane = lane;
+	chunk->lane_for = chunk->taken + 1;
+	dispatch_send_to(client, lane, parsed, read_flags(parsed->command) | REQUEST_ON_REPLICA);
+	client->tail->floor = chunk->route.floor;
+	if (client->worker->snapshot->evicts_by_use)
+		dispatch_touch(client, parsed);
+	if (chunk->route.stays) /* a ROLE behind it frees the next one to go elsewhere */
+		consistency_want(lane);
+	return TAKEN;
+}
+
+static enum verdict read_on_replica(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
+{
+	const struct snapshot_node *node = &client->worker->snapshot->nodes[chunk->route.node];
 	struct session *session = &client->session;
 	struct backend *lane;
 
@@ -84,13 +98,7 @@ static enum verdict read_on_replica(struct client *client, const struct parsed_c
 	session->read_node = (int32_t)node->id;
 	session->read_incarnation = node->incarnation;
 	session->read_script = is_script(parsed->command);
-	dispatch_send_to(client, lane, parsed, read_flags(parsed->command) | REQUEST_ON_REPLICA);
-	client->tail->floor = route->floor;
-	if (client->worker->snapshot->evicts_by_use)
-		dispatch_touch(client, parsed);
-	if (route->stays) /* a ROLE behind it frees the next one to go elsewhere */
-		consistency_want(lane);
-	return TAKEN;
+	return read_on_lane(client, parsed, chunk, lane);
 }
 
 static void route_chunk(struct client *client, struct chunk *chunk)
@@ -144,11 +152,19 @@ static bool must_read_on_master(const struct client *client)
 	       !(client->index_ready && session->index_epoch == client->worker->snapshot->epoch);
 }
 
+static bool goes_the_same_way(const struct chunk *chunk, const struct parsed_command *parsed)
+{
+	return chunk->lane != NULL && chunk->lane_for == chunk->taken && chunk->lane->key.kind == BACKEND_SHARED &&
+	       !is_script(parsed->command) && !backend_is_full(chunk->lane);
+}
+
 enum verdict dispatch_read(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
 	const struct session *session = &client->session;
 	const struct identity *identity = session->identity;
 
+	if (goes_the_same_way(chunk, parsed))
+		return read_on_lane(client, parsed, chunk, chunk->lane);
 	if ((session->endpoint == ENDPOINT_SPLIT && identity->state != IDENTITY_ACCEPTED) || identity->may_not_ask_role)
 		return read_on_master(client, parsed, STAT_left_user);
 	if (session->endpoint == ENDPOINT_SPLIT && worker_is_monitored(client->worker))
@@ -166,7 +182,7 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 	if (chunk->route.target == ROUTE_NODE && must_read_on_master(client))
 		return read_on_master(client, parsed, STAT_left_floor);
 	if (chunk->route.target == ROUTE_NODE)
-		return read_on_replica(client, parsed, &chunk->route);
+		return read_on_replica(client, parsed, chunk);
 	return leave_replicas(client, parsed, &chunk->route);
 }
 

@@ -66,14 +66,14 @@ static inline void tally_settle(struct tally *tally)
 	tally->times = 0;
 }
 
-static inline void tally_count(struct tally *tally, struct latency *latency, uint32_t us)
+static inline void tally_count(struct tally *tally, struct latency *latency, uint32_t us, uint32_t times)
 {
 	if (tally->latency != latency || tally->us != us) {
 		tally_settle(tally);
 		tally->latency = latency;
 		tally->us = us;
 	}
-	tally->times++;
+	tally->times += times;
 }
 
 /* The first duration that is beyond the bucket. */

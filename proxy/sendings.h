@@ -52,6 +52,19 @@ static inline bool sendings_pass(struct sendings *sendings, uint64_t end)
 	return first;
 }
 
+/* Everything up to the returned offset was written together with what stands
+ * before `end`. */
+static inline uint64_t sendings_end(const struct sendings *sendings, uint64_t end)
+{
+	for (unsigned i = 0; i + 1 < sendings->count; i++) {
+		const struct sending *sending = &sendings->ring[(sendings->first + i) % SENDINGS];
+
+		if (end <= sending->end)
+			return sending->end;
+	}
+	return UINT64_MAX;
+}
+
 /* When the one that was answered last had been written whole. */
 static inline uint32_t sendings_us(const struct sendings *sendings)
 {

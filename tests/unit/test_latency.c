@@ -91,12 +91,12 @@ static void a_tally_counts_what_follows_itself_once(void **state)
 	struct tally tally = { 0 };
 
 	(void)state;
-	tally_count(&tally, &latency, 5);
-	tally_count(&tally, &latency, 5);
+	tally_count(&tally, &latency, 5, 1);
+	tally_count(&tally, &latency, 5, 1);
 	assert_int_equal(sum_of().count, 0);
-	tally_count(&tally, &latency, 6);
+	tally_count(&tally, &latency, 6, 1);
 	assert_int_equal(sum_of().counts[5], 2);
-	tally_count(&tally, &other, 6);
+	tally_count(&tally, &other, 6, 1);
 	tally_settle(&tally);
 	tally_settle(&tally);
 	assert_int_equal(sum_of().counts[6], 1);
