@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,11 +17,13 @@
 #include "clock.h"
 #include "consistency.h"
 #include "control_line.h"
+#include "ending.h"
 #include "learn.h"
 #include "listener.h"
 #include "log.h"
 #include "mailbox.h"
 #include "reload.h"
+#include "service.h"
 #include "version.h"
 #include "worker.h"
 
@@ -53,7 +56,9 @@ struct control {
 	ev_signal on_term;
 	ev_signal on_interrupt;
 	ev_signal on_hangup;
-	bool draining;
+	struct ending *ending;
+	struct service *service;
+	uint64_t *ticks_seen;           /* of each worker, when it was asked for last */
 };
 
 /* ---- what workers say ---- */
@@ -250,15 +255,6 @@ static void on_config(void *arg, struct config *config)
 
 /* ---- clients ---- */
 
-static int64_t open_clients(const struct control *control)
-{
-	int64_t count = 0;
-
-	for (size_t i = 0; i < control->shared.worker_count; i++)
-		count += atomic_load_explicit(&control->shared.workers[i]->open_clients, memory_order_relaxed);
-	return count;
-}
-
 /* The worker with the fewest clients; among equals they take turns. */
 static struct worker *least_busy(struct control *control)
 {
@@ -283,7 +279,7 @@ static bool on_accept(void *arg, int fd, enum session_endpoint endpoint)
 {
 	struct control *control = arg;
 
-	if (open_clients(control) >= control->config->max_clients) {
+	if (workers_open_clients(&control->shared) >= control->config->max_clients) {
 		stats_add(&control->stats, STAT_clients_rejected, 1);
 		return false;
 	}
@@ -293,32 +289,18 @@ static bool on_accept(void *arg, int fd, enum session_endpoint endpoint)
 
 /* ---- signals ---- */
 
-static void halt(struct control *control)
-{
-	for (size_t i = 0; i < control->shared.worker_count; i++)
-		worker_halt(control->shared.workers[i]);
-}
-
-static void drain(struct control *control)
-{
-	journal_note(control->journal, EVENT_draining, NULL, "draining: no new clients, %lld open, at most %lld ms",
-		     (long long)open_clients(control), (long long)control->config->drain_timeout_ms);
-	control->draining = true;
-	acceptor_stop(&control->acceptor);
-	for (size_t i = 0; i < control->shared.worker_count; i++)
-		worker_drain(control->shared.workers[i]);
-}
-
 static void on_stop_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 {
 	struct control *control = watcher->data;
 
 	(void)loop;
 	(void)events;
-	if (control->draining || watcher->signum == SIGINT)
-		halt(control);
-	else
-		drain(control);
+	if (ending_has_begun(control->ending) || watcher->signum == SIGINT) {
+		ending_hurry(control->ending);
+		return;
+	}
+	acceptor_stop(&control->acceptor);
+	ending_begin(control->ending, control->config->drain_timeout_ms);
 }
 
 static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
@@ -327,10 +309,13 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
 
 	(void)loop;
 	(void)events;
-	if (control->draining)
+	if (ending_has_begun(control->ending)) {
 		log_notice("SIGHUP: weir is about to end, nothing is read anew");
-	else
-		free(reload_file(control->reload)); /* the journal tells what was wrong */
+		return;
+	}
+	service_reloading(control->service);
+	free(reload_file(control->reload)); /* the journal tells what was wrong */
+	service_ready(control->service);
 }
 
 static void start_signal(struct control *control, ev_signal *watcher, int number,
@@ -360,6 +345,39 @@ static void block_signals(bool block)
 	pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
+/* ---- what a service manager is told ---- */
+
+/* Every worker ticks many times between two questions. */
+static bool is_alive(void *arg)
+{
+	struct control *control = arg;
+	bool alive = true;
+
+	for (size_t i = 0; i < control->shared.worker_count; i++) {
+		uint64_t ticks = atomic_load_explicit(&control->shared.workers[i]->ticks_done, memory_order_relaxed);
+
+		alive = alive && ticks != control->ticks_seen[i];
+		control->ticks_seen[i] = ticks;
+	}
+	return alive;
+}
+
+static void describe(void *arg, char text[SERVICE_STATUS_ROOM])
+{
+	struct control *control = arg;
+	const struct topology_view *view = topology_view(control->topology);
+	size_t readable = 0, replicas = 0;
+
+	for (size_t i = 0; i < view->node_count; i++) {
+		replicas += !view->nodes[i].is_master;
+		readable += view->nodes[i].readable;
+	}
+	snprintf(text, SERVICE_STATUS_ROOM, "%s%s: %s %s, %zu of %zu replicas readable",
+		 ending_has_begun(control->ending) ? "draining, " : "", topology_state_name(view->state),
+		 view->master >= 0 ? "master" : "no master:",
+		 view->master >= 0 ? view->nodes[view->master].name : view->no_master_reason, readable, replicas);
+}
+
 /* ---- start and end ---- */
 
 static size_t count_workers(const struct config *config)
@@ -384,6 +402,7 @@ static void create_workers(struct control *control)
 	shared->control = &control->line;
 	shared->worker_count = count_workers(control->config);
 	shared->workers = alloc_zeroed(shared->worker_count, sizeof(struct worker *));
+	control->ticks_seen = alloc_zeroed(shared->worker_count, sizeof(uint64_t));
 	control->all_stats = alloc_zeroed(shared->worker_count + 1, sizeof(struct stats *));
 	control->all_measures = alloc_zeroed(shared->worker_count, sizeof(struct measures *));
 	for (size_t i = 0; i < shared->worker_count; i++) {
@@ -464,6 +483,7 @@ static void join_workers(struct control *control)
 	mailbox_fini(&control->line.mailbox);
 	free(shared->workers);
 	free(control->all_stats);
+	free(control->ticks_seen);
 	free(control->all_measures);
 }
 
@@ -484,11 +504,17 @@ int control_run(const char *path, struct config *config, const struct control_so
 	control->journal = journal_create();
 	control->reload = reload_create(path, config, control->journal, &control->stats,
 					&(struct reload_events){ .on_config = on_config, .arg = control });
+	control->service = service_start(control->loop, &(struct service_events){ .is_alive = is_alive,
+										   .describe = describe, .arg = control });
+	control->ending = ending_create(control->loop, &control->shared, control->journal, control->service);
 	start_services(control, sockets);
 	start_workers(control);
 	journal_note(control->journal, EVENT_started, NULL, "weir " WEIR_VERSION " runs with %zu workers",
 		     control->shared.worker_count);
+	service_ready(control->service);
 	ev_run(control->loop, 0);
+	ending_destroy(&control->ending);
+	service_stop(&control->service);
 	stop_services(control);
 	join_workers(control);
 	config_release(&control->config);

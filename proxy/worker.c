@@ -283,6 +283,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	client_tick(worker);
 	pause_tick(worker);
 	redirect_tick(worker);
+	atomic_fetch_add_explicit(&worker->ticks_done, 1, memory_order_relaxed);
 	if (++worker->ticks % TICKS_PER_SECOND == 0)
 		every_second(worker);
 }
@@ -550,6 +551,15 @@ void worker_alert_others(struct worker *worker)
 	}
 }
 
+int64_t workers_open_clients(const struct worker_shared *shared)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < shared->worker_count; i++)
+		count += atomic_load_explicit(&shared->workers[i]->open_clients, memory_order_relaxed);
+	return count;
+}
+
 static void open_drain_mail(void *receiver, struct mail *mail)
 {
 	struct worker *worker = receiver;
@@ -658,6 +668,7 @@ static void *run(void *argument)
 
 	snprintf(name, sizeof(name), "worker %u", worker->index);
 	log_name_thread(name);
+	pthread_setname_np(pthread_self(), name);
 	measures_begin(&worker->measures);
 	ev_run(worker->loop, 0);
 	close_everything(worker);

@@ -82,6 +82,7 @@ struct worker {
 	struct mailbox mailbox;
 	_Atomic uint64_t let_go_generation;   /* of the snapshot that `held_nodes` was found in */
 	_Atomic uint64_t held_nodes;          /* those leaving with whom it still has something to do, one bit per id */
+	_Atomic uint64_t ticks_done;          /* rises while its loop turns */
 	_Atomic int64_t open_clients;         /* handed over and not closed yet: also those still in the mailbox */
 
 	int64_t now_ns;                       /* of this turn */
@@ -167,6 +168,9 @@ void worker_halt(struct worker *worker);
 void worker_join(struct worker *worker);
 void worker_open_last_mails(struct worker *worker);
 void worker_free(struct worker **worker);
+
+/* Clients of all of them, also those that are still in a mailbox. Any thread. */
+int64_t workers_open_clients(const struct worker_shared *shared);
 
 /* ---- for the modules of the data path, on the worker's thread ---- */
 
