@@ -1,5 +1,6 @@
 """The page at /, as a browser shows it."""
 import re
+import signal
 import socketserver
 import threading
 import time
@@ -70,6 +71,30 @@ def test_no_master(lab, browser):
     assert browser.text("#state-word") == "No master"
     assert browser.texts(".replicas .name") == names(group)
     assert browser.replica(group.replicas[0].address)["mark"] != "good"
+
+
+def test_replicas_come_and_go(lab, browser):
+    group = lab.group(2)
+    browser.open(group.weir)
+    one, other = names(group)[1:]
+    for present in [[one], [other, one], [other]]:
+        group.weir.settings["replication"]["replica"] = present
+        group.weir.config_path.write_text(group.weir.ini())
+        group.weir.signal(signal.SIGHUP)
+        wait_for(lambda: browser.texts(".replicas .name") == present, what=f"the page shows {present}")
+    assert browser.texts(".event .kind")[0] in ("reloaded", "readable", "epoch")
+    assert "reloaded" in browser.texts(".event .kind")
+
+
+def test_a_drained_replica(lab, browser):
+    group = lab.group(1)
+    browser.open(group.weir)
+    name = group.replicas[0].address
+    group.weir.admin("DRAIN", name)
+    wait_for(lambda: browser.replica(name)["badge"] == "drained", what="drained")
+    assert browser.replica(name)["mark"] == "paused"
+    group.weir.admin("ENABLE", name)
+    wait_for(lambda: browser.replica(name)["badge"] == "serves reads", what="enabled")
 
 
 def test_weir_is_gone_and_returns(lab, browser):
