@@ -169,8 +169,10 @@ class Page {
 
 	async updatePast(status) {
 		this.past.master = masterOf(status, this.past.master);
-		if (!this.past.add(await ask(`history?since=${this.past.newest}`)))
-			this.past.add(await ask("history?since=0"));
+		if (this.past.add(await ask(`history?since=${this.past.newest}`)))
+			return;
+		this.events.forget();
+		this.past.add(await ask("history?since=0"));
 	}
 
 	async run() {

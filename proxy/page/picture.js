@@ -13,7 +13,7 @@ const REASONS = {
 	sync: ["busy", "full resync", "It is fetching all of the data."],
 	writable: ["warn", "writable", "It takes writes of its own, so its data may be other data."],
 	master: ["good", "master", "It is the master."],
-	no_master: ["warn", "no master", "Without a master nobody knows how old its data is; no_master_reads says who may read it."],
+	no_master: ["warn", "no master", "Nobody knows how old its data is; no_master_reads decides."],
 	same_server: ["bad", "same server", "Another address of the file leads to the same server."],
 	wrong_master: ["warn", "wrong master", "It follows somebody else."],
 	link_down: ["bad", "link down", "Its link to the master is down."],

@@ -68,7 +68,11 @@ class SlowLink:
     def accept(self):
         while True:
             near, _ = self.listener.accept()
-            far = socket.create_connection((HOST, self.server.port))
+            try:
+                far = socket.create_connection((HOST, self.server.port))
+            except OSError:
+                near.close()
+                continue
             threading.Thread(target=self.carry, args=(near, far, lambda: 0), daemon=True).start()
             threading.Thread(target=self.carry, args=(far, near, lambda: self.delay), daemon=True).start()
 

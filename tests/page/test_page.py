@@ -1,4 +1,5 @@
 """The page at /, as a browser shows it."""
+import json
 import re
 import signal
 import socketserver
@@ -110,8 +111,10 @@ def test_weir_is_gone_and_returns(lab, browser):
     group.weir.start()
     wait_for(lambda: browser.run("return document.querySelector('#silence').hidden"), what="the page has found it again")
     wait_for(lambda: browser.text("#state-word") == "Healthy", what="healthy again")
-    # It is another process: its events are the ones that are shown.
-    wait_for(lambda: len(browser.texts(".event")) == group.weir.status()["newest_event"], what="its own events")
+    # It is another process: its events, and no others, are shown.
+    events = json.loads(group.weir.http("/events")[1])["events"]
+    wait_for(lambda: browser.run("return [...document.querySelectorAll('.event time')].map((one) => one.dateTime)") ==
+             [event["time"] for event in reversed(events)], what="its own events")
 
 
 def test_frozen_weir_is_noticed(lab, browser):
