@@ -49,6 +49,7 @@ struct backend *backend_create(struct worker *worker, const struct backend_key *
 	else
 		worker->private_backends++;
 	backend->idle_since_ns = worker->now_ns;
+	handover_hold(backend);
 	return backend;
 }
 
@@ -166,6 +167,16 @@ static void close_connection(struct backend *backend, enum drop_reason reason)
 	list_remove(&backend->dirty);
 }
 
+/* Nothing of its session is on that connection, and nothing is under way: what it
+ * is about to say can be said on the next one. */
+static bool can_move(const struct backend *backend, const struct backlog *backlog)
+{
+	const struct request *first = backlog->first;
+
+	return waits_for_next_connection(backend) && !session_is_bound(&backend->owner->session) && first != NULL &&
+	       first->at >= backlog->sent;
+}
+
 /* Its node has failed it: what that means for the next try, and for others. Between
  * two tries it has not, again. */
 static void blame_node(struct backend *backend, enum drop_reason reason, enum backend_state before)
@@ -194,7 +205,7 @@ void backend_disconnect(struct backend *backend, enum drop_reason reason, const 
 	blame_node(backend, reason, before);
 	consistency_lost(backend);
 	backlog = backlog_take(backend);
-	if (backend->owner != NULL && was_ready)
+	if (backend->owner != NULL && was_ready && !can_move(backend, &backlog))
 		delivery_private_lost(backend);
 	if (mark_sent(&backlog) && was_ready)
 		barrier_raise(backend);
@@ -511,6 +522,12 @@ static void read_replies(struct backend *backend)
 	}
 }
 
+void backend_read(struct backend *backend)
+{
+	if (backend->state == BACKEND_READY)
+		read_replies(backend);
+}
+
 /* ---- writing ---- */
 
 bool backend_is_full(const struct backend *backend)
@@ -554,7 +571,7 @@ static void after_private_write(struct backend *backend)
  * next reads of a replica begin with one. */
 static void end_batch(struct backend *backend)
 {
-	if (backend->wants_role && backend->state == BACKEND_READY) {
+	if (backend->wants_role && backend->state == BACKEND_READY && !backend->held) {
 		backend->wants_role = false;
 		if (consistency_applies(backend)) {
 			backend_link_role(backend);
@@ -574,7 +591,7 @@ void backend_flush(struct backend *backend)
 
 	end_batch(backend);
 	end = backend->base + buf_length(&backend->stream) - backend->uploading;
-	if (backend->state == BACKEND_HANDSHAKE && end > backend->send_limit)
+	if ((backend->state == BACKEND_HANDSHAKE || backend->held) && end > backend->send_limit)
 		end = backend->send_limit;
 	else if (backend->state < BACKEND_HANDSHAKE)
 		return;

@@ -86,6 +86,7 @@ struct backend {
 	uint64_t held_after;          /* private, while clients are paused: 1 + where the request stands that the
 				       * server had before that; 0: none */
 	bool diverted;                /* private: carries a command that the master may hold (pause.h) */
+	bool held;                    /* nothing beyond send_limit is written: the master is about to change */
 	bool closing;                 /* in the worker's graveyard */
 	bool aside;                   /* shared, but no longer, or not now, among the lanes: flow.h */
 
@@ -111,7 +112,7 @@ struct backend {
 	struct buf stream;
 	uint64_t base;                /* absolute offset of the stream's first byte */
 	uint64_t sent;                /* absolute offset up to which bytes were written */
-	uint64_t send_limit;          /* nothing beyond it is written before READY */
+	uint64_t send_limit;          /* nothing beyond it is written before READY, or while held */
 	struct sendings sendings;     /* when */
 
 	/* master: lost connections that have to be killed first (barrier.h) */
@@ -190,6 +191,12 @@ static inline bool backend_can_be_replaced(const struct backend *backend, const 
 	return (request->flags & REQUEST_QUESTION) && backend->key.kind != BACKEND_PRIVATE;
 }
 
+/* Has bytes to write at the end of the turn. */
+void backend_mark_dirty(struct backend *backend);
+/* Sets send_limit to what has to be written still, once its first byte was: a
+ * request, or the transaction that it is a part of. */
+void backend_limit_to_begun(struct backend *backend);
+
 /* Looks at the snapshot: connects, or leaves a node that it must not talk to
  * any longer. Called at adoption and whenever a try is due. */
 void backend_retarget(struct backend *backend, const struct snapshot *snapshot);
@@ -209,6 +216,9 @@ bool backend_is_full(const struct backend *backend);
 
 /* Writes what it can. At the end of a turn. */
 void backend_flush(struct backend *backend);
+
+/* Reads what has come. It may be the end of the connection, or of the backend. */
+void backend_read(struct backend *backend);
 
 /* Drops the connection. What was sent is settled by delivery_lost(); what was
  * not stays queued (towards the master) or is settled too (towards a replica).

@@ -167,7 +167,7 @@ static bool may_connect(const struct backend *backend)
 {
 	const struct node_load *load = backend_load(backend);
 
-	return backend->state == BACKEND_IDLE && backend->worker->now_ns >= backend->retry_ns &&
+	return backend->state == BACKEND_IDLE && !backend->held && backend->worker->now_ns >= backend->retry_ns &&
 	       (load == NULL || load->connects < CONNECTS_PER_TICK);
 }
 
@@ -179,6 +179,11 @@ void backend_retarget(struct backend *backend, const struct snapshot *snapshot)
 				 : !backend->has_target;
 
 	if (!same) {
+		if (handover_keeps(backend))
+			return;
+		handover_end_session(backend);
+		if (backend->closing)
+			return;
 		if (backend->state != BACKEND_IDLE)
 			backend_disconnect(backend, node ? DROP_node_changed : DROP_node_unusable, NULL);
 		if (backend->closing)

@@ -35,7 +35,6 @@ struct request *backend_unlink_head(struct backend *backend);
 /* Takes out all from the head to `last`, which stay linked to each other; their
  * bytes leave the stream. `cost` is that of all of them. */
 void backend_unlink_run(struct backend *backend, const struct request *last, uint32_t cost);
-void backend_mark_dirty(struct backend *backend);
 /* Of the node it goes to; NULL when there is none. */
 struct node_load *backend_load(const struct backend *backend);
 

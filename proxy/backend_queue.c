@@ -120,6 +120,23 @@ void backend_unlink_run(struct backend *backend, const struct request *last, uin
 	backend->base = end;
 }
 
+void backend_limit_to_begun(struct backend *backend)
+{
+	const struct request *request = backend->head;
+	bool goes_on = false;
+
+	while (request != NULL && backend_has_sent(backend, request))
+		request = request->next_of_backend;
+	backend->send_limit = backend->sent;
+	for (; request != NULL; request = request->next_of_backend, goes_on = true) {
+		bool torn = (request->flags & REQUEST_BLOCK) && request->step != BLOCK_BEGINS;
+
+		if (!torn && (goes_on || request->at >= backend->sent))
+			break;
+		backend->send_limit = request->at + request->length;
+	}
+}
+
 void backend_mark_dirty(struct backend *backend)
 {
 	list_mark(&backend->worker->dirty_backends, &backend->dirty);

@@ -48,6 +48,7 @@ void console_events(struct console_call *call);
 void console_drain(struct console_call *call);
 void console_enable(struct console_call *call);
 void console_accept_master(struct console_call *call);
+void console_switchover(struct console_call *call);
 
 void console_auth(struct console_call *call);
 void console_hello(struct console_call *call);

@@ -38,6 +38,8 @@ static const struct verb verbs[] = {
 	{ "ENABLE", NULL, ACCESS_CHANGE, 1, 1, console_enable, "<server>", "ends DRAIN" },
 	{ "ACCEPT", "MASTER", ACCESS_CHANGE, 0, 0, console_accept_master, "",
 	  "accepts a master that came back with other data or with none" },
+	{ "SWITCHOVER", NULL, ACCESS_CHANGE, 0, 4, console_switchover, "[<replica>] [TIMEOUT <ms>] [DRY]",
+	  "makes a replica the master without losing a write; DRY only says whether it would" },
 	{ "AUTH", NULL, ACCESS_READ, 1, 2, console_auth, "<token>", "shows the token of [admin] token_file" },
 	{ "HELP", NULL, ACCESS_READ, 0, ANY_ARGS, run_help, "", "this list; redis-cli keeps HELP for itself, use VERBS there" },
 	{ "VERBS", NULL, ACCESS_READ, 0, ANY_ARGS, run_help, "", "this list" },

@@ -159,6 +159,35 @@ void control_line_audit(struct control_line *line)
 	mailbox_post(&line->mailbox, mail);
 }
 
+static uint64_t acknowledged_by_all(const struct worker_shared *shared)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (size_t i = 0; i < shared->worker_count; i++) {
+		uint64_t generation = atomic_load(&shared->workers[i]->acknowledged);
+
+		least = generation < least ? generation : least;
+	}
+	return least;
+}
+
+static void open_acknowledged(void *receiver, struct mail *mail)
+{
+	struct control *control = receiver;
+
+	if (control->topology != NULL)
+		topology_acknowledged(control->topology, acknowledged_by_all(&control->shared));
+	free(mail);
+}
+
+void control_line_acknowledged(struct control_line *line)
+{
+	struct mail *mail = alloc_zeroed(1, sizeof(*mail));
+
+	mail->open = open_acknowledged;
+	mailbox_post(&line->mailbox, mail);
+}
+
 static void open_stopped(void *receiver, struct mail *mail)
 {
 	struct control *control = receiver;

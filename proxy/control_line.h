@@ -15,6 +15,8 @@ void control_line_refresh(struct control_line *line);
 void control_line_suspect(struct control_line *line, uint32_t node_id);
 /* What users may do may have changed: the servers' rules are to be compared. */
 void control_line_audit(struct control_line *line);
+/* A worker has acknowledged a generation: see handover.h. */
+void control_line_acknowledged(struct control_line *line);
 /* A worker's thread has ended. */
 void control_line_stopped(struct control_line *line);
 

@@ -398,6 +398,8 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 	if (type == '-' && is_clients_word(request) && !(request->flags & REQUEST_MUTED) &&
 	    judge_error(worker, request, from, bytes))
 		return;
+	if (type == '-' && dispatch_wait_elsewhere(worker, request, from, bytes))
+		return;
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
 	measure(worker, request);
@@ -601,7 +603,7 @@ void delivery_private_expired(struct backend *backend)
 {
 	struct client *client = backend->owner;
 
-	if (client->session.pin == PIN_SINGLE || client->session.doomed)
+	if (client->session.pin == PIN_SINGLE || client->session.doom != DOOM_NONE)
 		dispatch_unpin(client);
 	else /* what is still to come must not run without what was answered so */
 		client_finish(client, CLOSE_private_backend_lost);

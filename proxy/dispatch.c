@@ -167,8 +167,10 @@ static enum verdict take_apart(struct client *client, const struct parsed_comman
 		return dispatch_transaction(client, parsed);
 	if (client->upload == UPLOAD_BEGINS)
 		return dispatch_single(client, parsed);
-	if (parsed->class == COMMAND_TRANSACTION)
+	if (parsed->class == COMMAND_TRANSACTION) {
+		client->session.watch_lost = client->session.watch_lost && parsed->command->special != SPECIAL_UNWATCH;
 		return take_write(client, parsed); /* the server says what is wrong with it */
+	}
 	if (parsed->command->special == SPECIAL_SCRIPT_KILL || parsed->command->special == SPECIAL_FUNCTION_KILL)
 		return dispatch_kill_script(client, parsed);
 	return dispatch_single(client, parsed);
@@ -337,7 +339,7 @@ static enum verdict take(struct client *client, const struct parsed_command *par
 	client->last_command = parsed->command->index;
 	if (parsed->command->special == SPECIAL_DEBUG)
 		follow_debug(client, parsed);
-	if (client->session.doomed)
+	if (client->session.doom != DOOM_NONE)
 		return take_doomed(client, parsed);
 	if (client->session.pin == PIN_NONE)
 		return take_unpinned(client, parsed, chunk);

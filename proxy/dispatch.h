@@ -55,6 +55,14 @@ bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, str
  * if that is where the session is, it gets the same from weir. */
 void dispatch_doom(struct client *client);
 
+/* The master that a session has begun a transaction on, or watches keys on, is no
+ * master any more, and nothing of it is under way: EXEC will say so. */
+void dispatch_abort_transaction(struct client *client);
+/* The old master has let a blocking command go, because it is no master any more:
+ * true when it waits on at the new one, for what is left of its time. `bytes` is
+ * the request. */
+bool dispatch_wait_elsewhere(struct worker *worker, struct request *request, struct backend *from, struct slice bytes);
+
 /* A private backend for a state of the session that is about to be on it. False:
  * none is free. */
 bool dispatch_bind(struct client *client);

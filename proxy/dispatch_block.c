@@ -31,7 +31,7 @@ enum block_extent dispatch_find_block(const struct client *client, const struct 
 	const struct session *session = &client->session;
 	size_t i = 1;
 
-	if (!is_bare(&parsed[0], SPECIAL_MULTI) || session->pin != PIN_NONE || session->doomed ||
+	if (!is_bare(&parsed[0], SPECIAL_MULTI) || session->pin != PIN_NONE || session->doom != DOOM_NONE || session->watch_lost ||
 	    session->endpoint != ENDPOINT_SPLIT || session->reply == REPLY_SKIP || client->worker->pause.diverts ||
 	    client_is_shut_out(client))
 		return BLOCK_NONE;

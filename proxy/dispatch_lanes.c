@@ -104,7 +104,7 @@ enum verdict dispatch_enter_lane(struct client *client, const struct backend *la
 		return dispatch_stall(client, STALL_REPLICAS);
 	if (client->lane_in_flight > 0 && client->lane != lane)
 		return dispatch_stall(client, STALL_ALL);
-	return backend_is_full(lane) && lane->state == BACKEND_READY ? dispatch_wait_for_room(client) : TAKEN;
+	return backend_is_full(lane) && lane->state == BACKEND_READY && !lane->held ? dispatch_wait_for_room(client) : TAKEN;
 }
 
 /* On the replica endpoint a replica's own rules are the rules. */
@@ -206,7 +206,7 @@ bool dispatch_holds_too_much(const struct backend *lane, size_t bytes)
 	const struct worker *worker = lane->worker;
 	size_t limit = (size_t)worker->config->write_hold_bytes / worker->shared->worker_count;
 
-	return lane->state != BACKEND_READY && pool_held_bytes(worker) + bytes > limit;
+	return (lane->state != BACKEND_READY || lane->held) && pool_held_bytes(worker) + bytes > limit;
 }
 
 void dispatch_hold_error(struct client *client)

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "../protocol/blocking.h"
 #include "../protocol/encode.h"
 #include "local.h"
 #include "pool.h"
@@ -115,6 +116,8 @@ static void send_single(struct client *client, const struct parsed_command *pars
 	bool is_read = parsed->class == COMMAND_READ || parsed->class == COMMAND_MASTER_READ;
 
 	send_private(client, parsed, is_read ? 0 : REQUEST_WRITE);
+	if (parsed->class == COMMAND_BLOCKING && client->upload == UPLOAD_NONE)
+		client->tail->flags |= REQUEST_BLOCKS;
 	if (parsed->class == COMMAND_SCRIPT)
 		client->session.pinned->tainted = true; /* it may have upset the reply stream */
 }
@@ -231,6 +234,45 @@ bool dispatch_kill_elsewhere(struct worker *worker, struct request *request, str
 	return true;
 }
 
+/* The words of a server that is no master any more: to who had been waiting when
+ * it ceased to be one, and to who came later. Nothing has been executed. */
+static bool is_let_go(struct slice reply)
+{
+	return slice_begins_with(reply, "-UNBLOCKED force") || slice_begins_with(reply, "-READONLY");
+}
+
+static bool has_changed(const struct worker *worker, const struct backend *from)
+{
+	const struct snapshot *snapshot = worker->snapshot;
+
+	return worker->handover.holds || (snapshot->master >= 0 && snapshot->nodes[snapshot->master].id != from->node_id);
+}
+
+bool dispatch_wait_elsewhere(struct worker *worker, struct request *request, struct backend *from, struct slice bytes)
+{
+	struct client *client = request->client;
+	struct backend_key key = from->key;
+	struct backend *backend;
+	struct buf rest = { 0 };
+
+	if (!(request->flags & REQUEST_BLOCKS) || client->session.pin != PIN_SINGLE || !is_let_go(request_held(request)) ||
+	    key.node != BACKEND_TO_MASTER || !has_changed(worker, from))
+		return false;
+	backend = pool_take_private(worker, &key, true);
+	if (backend == NULL)
+		return false;
+	blocking_shorten(bytes, worker->now_ms - request->enqueued_ms, &rest);
+	pool_return_private(from);
+	own(client, backend, PIN_SINGLE);
+	request_drop_held(request);
+	request->enqueued_ms = worker->now_ms;
+	client->lane = backend;
+	stats_add(&worker->stats, STAT_moved_waits, 1);
+	backend_enqueue(backend, request, buf_slice(&rest));
+	buf_free(&rest);
+	return true;
+}
+
 enum verdict dispatch_send_pinned(struct client *client, const struct parsed_command *parsed)
 {
 	if (backend_is_full(client->session.pinned))
@@ -299,7 +341,10 @@ static void expect_transaction(struct session *session, const struct parsed_comm
 		if (!bare)
 			break;
 		local_forget(session);
-		session->in_multi = false;
+		session->in_multi = session->watch_lost = false;
+		break;
+	case SPECIAL_UNWATCH:
+		session->watch_lost = session->watch_lost && session->in_multi;
 		break;
 	default:
 		break;
@@ -337,9 +382,29 @@ static enum verdict prepare_pause(struct client *client)
 	return dispatch_stall(client, STALL_EVENT);
 }
 
+/* Keys that were watched on another master count as changed: the transaction is
+ * not executed, and EXEC says so. */
+static enum verdict exec_in_vain(struct client *client)
+{
+	struct session *session = &client->session;
+	struct request *request = dispatch_request(client, REQUEST_CLIENT, REQUEST_MUTED | REQUEST_WHOLE);
+	struct slice null = slice_of(session->resp == 3 ? "_\r\n" : "*-1\r\n");
+
+	local_forget(session);
+	session->in_multi = session->watch_lost = false;
+	request->special = SPECIAL_DISCARD;
+	request_hold(request, null.bytes, null.length);
+	dispatch_on_lane(client, request, session->pinned);
+	backend_enqueue(session->pinned, request, slice_of("*1\r\n$7\r\nDISCARD\r\n"));
+	return TAKEN;
+}
+
 enum verdict dispatch_transaction(struct client *client, const struct parsed_command *parsed)
 {
 	struct session *session = &client->session;
+
+	if (session->watch_lost && session->in_multi && parsed->command->special == SPECIAL_EXEC && parsed->argc == 1)
+		return exec_in_vain(client);
 
 	if (session->pin == PIN_NONE) {
 		if (client->in_flight > 0)
@@ -367,20 +432,48 @@ void dispatch_doom(struct client *client)
 		return;
 	local_forget(session);
 	session->in_multi = false;
-	session->doomed = true;
+	session->doom = DOOM_BUSY;
 	client->head->flags |= REQUEST_MUTED;
 	request_hold(client->head, "+OK\r\n", 5);
 }
+
+/* As a server says it that was demoted in the middle: commands are queued, and
+ * EXEC finds that they cannot be run. */
+void dispatch_abort_transaction(struct client *client)
+{
+	struct session *session = &client->session;
+
+	local_forget(session);
+	if (session->in_multi)
+		session->doom = DOOM_DEMOTED;
+	else
+		session->watch_lost = true;
+	session->in_multi = session->bonds.in_multi = session->bonds.watching = false;
+	dispatch_unpin(client);
+}
+
+static void answer_doomed(struct client *client)
+{
+	if (client->session.doom == DOOM_BUSY)
+		dispatch_error(client, "BUSY the server was busy running a script when this transaction began");
+	else
+		dispatch_answer(client, slice_of("+QUEUED\r\n"));
+}
+
+static const char *const doom_errors[] = {
+	[DOOM_BUSY] = "EXECABORT Transaction discarded because of previous errors.",
+	[DOOM_DEMOTED] = "EXECABORT Transaction discarded because of: READONLY the master has changed since MULTI.",
+};
 
 enum verdict dispatch_doomed(struct client *client, const struct parsed_command *parsed)
 {
 	switch (parsed->command->special) {
 	case SPECIAL_EXEC:
-		client->session.doomed = false;
-		dispatch_error(client, "EXECABORT Transaction discarded because of previous errors.");
+		dispatch_error(client, doom_errors[client->session.doom]);
+		client->session.doom = DOOM_NONE;
 		break;
 	case SPECIAL_DISCARD:
-		client->session.doomed = false;
+		client->session.doom = DOOM_NONE;
 		dispatch_answer(client, slice_of("+OK\r\n"));
 		break;
 	case SPECIAL_MULTI:
@@ -390,7 +483,7 @@ enum verdict dispatch_doomed(struct client *client, const struct parsed_command 
 		dispatch_error(client, "ERR WATCH inside MULTI is not allowed");
 		break;
 	default:
-		dispatch_error(client, "BUSY the server was busy running a script when this transaction began");
+		answer_doomed(client);
 	}
 	return TAKEN;
 }

@@ -206,7 +206,8 @@ static void reset(struct client *client)
 {
 	struct session *session = &client->session;
 
-	session->in_multi = session->authenticated = session->doomed = false;
+	session->in_multi = session->authenticated = session->watch_lost = false;
+	session->doom = DOOM_NONE;
 	session->no_evict = session->no_touch = session->lanes_are_clear = false;
 	session->reply = REPLY_ON;
 	local_forget(session);

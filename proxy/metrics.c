@@ -199,6 +199,17 @@ static void print_state(const struct topology_view *view, FILE *out)
 		fprintf(out, "weir_state{state=\"%s\"} %d\n", topology_state_name(states[i]), view->state == states[i]);
 }
 
+static void print_succession(const struct topology_succession_view *view, FILE *out)
+{
+	begin_family("switchovers_total", "counter", "Planned changes of the master, by what became of them.", out);
+	fprintf(out, "weir_switchovers_total{result=\"done\"} %" PRIu64 "\n", view->done);
+	fprintf(out, "weir_switchovers_total{result=\"undone\"} %" PRIu64 "\n", view->undone);
+	fprintf(out, "weir_switchovers_total{result=\"refused\"} %" PRIu64 "\n", view->refused);
+	begin_family("switchover_held_seconds_total", "counter", "For how long writes were held by those that were done.", out);
+	fprintf(out, "weir_switchover_held_seconds_total %.6f\n", (double)view->held_total_us / 1e6);
+	print_integer("switchover_under_way", "Whether one is under way.", view->step != NULL, out);
+}
+
 void metrics_print(const struct admin_sources *sources, FILE *out)
 {
 	const struct topology_view *view = topology_view(sources->topology);
@@ -216,6 +227,7 @@ void metrics_print(const struct admin_sources *sources, FILE *out)
 		    view->lossy_changes, out);
 	print_total("lost_write_bytes_total", "Bytes of the replication stream that were acknowledged and are gone.",
 		    view->lost_bytes, out);
+	print_succession(&view->succession, out);
 	print_integer("wiring_enforced", "Whether weir sends REPLICAOF where it is safe.",
 		      strcmp(view->wiring_mode, "enforce") == 0, out);
 	print_nodes(view, out);

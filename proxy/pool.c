@@ -129,9 +129,20 @@ void pool_keep_warm(struct worker *worker, const struct backend_key *key)
 		backend_open(spare);
 }
 
+/* Its connection leads where the next session wants to go. */
+static bool is_on_target(const struct backend *backend)
+{
+	const struct snapshot *snapshot = backend->worker->snapshot;
+
+	if (backend->key.node != BACKEND_TO_MASTER)
+		return true;
+	return snapshot->master >= 0 && snapshot->nodes[snapshot->master].id == backend->node_id &&
+	       snapshot->nodes[snapshot->master].incarnation == backend->incarnation;
+}
+
 static bool is_clean(const struct backend *backend)
 {
-	return !backend->tainted && !backend->mid_reply && backend->reading.opening_length == 0 && backend->head == NULL &&
+	return is_on_target(backend) && !backend->tainted && !backend->mid_reply && backend->reading.opening_length == 0 && backend->head == NULL &&
 	       backend->state == BACKEND_READY;
 }
 
@@ -147,6 +158,7 @@ void pool_return_private(struct backend *backend)
 		return;
 	}
 	backend->idle_since_ns = worker->now_ns;
+	handover_hold(backend);
 	add_spare(backend);
 }
 
@@ -378,7 +390,7 @@ static void count_held(struct worker *worker)
 
 	LIST_EACH(&worker->backends, link, following) {
 		const struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
-		const struct request *request = backend->state == BACKEND_READY ? NULL : backend->head;
+		const struct request *request = backend->state == BACKEND_READY && !backend->held ? NULL : backend->head;
 
 		for (; request != NULL; request = request->next_of_backend)
 			held += request->client != NULL;
@@ -421,7 +433,7 @@ size_t pool_held_bytes(const struct worker *worker)
 	LIST_EACH(&worker->backends, link, following) {
 		const struct backend *backend = CONTAINER_OF(link, struct backend, of_worker);
 
-		if (backend->state != BACKEND_READY)
+		if (backend->state != BACKEND_READY || backend->held)
 			bytes += buf_length(&backend->stream);
 	}
 	return bytes;

@@ -28,6 +28,13 @@ enum session_pin {
 	PIN_SESSION, /* a state of the session is on it, or about to be: see struct session_bonds */
 };
 
+/* Why the transaction that the session is in will not be executed. */
+enum session_doom {
+	DOOM_NONE,
+	DOOM_BUSY,    /* MULTI was said to a server that was busy with a script */
+	DOOM_DEMOTED, /* its server is no master any more */
+};
+
 /* What binds a session to its private backend, as the server's answers say.
  * When nothing of it is left the session takes the shared ways again. */
 struct session_bonds {
@@ -72,7 +79,8 @@ struct session {
 	bool no_touch;               /* CLIENT NO-TOUCH */
 	bool authenticated;          /* a server has accepted this session as it is */
 	bool in_multi;               /* MULTI was sent, EXEC or DISCARD was not: bonds.in_multi will follow */
-	bool doomed;                 /* MULTI was said to a busy server: nothing is sent before EXEC or DISCARD */
+	uint8_t doom;                /* enum session_doom: nothing is sent before EXEC or DISCARD */
+	bool watch_lost;             /* of keys on a master that is none any more: EXEC finds them changed */
 	bool queued_users;           /* one of them changes what users may do */
 	uint32_t queued;             /* commands sent since MULTI */
 	struct settlement *settlement; /* commands of weir's own that a server was told of (local_settle.c); owned, NULL none */

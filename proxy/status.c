@@ -177,6 +177,24 @@ static json_t *lost_writes(const struct topology_view *view)
 	return object;
 }
 
+/* The change of the master that is under way, or the last one. */
+static json_t *switchover(const struct topology_succession_view *view)
+{
+	json_t *object = json_object();
+
+	put_text(object, "phase", view->step);
+	put_integer(object, "phase_ms", view->step_ms);
+	put_flag(object, "holds_writes", view->holds);
+	put_text(object, "from", view->from);
+	put_text(object, "to", view->to);
+	put_text(object, "result", view->result);
+	put_real(object, "held_ms", view->from == NULL ? -1.0 : (double)view->held_us / 1e3);
+	put_integer(object, "done", (int64_t)view->done);
+	put_integer(object, "undone", (int64_t)view->undone);
+	put_integer(object, "refused", (int64_t)view->refused);
+	return object;
+}
+
 /* Every counter by its own name; what has no promised place is found here. */
 static json_t *counters(const struct admin_sources *sources)
 {
@@ -202,6 +220,7 @@ char *status_json(const struct admin_sources *sources)
 	put_integer(document, "newest_event", (int64_t)journal_newest(sources->journal));
 	put(document, "lost_writes", lost_writes(view));
 	put(document, "wiring", wiring(view));
+	put(document, "switchover", switchover(&view->succession));
 	put(document, "master", view->master < 0 ? json_null() : server(&view->nodes[view->master]));
 	put(document, "replicas", replicas(view));
 	put(document, "clients", clients(sources));

@@ -177,6 +177,7 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *prepare, int events)
 		flush_backends(worker);
 		flush_clients(worker);
 	}
+	handover_turn(worker);
 	bury_the_dead(worker);
 	stop_when_drained(worker);
 	if (has_work(worker))
@@ -282,6 +283,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	pool_tick(worker);
 	client_tick(worker);
 	pause_tick(worker);
+	handover_tick(worker);
 	redirect_tick(worker);
 	atomic_fetch_add_explicit(&worker->ticks_done, 1, memory_order_relaxed);
 	if (++worker->ticks % TICKS_PER_SECOND == 0)
@@ -425,6 +427,7 @@ static void open_snapshot_mail(void *receiver, struct mail *mail)
 	consistency_adopt(worker, old == NULL || old->epoch != worker->snapshot->epoch);
 	if (worker->snapshot->master >= 0 && worker->learn_deadline_ns == 0)
 		worker->learn_deadline_ns = worker->now_ns + clock_ms_to_ns(LEARN_MS);
+	handover_adopt(worker);
 	pool_retarget(worker);
 	warm_up(worker);
 	if (old != NULL)

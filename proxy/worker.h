@@ -11,6 +11,7 @@
 #include "../protocol/command.h"
 #include "../topology/snapshot.h"
 #include "config.h"
+#include "handover.h"
 #include "identity.h"
 #include "list.h"
 #include "log.h"
@@ -83,6 +84,7 @@ struct worker {
 	_Atomic uint64_t let_go_generation;   /* of the snapshot that `held_nodes` was found in */
 	_Atomic uint64_t held_nodes;          /* those leaving with whom it still has something to do, one bit per id */
 	_Atomic uint64_t ticks_done;          /* rises while its loop turns */
+	_Atomic uint64_t acknowledged;        /* generation of the snapshot: handover.h */
 	_Atomic int64_t open_clients;         /* handed over and not closed yet: also those still in the mailbox */
 
 	int64_t now_ns;                       /* of this turn */
@@ -105,6 +107,7 @@ struct worker {
 	bool struck;                          /* some of them have strikes (ejection.h) */
 	struct identities identities;
 	struct pause pause;
+	struct handover handover;
 
 	struct list_link clients;
 	struct list_link backends;

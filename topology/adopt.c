@@ -6,6 +6,7 @@
 #include "../proxy/log.h"
 #include "clock.h"
 #include "group.h"
+#include "succession.h"
 
 /* ---- the question ---- */
 
@@ -84,6 +85,7 @@ static struct plan_memory remember(const struct topology *topology)
 		.offset = epoch->offset,
 		.keys = epoch->keys,
 		.accepted_run_id = topology->accepted_run_id,
+		.deposed = succession_deposed(topology->succession),
 	};
 }
 
@@ -235,9 +237,22 @@ static void log_refusals(struct topology *topology)
 		journal_note(topology->journal, EVENT_wiring_enforced, NULL, "wiring is enforced again");
 }
 
+/* There is another master, but a worker may still be writing to the last one. */
+static void await_workers(struct topology *topology)
+{
+	struct plan *plan = &topology->plan;
+
+	snprintf(plan->reason, sizeof(plan->reason), "the master changes from %.200s to %.200s",
+		 topology->nodes[topology->serving.master]->config->name, topology->nodes[plan->master]->config->name);
+	plan->master = PLAN_NOBODY;
+	topology->master_usable = false;
+}
+
 void adopt_master(struct topology *topology)
 {
-	if (topology->plan.master != PLAN_NOBODY)
+	if (topology->plan.master != PLAN_NOBODY && !publish_may_serve(topology, topology->plan.master))
+		await_workers(topology);
+	else if (topology->plan.master != PLAN_NOBODY)
 		take_master(topology);
 	else
 		lose_master(topology);

@@ -45,6 +45,13 @@ struct standing {
 	uint64_t wirings;
 };
 
+/* Which master workers may be writing to (publish.c). */
+struct serving {
+	int master;                /* index; PLAN_NOBODY: there was none yet */
+	uint64_t closed;           /* the generation that took it from them; 0: it was not */
+	uint64_t acknowledged;     /* every worker has adopted this generation */
+};
+
 struct topology {
 	struct ev_loop *loop;
 	struct topology_config config; /* a deep copy */
@@ -83,6 +90,7 @@ struct topology {
 	struct wire *wire;
 	struct rivals *rivals;
 	struct audit *audit;
+	struct succession *succession;
 
 	/* publish: once per turn of the loop, after everything that was read */
 	ev_prepare settle;
@@ -91,6 +99,7 @@ struct topology {
 	char logged_reason[PLAN_TEXT_SIZE];
 	char logged_observe[PLAN_TEXT_SIZE];
 	struct snapshot *snapshot;
+	struct serving serving;
 
 	struct topology_view view;
 	struct topology_node_view *node_views;
@@ -141,5 +150,8 @@ void resync_report(struct topology *topology, const struct node *node);
 
 /* Hands out a new snapshot if a router could tell the difference. */
 void publish(struct topology *topology);
+/* May workers be told to write to this node? Not while one of them may still be
+ * writing to another one. */
+bool publish_may_serve(const struct topology *topology, int master);
 
 #endif

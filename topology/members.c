@@ -17,6 +17,7 @@
 #include "audit.h"
 #include "clock.h"
 #include "group.h"
+#include "succession.h"
 #include "wire.h"
 
 static bool is_at(const struct node *node, const struct topology_node_config *config)
@@ -85,6 +86,7 @@ static void forget(struct topology *topology, size_t index)
 	topology->incarnations[node->id] = node->incarnation + 1;
 	topology->confirm_wanted[node->id] = false;
 	audit_forget(topology->audit, node);
+	succession_forget(topology->succession, node);
 	topology->present_count--;
 	for (size_t i = index; i < topology->present_count; i++) {
 		topology->nodes[i] = topology->nodes[i + 1];
@@ -92,6 +94,7 @@ static void forget(struct topology *topology, size_t index)
 	}
 	close_gap(&topology->epoch.master, index);
 	close_gap(&topology->plan.master, index);
+	close_gap(&topology->serving.master, index);
 	node_destroy(&node);
 	group_touch(topology);
 }
@@ -156,10 +159,12 @@ static void rearrange(struct topology *topology)
 {
 	const struct node *master = node_at(topology, topology->epoch.master);
 	const struct node *planned = node_at(topology, topology->plan.master);
+	const struct node *served = node_at(topology, topology->serving.master);
 
 	arrange(topology);
 	topology->epoch.master = index_of(master);
 	topology->plan.master = index_of(planned);
+	topology->serving.master = index_of(served);
 	topology->plan.rejected = PLAN_NOBODY; /* until it is planned anew, in the same turn */
 	if (topology->plan.master >= (int)topology->node_count) {
 		topology->plan.master = PLAN_NOBODY;

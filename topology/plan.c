@@ -455,7 +455,7 @@ static void plan_node_step(const struct plan_group *group, const struct plan *pl
 		return;
 	else if (follows_master(node, master, plan->master))
 		step_in_place(group, plan, node, step);
-	else if (is_chained(node, master))
+	else if (is_chained(node, master) && node->follows != group->memory.deposed)
 		say(step->refusal, "chained: it follows %s, in the master's history; left as it is",
 		    group->nodes[node->follows].name);
 	else

@@ -61,6 +61,7 @@ struct plan_memory {
 	int64_t offset;            /* newest one sampled; 0: offsets meant nothing yet */
 	int64_t keys;
 	const char *accepted_run_id; /* ACCEPT MASTER was said of this run */
+	int deposed;               /* it was the master until weir made another one: who hangs on it is to change over; PLAN_NOBODY */
 };
 
 struct plan_group {

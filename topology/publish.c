@@ -1,5 +1,10 @@
 /* From the present picture to the snapshot that workers route by. A new one is
- * made whole and handed out only if a router could tell the difference. */
+ * made whole and handed out only if a router could tell the difference.
+ *
+ * Workers adopt a snapshot each in its own time, so from one master to another
+ * there is no direct way: a generation in which nobody may write stands between
+ * the two, and the second master is published when every worker has adopted it.
+ * Invariant: no two workers ever write to two masters. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +12,7 @@
 #include "audit.h"
 #include "group.h"
 #include "memory.h"
+#include "succession.h"
 
 static void fill_node(const struct topology *topology, const struct node *node, struct snapshot_node *out)
 {
@@ -47,6 +53,7 @@ static struct snapshot *make_picture(const struct topology *topology)
 	memcpy(picture->replid, epoch->replid, sizeof(picture->replid));
 	picture->floor = epoch_floor_acquire(epoch->floor);
 	picture->master = topology->master_usable ? topology->plan.master : -1;
+	picture->held = picture->master >= 0 && succession_holds(topology->succession);
 	if (!topology->master_usable)
 		picture->no_master_reason = memory_text(topology->plan.reason);
 	if (epoch->number != 0 && epoch->master >= 0)
@@ -64,6 +71,22 @@ static bool was_readable(const struct snapshot *before, const struct node *node)
 		if (before->nodes[i].id == node->id)
 			return before->nodes[i].readable;
 	return false;
+}
+
+bool publish_may_serve(const struct topology *topology, int master)
+{
+	const struct serving *serving = &topology->serving;
+
+	return serving->master == PLAN_NOBODY || serving->master == master ||
+	       (serving->closed != 0 && serving->acknowledged >= serving->closed);
+}
+
+static void note_serving(struct serving *serving, const struct snapshot *picture)
+{
+	if (picture->master >= 0 && !picture->held)
+		*serving = (struct serving){ picture->master, 0, serving->acknowledged };
+	else if (serving->closed == 0)
+		serving->closed = picture->generation;
 }
 
 static void note_readability(const struct topology *topology, const struct snapshot *before)
@@ -100,6 +123,7 @@ void publish(struct topology *topology)
 		return;
 	}
 	picture->generation = topology->snapshot == NULL ? 1 : topology->snapshot->generation + 1;
+	note_serving(&topology->serving, picture);
 	note_readability(topology, topology->snapshot);
 	log_eviction(picture, topology);
 	snapshot_release(&topology->snapshot);

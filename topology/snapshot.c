@@ -177,7 +177,7 @@ static bool nodes_equal(const struct snapshot_node *a, const struct snapshot_nod
 
 bool snapshot_equal(const struct snapshot *a, const struct snapshot *b)
 {
-	if (a->epoch != b->epoch || a->master != b->master || a->evicts_by_use != b->evicts_by_use || a->node_count != b->node_count ||
+	if (a->epoch != b->epoch || a->master != b->master || a->held != b->held || a->evicts_by_use != b->evicts_by_use || a->node_count != b->node_count ||
 	    !texts_equal(a->no_master_reason, b->no_master_reason) || strcmp(a->redis_version, b->redis_version) != 0 ||
 	    strcmp(a->server_name, b->server_name) != 0 || strcmp(a->server_version, b->server_version) != 0)
 		return false;

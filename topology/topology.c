@@ -20,6 +20,7 @@
 #include "group.h"
 #include "memory.h"
 #include "rivals.h"
+#include "succession.h"
 #include "wire.h"
 
 enum {
@@ -197,9 +198,12 @@ static void settle(struct topology *topology)
 
 	topology->dirty = false;
 	note_interference(topology);
-	adopt_plan(topology);
-	adopt_master(topology);
-	wire_act(topology->wire);
+	succession_act(topology->succession);
+	if (!succession_holds(topology->succession)) {
+		adopt_plan(topology);
+		adopt_master(topology);
+		wire_act(topology->wire);
+	}
 	if (epoch != topology->epoch.number || usable != topology->master_usable)
 		for (size_t i = 0; i < topology->present_count; i++)
 			observe_position(topology, topology->nodes[i]);
@@ -224,6 +228,14 @@ static void on_settle(struct ev_loop *loop, ev_prepare *prepare, int revents)
 struct snapshot *topology_snapshot(const struct topology *topology)
 {
 	return topology->snapshot;
+}
+
+void topology_acknowledged(struct topology *topology, uint64_t generation)
+{
+	if (topology->serving.acknowledged >= generation)
+		return;
+	topology->serving.acknowledged = generation;
+	group_touch(topology);
 }
 
 void topology_confirm(struct topology *topology, uint32_t node_id)
@@ -287,6 +299,11 @@ const char *topology_accept_master(struct topology *topology)
 		     topology->nodes[rejected]->config->name);
 	settle(topology);
 	return NULL;
+}
+
+const char *topology_switchover(struct topology *topology, const struct topology_switchover *wanted)
+{
+	return succession_begin(topology->succession, wanted);
 }
 
 /* ---- life ---- */
@@ -376,7 +393,7 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 	topology->events = *events;
 	topology->journal = journal;
 	topology->epoch.floor = epoch_floor_create();
-	topology->epoch.master = topology->plan.master = PLAN_NOBODY;
+	topology->epoch.master = topology->plan.master = topology->serving.master = PLAN_NOBODY;
 	copy_config(&topology->config, config);
 	choose_name(topology);
 	allocate(topology);
@@ -384,6 +401,7 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 	topology->wire = wire_create(topology);
 	topology->rivals = rivals_create(topology);
 	topology->audit = audit_create(topology);
+	topology->succession = succession_create(topology);
 	members_follow_config(topology);
 	start_watchers(topology);
 	settle(topology);
@@ -419,6 +437,7 @@ void topology_stop(struct topology **topology)
 	wire_destroy(&gone->wire);
 	rivals_destroy(&gone->rivals);
 	audit_destroy(&gone->audit);
+	succession_destroy(&gone->succession);
 	snapshot_release(&gone->snapshot);
 	epoch_floor_release(&gone->epoch.floor);
 	free(gone->nodes);

@@ -76,6 +76,10 @@ void topology_stop(struct topology **topology);
 /* The snapshot published last; the topology keeps its reference. */
 struct snapshot *topology_snapshot(const struct topology *topology);
 
+/* Every worker has adopted this generation of the snapshot. Of one whose master
+ * is held: nothing that was sent to it may change its data any more. */
+void topology_acknowledged(struct topology *topology, uint64_t generation);
+
 /* A worker waits for a proof about this node: probe its run_id now rather than
  * at the next interval; on_confirmed() follows when it is confirmed. */
 void topology_confirm(struct topology *topology, uint32_t node_id);
@@ -97,6 +101,20 @@ void topology_suspect(struct topology *topology, uint32_t node_id);
 /* Console verbs. They answer NULL, or one sentence why not (static). */
 const char *topology_drain(struct topology *topology, const char *node_name, bool drained);
 const char *topology_accept_master(struct topology *topology);
+
+/* A planned change of the master. */
+struct topology_switchover {
+	const char *replica;       /* by name; NULL: the best one */
+	int64_t timeout_ms;        /* how long writes are held at most until the promotion; 0: two seconds */
+	bool dry;                  /* only says whether it would be done */
+	/* Called once, later: it is done, or not, and a sentence about it that is valid
+	 * during the call. */
+	void (*on_done)(void *arg, bool done, const char *sentence);
+	void *arg;
+};
+
+/* NULL: it is looked into, and on_done() follows. Else a sentence (static) why not. */
+const char *topology_switchover(struct topology *topology, const struct topology_switchover *wanted);
 
 /* ---- what admin shows ---- */
 
@@ -174,6 +192,21 @@ struct topology_node_view {
 	uint64_t wirings;           /* REPLICAOF sent to it */
 };
 
+/* The change of the master that is under way, or the last one. */
+struct topology_succession_view {
+	const char *step;           /* "check", "hold", ...; NULL: none is under way */
+	int64_t step_ms;            /* how long that has lasted; -1 */
+	bool holds;                 /* writes wait for it */
+	const char *from;           /* NULL: there was none yet */
+	const char *to;
+	const char *result;         /* of the last one, a sentence; NULL */
+	uint64_t held_us;           /* how long writes were held, the last time, ... */
+	uint64_t held_total_us;     /* ... and in all that were done */
+	uint64_t done;              /* switchovers, by what became of them */
+	uint64_t undone;
+	uint64_t refused;
+};
+
 struct topology_view {
 	enum topology_state state;
 	uint64_t generation;
@@ -185,6 +218,7 @@ struct topology_view {
 	const char *no_master_reason; /* NULL while there is a master */
 	const char *wiring_mode;      /* "enforce", "observe" */
 	const char *wiring_reason;    /* why it fell back to observe; NULL */
+	struct topology_succession_view succession;
 	int master;                   /* index into nodes, -1 none */
 	size_t node_count;
 	const struct topology_node_view *nodes; /* in the order of the file */

@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "clock.h"
 #include "group.h"
+#include "succession.h"
 
 const char *topology_state_name(enum topology_state state)
 {
@@ -217,5 +218,6 @@ const struct topology_view *topology_view(struct topology *topology)
 		.node_count = topology->node_count,
 		.nodes = topology->node_views,
 	};
+	succession_show(topology->succession, &view->succession);
 	return view;
 }

@@ -78,7 +78,15 @@ struct wire {
 /* Between the INFO that proves a node and the REPLICAOF that empties it, no
  * client may write something new there. REPLICAOF, INFO and ROLE are not held
  * up; the writes are, and get READONLY afterwards. A user without this right
- * leaves a gap of one round trip. */
+ * leaves a gap of one round trip. Where clients cannot write anyway there is no
+ * pause: a replica that is pointed elsewhere while it holds up its own master's
+ * stream forgets where it was, and has to fetch all data anew (redis freeClient(),
+ * CLIENT_BLOCKED). */
+static bool can_be_written(const struct node *node)
+{
+	return node->info.role != SERVER_ROLE_SLAVE || node->info.read_only != 1;
+}
+
 static void pause_writes(struct wiring *wiring)
 {
 	char milliseconds[12];
@@ -205,6 +213,17 @@ static void help_with_credentials(struct wiring *wiring, const struct node *mast
 		ask_credentials(wiring);
 }
 
+bool wire_is_prepared(struct wire *wire, const struct node *node, const struct node *master)
+{
+	struct wiring *wiring = &wire->wirings[node->id];
+
+	if (!are_needed(wire->topology, master) || are_settled(wiring))
+		return true;
+	if (clock_now_ns() - wiring->credentials_asked_ns > patience_ns(wiring))
+		ask_credentials(wiring);
+	return false;
+}
+
 /* ---- the action itself ---- */
 
 static void on_acted(void *arg, const struct redisReply *reply, int64_t sent_ns)
@@ -311,7 +330,7 @@ static void advance(struct wiring *wiring, struct node *master, enum plan_action
 			enter(wiring, WIRING_IDLE);
 		} else if (group_is_checked(wiring, master)) {
 			enter(wiring, WIRING_CHECK_NODE);
-			if (action == PLAN_REPLICAOF)
+			if (action == PLAN_REPLICAOF && can_be_written(node))
 				pause_writes(wiring);
 			node_ask_info(node);
 		}

@@ -1,6 +1,8 @@
 #ifndef WEIR_TOPOLOGY_WIRE_H
 #define WEIR_TOPOLOGY_WIRE_H
 
+#include <stdbool.h>
+
 /* Acts on the plan: REPLICAOF and what goes with it, one action at a time per
  * node. Control thread only. */
 
@@ -16,6 +18,9 @@ void wire_welcome(struct wire *wire, struct node *node);
 
 /* Takes topology->plan one step further; called whenever a plan was made. */
 void wire_act(struct wire *wire);
+/* Can the node log in at this master when it is told to follow it? It is seen to,
+ * and asked again. */
+bool wire_is_prepared(struct wire *wire, const struct node *node, const struct node *master);
 /* A node's wiring was undone by somebody else twice within a minute: a
  * sentence, NULL otherwise. It lapses after ten minutes. */
 const char *wire_quarrel(struct wire *wire);

@@ -61,7 +61,7 @@ static struct plan_node promoted_from(struct plan_node node, const char *replid2
 
 static struct plan_memory remembering(const char *run_id, const char *replid, int64_t offset, int64_t keys)
 {
-	return (struct plan_memory){0, run_id, replid, offset, keys, ""};
+	return (struct plan_memory){0, run_id, replid, offset, keys, "", PLAN_NOBODY};
 }
 
 /* A master with data, a replica in place, and a bare server. */
@@ -72,7 +72,7 @@ static void usual(struct world *world)
 	world->nodes[1] = replica_of(holding(server("b", RUN("b")), HISTORY_A, 100, 5), 0, true);
 	world->nodes[2] = holding(server("c", RUN("c")), HISTORY_C, 0, 0);
 	world->group = (struct plan_group){.nodes = world->nodes, .node_count = NODES, .enforce = true};
-	world->group.memory = (struct plan_memory){PLAN_NOBODY, "", "", 0, 0, ""};
+	world->group.memory = (struct plan_memory){PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY};
 	world->plan.steps = world->steps;
 }
 
@@ -972,10 +972,10 @@ static bool check_world(struct world *world)
 static struct plan_memory memory_variant(unsigned number)
 {
 	static const struct plan_memory memories[MEMORIES] = {
-		{PLAN_NOBODY, "", "", 0, 0, ""},
-		{0, RUN("a"), HISTORY_A, 10, 3, ""},
-		{0, RUN("d"), HISTORY_A, 10, 3, ""},
-		{1, RUN("b"), HISTORY_B, 11, 3, RUN("a")},
+		{PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY},
+		{0, RUN("a"), HISTORY_A, 10, 3, "", PLAN_NOBODY},
+		{0, RUN("d"), HISTORY_A, 10, 3, "", PLAN_NOBODY},
+		{1, RUN("b"), HISTORY_B, 11, 3, RUN("a"), PLAN_NOBODY},
 	};
 
 	return memories[number];

@@ -1,0 +1,51 @@
+#ifndef WEIR_PROXY_HANDOVER_H
+#define WEIR_PROXY_HANDOVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct backend;
+struct worker;
+
+/* What a worker does while the master changes (DESIGN.md section 6).
+ *
+ * The control thread publishes a generation whose master is held: nothing more is
+ * sent to it, requests wait in the queues of the connections that are there. When
+ * everything has been answered that could still change data, the worker
+ * acknowledges the generation. What may go on is told by the old master itself:
+ *
+ *   a blocking command waits on, until the server lets it go because it is no
+ *                      master any more; then it waits on at the new one for what
+ *                      is left of its time
+ *   a transaction      has a moment to end; later its EXEC says EXECABORT, as a
+ *                      server that was demoted in the middle says it, and keys
+ *                      that were watched count as changed
+ *   who listens        (subscribers, tracking, MONITOR) is told by the end of its
+ *                      connection, behind everything that the old master has said
+ *
+ * The next generation names the new master, and the queues go there; or the old
+ * one, which was never left. A generation without any master is acknowledged when
+ * it has been adopted: no connection to one is left then. */
+
+struct handover {
+	bool holds;                /* the master of the present snapshot is held */
+	int64_t grace_until_ns;    /* open transactions and uploads are waited for until then */
+	int64_t answers_until_ns;  /* answers of the old master are, once there is a new one */
+};
+
+/* The worker has adopted a snapshot; its backends have not looked at it yet. */
+void handover_adopt(struct worker *worker);
+/* At the end of every turn: acknowledges what can be. */
+void handover_turn(struct worker *worker);
+/* Every WORKER_TICK_MS. */
+void handover_tick(struct worker *worker);
+
+/* A connection to the master that is made, or becomes a spare one, meanwhile. */
+void handover_hold(struct backend *backend);
+/* There is a new master, and this backend's connection leads to the old one: does
+ * it stay for an answer that is on its way? */
+bool handover_keeps(const struct backend *backend);
+/* It does not, and is about to be closed: what its session has on it ends. */
+void handover_end_session(struct backend *backend);
+
+#endif
