@@ -248,13 +248,13 @@ static struct route route_again(struct worker *worker, const struct request *req
 	return route_read(worker->snapshot, worker->loads, &demand);
 }
 
-/* Has every node had it that may? The master waits for no other, but for its own
- * connection. */
+/* Has every node had it that may? After the replicas comes the master; and its
+ * connection may be lost as often as it will, unless the request is handed back. */
 static bool was_tried_enough(const struct request *request, const struct route *route)
 {
-	bool leaves_replicas = (request->flags & REQUEST_ON_REPLICA) && route->target == ROUTE_MASTER;
+	bool goes_on = request->flags & REQUEST_ON_REPLICA ? route->target == ROUTE_MASTER : request->flags & REQUEST_SENT;
 
-	return (request->retries > REQUEST_RETRIES_MAX && !leaves_replicas) ||
+	return (request->retries > REQUEST_RETRIES_MAX && !goes_on) ||
 	       (must_not_reach_master(request) && request->retries > 1);
 }
 
@@ -297,6 +297,8 @@ static struct backend *lane_again(struct worker *worker, struct request *request
 	lane = dispatch_read_lane(client, BACKEND_TO_MASTER, script);
 	if (request->flags & REQUEST_ON_REPLICA) {
 		request->flags &= ~(uint32_t)REQUEST_ON_REPLICA;
+		if (request->retries > REQUEST_RETRIES_MAX)
+			request->retries = REQUEST_RETRIES_MAX;
 		client->replica_in_flight--;
 		dispatch_on_lane(client, request, lane);
 		stats_add(&worker->stats, STAT_reads_on_master, 1);
@@ -539,7 +541,7 @@ void dispatch_rescue_reads(struct worker *worker, struct backend *lane)
 		struct route route = { .target = ROUTE_MASTER };
 
 		next = request->next_of_backend;
-		if (request->client != NULL && request->retries <= REQUEST_RETRIES_MAX &&
+		if (request->client != NULL && request->retries < REQUEST_RETRIES_MAX &&
 		    waits_for_nothing_but_reads(request->client))
 			route = route_rescued(request->client);
 		if (route.target == ROUTE_NODE)

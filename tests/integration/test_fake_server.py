@@ -385,14 +385,15 @@ def test_a_read_that_kills_masters(lab):
 
 
 def test_a_read_lost_everywhere_waits_for_the_master(lab):
-    """Without one three replicas are tried; then it waits as a write does."""
+    """Without one three replicas are tried; then it waits as a write does, also for
+    a connection that holds."""
     master = lab.redis("--save", "3600 1", name="master")
     with contextlib.ExitStack() as stack:
+        before_master = stack.enter_context(Crooked(master))
         between = [stack.enter_context(Crooked(lab.redis("--replicaof", HOST, master.port, name="replica")))
                    for _ in range(2)]
-        weir = lab.weir(master, [crooked.address for crooked in between], {
-            "replication": {"wiring": "observe"}, "health": {"fall": 100},
-            "routing": {"write_hold": "1m"}}).wait_state("ok")
+        weir = lab.weir(f"{before_master.address} announce={master.address}", [crooked.address for crooked in between], {
+            "replication": {"wiring": "observe"}, "routing": {"write_hold": "1m"}}).wait_state("ok")
         with weir.raw(timeout=60) as raw:
             assert raw.command("SET", "bad", "value") == "OK"
             Group(master, [crooked.server for crooked in between], weir).settle()
@@ -400,6 +401,8 @@ def test_a_read_lost_everywhere_waits_for_the_master(lab):
             weir.wait_state("no_master")
             for crooked in between:
                 crooked.script = lambda words, reply: CLOSE
+            closes = iter([CLOSE] * 3)
+            before_master.script = lambda words, reply: next(closes, reply)
             raw.send(encode("GET", "bad"))
             wait_for(lambda: sum(crooked.bent for crooked in between) == 3, what="three tries")
             wait_for(lambda: weir.status()["counters"]["held_requests"] == 1, what="it is held")
