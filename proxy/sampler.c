@@ -98,7 +98,7 @@ static void sample_node(struct sampler *sampler, const struct topology_node_view
 {
 	int64_t values[HISTORY_NODE_COLUMNS] = {
 		[HISTORY_REQUESTS] = HISTORY_UNKNOWN,
-		[HISTORY_LAG_US] = !node->up || node->lag_ms < 0 ? HISTORY_UNKNOWN : (int64_t)(node->lag_ms * 1000),
+		[HISTORY_LAG_US] = !node->up || node->lag_then_ms < 0 ? HISTORY_UNKNOWN : (int64_t)(node->lag_then_ms * 1000),
 		[HISTORY_LAG_BYTES] = node->up ? node->lag_bytes : HISTORY_UNKNOWN,
 		[HISTORY_P50_US] = HISTORY_UNKNOWN,
 		[HISTORY_P99_US] = HISTORY_UNKNOWN,

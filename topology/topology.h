@@ -152,7 +152,8 @@ struct topology_node_view {
 	int64_t offset;             /* applied */
 	int64_t received_offset;    /* slave_read_repl_offset */
 	int64_t lag_bytes;
-	double lag_ms;              /* negative: unknown */
+	double lag_ms;              /* its data are at most so old; negative: unknown */
+	double lag_then_ms;         /* so old when it was looked at last, up to an interval ago: what a curve shows */
 	const char *state_at_master; /* the master's `state` for this replica: wait_bgsave, send_bulk, online; NULL unknown */
 	int64_t ack_lag_seconds;    /* the master's `lag` for this replica, once it is online */
 	int64_t ack_offset;         /* the master's `offset` for this replica */

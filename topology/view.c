@@ -41,15 +41,12 @@ static const struct info_slave *slave_line(const struct info *master, const stru
 	return found;
 }
 
-/* An age measured a while ago has grown since, unless newer answers say no. */
-static double lag_now(const struct topology *topology, const struct node *node)
+/* What was acknowledged since it was looked at last may be missing as well. */
+static double age_now(const struct node *node)
 {
-	const struct standing *standing = &topology->standings[node->id];
-	int64_t since_ns = clock_now_ns() - node->role_answered_ns;
+	int64_t fresh_ns = atomic_load_explicit(&node->vitals->fresh_as_of_ns, memory_order_relaxed);
 
-	if (standing->lag_ms < 0 || since_ns < 3 * topology->config.interval_ms * NS_PER_MS)
-		return standing->lag_ms;
-	return standing->lag_ms + (double)since_ns / 1e6;
+	return fresh_ns == 0 ? -1.0 : (double)(clock_now_ns() - fresh_ns) / 1e6;
 }
 
 static void show_links(const struct node *node, struct topology_node_view *view)
@@ -101,7 +98,8 @@ static void show_offsets(const struct topology *topology, const struct node *nod
 
 	view->offset = by_role ? node->role.offset : info_position(&node->info);
 	view->lag_bytes = view->is_master ? 0 : standing->lag_bytes;
-	view->lag_ms = view->is_master ? 0.0 : lag_now(topology, node);
+	view->lag_ms = view->is_master ? 0.0 : age_now(node);
+	view->lag_then_ms = view->is_master ? 0.0 : standing->lag_ms;
 }
 
 static void show_by_master(const struct topology *topology, const struct node *node, struct topology_node_view *view)
@@ -138,6 +136,7 @@ static void clear(struct topology_node_view *view)
 		.received_offset = TOPOLOGY_UNKNOWN,
 		.lag_bytes = TOPOLOGY_UNKNOWN,
 		.lag_ms = -1.0,
+		.lag_then_ms = -1.0,
 		.ack_lag_seconds = TOPOLOGY_UNKNOWN,
 		.ack_offset = TOPOLOGY_UNKNOWN,
 		.last_io_seconds = TOPOLOGY_UNKNOWN,
