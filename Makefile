@@ -241,9 +241,10 @@ screenshots: weir ## new pictures of the page in deploy/screenshots
 
 # What is promised under faults. A run that fails says how it is repeated.
 SOAK_RUN = $(PYTHON) tests/consistency/run.py $(if $(SEED),--seed $(SEED))
-consistency: weir $(CHECKER) ## the history checker: its own tests, and ten seconds of each level under faults
+consistency: SEED ?= 1
+consistency: weir $(CHECKER) ## the history checker: its own tests, and twelve seconds of each level under all faults
 	@$(call pytest,tests/consistency) $(CHOSEN)
-	@$(SOAK_RUN) --level all --seconds 10 --nemeses replica,weir --readers 0
+	@$(SOAK_RUN) --level all --seconds 12
 SECONDS ?= 600
 LEVEL ?= session
 SCOPE ?= weir

@@ -80,9 +80,12 @@ static bool is_weirs_own(enum operation_name name)
 
 /* A server never fails to change a session: what stands behind it in the burst
  * would go to another database. Such an error is told apart, and so is that of
- * weir's own verbs. */
-static void count_refusal(struct load *load, const struct operation *operation, const struct reply *reply)
+ * weir's own verbs. A listener's session ends with the connection that it has to
+ * itself. */
+static void count_refusal(const struct actor *actor, const struct operation *operation, const struct reply *reply)
 {
+	struct load *load = actor->load;
+	const char *who = actor->role == &role_listener ? "listener" : operation_text(operation->name);
 	char text[ERROR_SIZE];
 	int word = (int)strcspn(reply->text, " \r");
 
@@ -90,7 +93,7 @@ static void count_refusal(struct load *load, const struct operation *operation, 
 		load_count_error(load, reply->text, reply->length);
 		return;
 	}
-	snprintf(text, sizeof(text), "%s:%.*s", operation_text(operation->name), word, reply->text);
+	snprintf(text, sizeof(text), "%s:%.*s", who, word, reply->text);
 	load_count_error(load, text, strlen(text));
 }
 
@@ -103,7 +106,7 @@ static void settle(struct actor *actor, struct operation *operation, const struc
 	if (operation_has_row(operation->name))
 		actor->load->outcomes[outcome]++;
 	if (outcome != OUTCOME_OK && reply != NULL && reply_is_error(reply))
-		count_refusal(actor->load, operation, reply);
+		count_refusal(actor, operation, reply);
 	actor->role->settled(actor, operation, reply, outcome);
 }
 
