@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "consistency.h"
 #include "delivery.h"
 #include "worker.h"
 
@@ -79,7 +80,7 @@ void backend_link_role(struct backend *backend)
 
 void backend_link_request(struct backend *backend, struct request *request, struct slice bytes)
 {
-	if ((request->flags & REQUEST_ON_REPLICA) && !batch_is_open(backend))
+	if (WEIR_PROOFS && (request->flags & REQUEST_ON_REPLICA) && !batch_is_open(backend))
 		backend_link_role(backend);
 	if ((request->flags & REQUEST_WRITE) && backend->key.node == BACKEND_TO_MASTER)
 		backend->wants_role = true;

@@ -112,7 +112,7 @@ void consistency_demand(const struct client *client, struct route_demand *demand
 	const struct session *session = &client->session;
 
 	demand->stay_on = SESSION_NO_NODE;
-	if (session->consistency == CONSISTENCY_EVENTUAL)
+	if (session->consistency == CONSISTENCY_EVENTUAL || !WEIR_PROOFS)
 		return;
 	if (session->floor_epoch == worker->snapshot->epoch)
 		raise_floor(&demand->floor, session->floor);
@@ -157,7 +157,7 @@ static void raise_shared_floor(struct worker *worker, uint64_t offset, int64_t n
 
 static bool can_ask_role(const struct backend *backend)
 {
-	return (backend->key.kind == BACKEND_SHARED || backend->key.kind == BACKEND_SCRIPT) &&
+	return WEIR_PROOFS && (backend->key.kind == BACKEND_SHARED || backend->key.kind == BACKEND_SCRIPT) &&
 	       !backend->key.identity->may_not_ask_role;
 }
 
@@ -487,7 +487,9 @@ void consistency_judge(struct backend *backend, const struct request *role, stru
 
 bool consistency_is_met(const struct backend *backend, const struct request *read)
 {
-	return backend->proof.valid && backend->proof.young && backend->proof.position >= read->floor;
+	const struct proof *proof = &backend->proof;
+
+	return !WEIR_PROOFS || (proof->valid && proof->young && proof->position >= read->floor);
 }
 
 void consistency_lost(struct backend *backend)

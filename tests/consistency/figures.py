@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""figures.py [share] [age] [--seconds N] [--json FILE]
+"""figures.py [share] [cost] [age] [--seconds N] [--rounds N] [--json FILE]
 
 What consistency costs, without faults, on servers of its own.
 
@@ -8,12 +8,20 @@ register of its own and reads it back, as fast as it goes; 1, 10 and 50 % writes
 For every promise: how many of the reads replicas served, why the others went to
 the master, and the CPU time per operation of weir and of all servers together.
 
+cost: the same clients at 10 % writes, CPU time per operation of weir and of the
+servers at each level, beside a weir that proves nothing (make CPPFLAGS=-DWEIR_PROOFS=0
+BUILD=build/unproven build/unproven/weir). All of them run side by side, each on servers of its
+own, and are driven in turn, round after round; shown are medians of the rounds.
+
 age: how old weir says a replica's data may be (lag_ms of /status), beside how old
 they were: a writer counts up on the master, a replica stands still for 80 ms
 every now and then, and is read directly before and after each look at /status.
+At the default interval of health checks, and at a tenth of it.
 """
 import argparse
+import contextlib
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -22,11 +30,13 @@ import tempfile
 import threading
 import time
 
-from rig import TOOLS, Lab, unlimited_files
+from rig import TOOLS, TOP, Lab, unlimited_files
 
 PROMISES = [("eventual", "weir"), ("session", "weir"), ("session", "connection"), ("strong", "weir")]
 WRITES = [1, 10, 50]
 CLIENTS = 50
+INTERVALS = ["100ms", "10ms"]
+UNPROVEN = pathlib.Path(os.environ.get("WEIR_UNPROVEN", TOP / "build/unproven/weir"))
 
 
 # ------------------------------------------------------------------- share
@@ -62,7 +72,7 @@ def measure_share(group, writes, seconds):
     }
 
 
-def share(seconds):
+def share(options):
     rows = []
     print(f"{'':20} {'writes':>6} {'on replicas':>11} {'ops/s':>8} {'weir us':>8} {'redis us':>8}   the others, why")
     for level, scope in PROMISES:
@@ -74,12 +84,63 @@ def share(seconds):
             drive(group.weir, 10, 1)            # commands learned, connections open
             time.sleep(10)                      # slow start is over
             for writes in WRITES:
-                row = measure_share(group, writes, seconds)
+                row = measure_share(group, writes, options.seconds)
                 rows.append({"promise": name, "writes_percent": writes, **row})
                 left = ", ".join(f"{reason} {percent:.1f} %" for reason, percent in row["left_percent"].items())
                 print(f"{name:20} {writes:>4} % {row['on_replicas_percent']:>9.1f} % {row['operations_per_second']:>8.0f} "
                       f"{row['weir_us']:>8.2f} {row['servers_us']:>8.2f}   {left}", flush=True)
     return rows
+
+
+# -------------------------------------------------------------------- cost
+
+@contextlib.contextmanager
+def weir_binary(path):
+    """What Lab starts as weir."""
+    before = os.environ.get("WEIR_BIN")
+    os.environ["WEIR_BIN"] = str(path or before or TOP / "weir")
+    yield
+    if before is None:
+        del os.environ["WEIR_BIN"]
+    else:
+        os.environ["WEIR_BIN"] = before
+
+
+def cost(options):
+    sides = [("no proof", "eventual", "weir", UNPROVEN)] + [
+        (f"{level}/{scope}" if level == "session" else level, level, scope, None) for level, scope in PROMISES]
+    rounds = {name: [] for name, *_ in sides}
+    with contextlib.ExitStack() as stack:
+        groups = {}
+        for name, level, scope, binary in sides:
+            lab = stack.enter_context(Lab(stack.enter_context(tempfile.TemporaryDirectory())))
+            with weir_binary(binary):
+                groups[name] = lab.group(2, config={"routing": {"consistency": level, "session_scope": scope}})
+        for group in groups.values():
+            group.caught_up()
+            drive(group.weir, 10, 1)
+        time.sleep(10)                          # slow start is over
+        for _ in range(options.rounds):
+            for name, group in groups.items():
+                rounds[name].append(measure_share(group, 10, options.seconds))
+    return [_cost_row(name, rounds[name], rounds["no proof"]) for name in rounds]
+
+
+def _cost_row(name, rounds, without):
+    def median(what, rows):
+        return statistics.median(row[what] for row in rows)
+    row = {"promise": name}
+    for what in ("weir_us", "servers_us", "operations_per_second", "on_replicas_percent"):
+        row[what] = median(what, rounds)
+    for what in ("weir_us", "servers_us"):
+        row[f"{what}_more_percent"] = 100 * (row[what] / median(what, without) - 1)
+    both = [sum(median(what, rows) for what in ("weir_us", "servers_us")) for rows in (rounds, without)]
+    row["together_more_percent"] = 100 * (both[0] / both[1] - 1)
+    print(f"{name:20} weir {row['weir_us']:6.2f} us ({row['weir_us_more_percent']:+5.1f} %)   servers "
+          f"{row['servers_us']:6.2f} us ({row['servers_us_more_percent']:+5.1f} %)   together "
+          f"{row['together_more_percent']:+5.1f} %   {row['operations_per_second']:7.0f} ops/s   "
+          f"{row['on_replicas_percent']:5.1f} % on replicas", flush=True)
+    return row
 
 
 # --------------------------------------------------------------------- age
@@ -133,9 +194,13 @@ def look(group, beat, raw):
     return beat.age_ms(after, begin_ns), beat.age_ms(before, end_ns), said["lag_ms"]
 
 
-def age(seconds):
+def age(options):
+    return [age_at(interval, options.seconds) for interval in INTERVALS]
+
+
+def age_at(interval, seconds):
     with tempfile.TemporaryDirectory() as directory, Lab(directory) as lab:
-        group = lab.group(1)
+        group = lab.group(1, config={"health": {"interval": interval}})
         beat, stutter = Beat(group.master), Stutter(group.replicas[0])
         beat.start(), stutter.start()
         samples, deadline = [], time.monotonic() + seconds
@@ -147,29 +212,30 @@ def age(seconds):
     known = [(low, high, said) for low, high, said in samples if said is not None]
     over = sorted(said - low for low, _, said in known)
     row = {
-        "samples": len(known), "unknown": len(samples) - len(known),
+        "interval": interval, "samples": len(known), "unknown": len(samples) - len(known),
         "below_the_truth": sum(1 for low, _, said in known if said < low),
         "true_age_ms_median": statistics.median(low for low, _, _ in known),
         "true_age_ms_most": max(low for low, _, _ in known),
         "over_ms_median": statistics.median(over), "over_ms_p99": over[len(over) * 99 // 100],
     }
-    print(f"age: {row['samples']} samples, true age median {row['true_age_ms_median']:.1f} ms, at most "
+    print(f"age, looked at every {interval}: {row['samples']} samples, true age median {row['true_age_ms_median']:.1f} ms, at most "
           f"{row['true_age_ms_most']:.1f}; weir says {row['over_ms_median']:.1f} ms more (median), "
           f"{row['over_ms_p99']:.1f} (p99); below the truth {row['below_the_truth']} times")
     return row
 
 
-MEASURES = {"share": share, "age": age}
+MEASURES = {"share": share, "cost": cost, "age": age}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[2])
-    parser.add_argument("what", nargs="*", help="share, age; both")
+    parser.add_argument("what", nargs="*", help="share, cost, age; all")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=5, help="of cost")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     unlimited_files()
-    figures = {what: MEASURES[what](options.seconds) for what in options.what or MEASURES}
+    figures = {what: MEASURES[what](options) for what in options.what or MEASURES}
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
 
