@@ -34,7 +34,7 @@ enum {
 	OUTPUT_UNREAD = 1024 * 1024,      /* unread bytes that wait for no proof, and of which is asked whether the
 					   * client reads at all */
 	UNREAD_TICKS = 3,                 /* without reading anything, until a client counts as one that writes first */
-	WRITE_THROUGH_BYTES = 64 * 1024,  /* of replies in one piece that are worth a write of their own */
+	WRITE_THROUGH_BYTES = 4 * 1024,   /* of replies in one piece that are worth a write of their own */
 	UNFINISHED_BYTES = 16 * 1024,     /* of a command, that show that its sender is slow and no slow loris */
 	UNAUTHENTICATED_OUTPUT = 64 * 1024, /* unread bytes of a client that no server has let in */
 	CLOSE_LINES_PER_SECOND = 10,      /* of the log, per worker: hostile clients shall not fill it */
