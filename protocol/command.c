@@ -185,7 +185,20 @@ static void destroy(struct command_table *table)
 		free((char *)table->commands[i].name);
 	free(table->commands);
 	free(table->slots);
+	server_words_free(&table->words);
 	free(table);
+}
+
+void command_table_take_words(struct command_table *table, struct server_words *words)
+{
+	server_words_free(&table->words);
+	table->words = *words;
+	*words = (struct server_words){ 0 };
+}
+
+const struct server_words *command_table_words(const struct command_table *table)
+{
+	return &table->words;
 }
 
 void command_table_release(struct command_table **owned)

@@ -63,6 +63,7 @@ struct command {
 	uint8_t special;        /* enum command_special */
 	bool known;             /* false: neither learned nor special */
 	bool learned;           /* the server listed it, or the container that has it */
+	bool listed;            /* the server listed it by this name */
 	bool container;         /* has subcommands: argument 1 selects one */
 	int16_t first_key;      /* position of the first key, 0 none */
 	int16_t last_key;       /* negative counts from the end */
@@ -73,6 +74,7 @@ struct command {
 };
 
 struct command_table;
+struct server_words;
 
 /* The special commands alone: what is known before a server was asked. The
  * caller owns one reference. */
@@ -84,6 +86,11 @@ struct command_table *command_table_builtin(void);
  * if the server flags them readonly; NULL or "" for none. */
 struct command_table *command_table_learn(const char *reply, size_t length, const char *module_reads,
 					  const char **error);
+
+/* How the server speaks, which goes with its commands: set before the table is
+ * shared, and taken over. */
+void command_table_take_words(struct command_table *table, struct server_words *words);
+const struct server_words *command_table_words(const struct command_table *table);
 
 struct command_table *command_table_acquire(struct command_table *table);
 /* Takes the reference away and sets the caller's pointer to NULL. */

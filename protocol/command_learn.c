@@ -341,7 +341,7 @@ static int16_t take_small(const char **at)
 /* Behind the name: the fields up to the key step. */
 static struct command take_fields(const char **at)
 {
-	struct command command = { .known = true, .learned = true };
+	struct command command = { .known = true, .learned = true, .listed = true };
 
 	command.arity = take_small(at);
 	command.flags = take_flags(at);
@@ -515,6 +515,7 @@ static void add_special_subcommand(struct builder *builder, const struct special
 		return;
 	command = *container;
 	command.learned = container->learned && !is_listed_open(builder, container);
+	command.listed = false;
 	make_special(&command, special);
 	add_command(builder, &command, slice_of(special->sub), container->index);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "command.h"
+#include "server_words.h"
 
 /* The inside of a command table, for the two files that share it: command.c
  * looks up, command_learn.c builds. */
@@ -23,6 +24,7 @@ struct command_table {
 	size_t count;
 	struct command *commands;  /* [0] is the unknown command; the names are owned */
 	struct command_slot *slots;
+	struct server_words words;
 };
 
 /* The name within its level: without "container|". */

@@ -323,6 +323,18 @@ static void note_unread(struct client *client)
 	client->unread_ticks = 0;
 }
 
+static void count_read(struct client *client, size_t got)
+{
+	client->bytes_in += got;
+	stats_add(&client->worker->stats, STAT_client_bytes_in, (int64_t)got);
+}
+
+static void count_written(struct client *client, size_t wrote)
+{
+	client->bytes_out += wrote;
+	stats_add(&client->worker->stats, STAT_client_bytes_out, (int64_t)wrote);
+}
+
 /* Straight from where it was read, as far as the socket takes it. (What is
  * wrong with a socket the next flush finds out.) */
 static size_t write_through(struct client *client, const char *bytes, size_t length)
@@ -332,7 +344,7 @@ static size_t write_through(struct client *client, const char *bytes, size_t len
 	if (buf_length(&client->out) > 0 || client->awaits_proof)
 		return 0;
 	conn_write(&client->conn, bytes, length, &wrote);
-	stats_add(&client->worker->stats, STAT_client_bytes_out, (int64_t)wrote);
+	count_written(client, wrote);
 	return wrote;
 }
 
@@ -408,7 +420,7 @@ void client_flush(struct client *client)
 	while (buf_length(&client->out) > 0 && result == CONN_OK) {
 		result = conn_write(&client->conn, buf_head(&client->out), buf_length(&client->out), &wrote);
 		buf_consume(&client->out, wrote);
-		stats_add(&client->worker->stats, STAT_client_bytes_out, (int64_t)wrote);
+		count_written(client, wrote);
 	}
 	if (result == CONN_CLOSED) {
 		client_close(client, CLOSE_socket_error);
@@ -773,13 +785,17 @@ static enum conn_result read_some(struct client *client, size_t *got)
 	enum conn_result result;
 	size_t done;
 
-	if (upload_is_open(client) && buf_length(&client->in) == 0)
-		return upload_read(client, got);
+	if (upload_is_open(client) && buf_length(&client->in) == 0) {
+		result = upload_read(client, got);
+		count_read(client, *got);
+		return result;
+	}
 	if (buf_length(&client->in) > 0) {
 		size_t room = room_wanted(client);
 
 		result = conn_read(&client->conn, buf_reserve(&client->in, room), room, got);
 		buf_produced(&client->in, *got);
+		count_read(client, *got);
 		if (result == CONN_OK && client->stall == STALL_NONE)
 			take_again(client);
 		return result;
@@ -787,6 +803,7 @@ static enum conn_result read_some(struct client *client, size_t *got)
 	result = conn_read(&client->conn, worker->read_buffer, WORKER_READ_BYTES, got);
 	if (result != CONN_OK)
 		return result;
+	count_read(client, *got);
 	done = client->stall == STALL_NONE ? take_input(client, worker->read_buffer, *got) : 0;
 	keep_rest(client, worker->read_buffer + done, *got - done);
 	return result;
@@ -810,7 +827,6 @@ void client_read(struct client *client)
 		return;
 	}
 	client->active_ns = client->worker->now_ns;
-	stats_add(&client->worker->stats, STAT_client_bytes_in, (int64_t)got);
 	note_progress(client, before, got);
 	if (buf_length(&client->in) > QUERY_LIMIT_BYTES)
 		client_close(client, CLOSE_query_limit);

@@ -100,6 +100,9 @@ struct client {
 		bool with_error;
 	} wait;
 	int64_t connected_ns;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t commands;             /* that were taken */
 	int64_t active_ns;             /* when it last sent something, or began to finish */
 	uint16_t last_command;         /* index in the command table, for CLIENT LIST */
 	char *peer;                    /* addresses as text; owned, made when first asked for */

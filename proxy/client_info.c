@@ -1,15 +1,14 @@
 #include "client_info.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "../protocol/command.h"
 #include "../protocol/resp.h"
+#include "../protocol/server_words.h"
 #include "clock.h"
 #include "worker.h"
-
-enum { ROOM_AT_FIRST = 512 };
 
 struct client_command client_command_of(const char *request)
 {
@@ -51,7 +50,7 @@ struct client_traits client_traits_of(struct client *client)
 }
 
 /* Redis' letters, in its order; some of its states no client of weir is in. */
-static void flag_letters(struct client *client, char letters[16])
+static const char *flag_letters(struct client *client, char letters[16])
 {
 	const struct session *session = &client->session;
 	const struct {
@@ -78,6 +77,7 @@ static void flag_letters(struct client *client, char letters[16])
 	if (at == letters)
 		*at++ = 'N';
 	*at = '\0';
+	return letters;
 }
 
 static const char *command_name(const struct client *client)
@@ -89,54 +89,127 @@ static const char *command_name(const struct client *client)
 	return command_table_at(table, client->last_command)->name;
 }
 
-__attribute__((format(printf, 2, 3))) static void append(struct buf *out, const char *format, ...)
-{
-	va_list args, again;
-	size_t length;
+/* ---- a line ---- */
 
-	va_start(args, format);
-	va_copy(again, args);
-	length = (size_t)vsnprintf(buf_reserve(out, ROOM_AT_FIRST), ROOM_AT_FIRST, format, args);
-	if (length >= ROOM_AT_FIRST) /* a very long name */
-		vsnprintf(buf_reserve(out, length + 1), length + 1, format, again);
-	buf_produced(out, length);
-	va_end(again);
-	va_end(args);
+struct field_value {
+	const char *text;   /* NULL: it is the number */
+	size_t length;
+	int64_t number;
+};
+
+static struct field_value number(int64_t n)
+{
+	return (struct field_value){ .number = n };
 }
 
-/* Since Redis 7.2; a client that has set it is shown with it in any case. */
-static void append_library(const struct client *client, struct buf *out)
+static struct field_value text(const char *bytes)
 {
-	const struct session *session = &client->session;
-	const struct command *setinfo =
-		command_find(client->worker->commands, slice_of("client"), slice_of("setinfo"));
+	return (struct field_value){ .text = bytes != NULL ? bytes : "", .length = bytes != NULL ? strlen(bytes) : 0 };
+}
 
-	if (setinfo->learned || session->library_name != NULL || session->library_version != NULL)
-		append(out, " lib-name=%s lib-ver=%s", session->library_name ? session->library_name : "",
-		       session->library_version ? session->library_version : "");
+static struct field_value view(struct slice slice)
+{
+	return (struct field_value){ .text = slice.length > 0 ? slice.bytes : "", .length = slice.length };
+}
+
+static const char *event_letters(int events)
+{
+	static const char *const letters[] = { "", "r", "w", "rw" };
+
+	return letters[((events & EV_READ) != 0) + 2 * ((events & EV_WRITE) != 0)];
+}
+
+/* What is in flight has not been executed. */
+static int64_t executed(const struct client *client)
+{
+	return client->commands > client->in_flight ? (int64_t)(client->commands - client->in_flight) : 0;
+}
+
+static void append_value(struct buf *out, const struct field_value *value)
+{
+	char digits[24];
+
+	if (value->text != NULL)
+		buf_append(out, value->text, value->length);
+	else
+		buf_append(out, digits, (size_t)snprintf(digits, sizeof(digits), "%" PRId64, value->number));
+}
+
+static void append_field(struct buf *out, enum client_field field, const struct field_value *value)
+{
+	buf_append_text(out, client_field_name(field));
+	buf_append(out, "=", 1);
+	append_value(out, value);
+}
+
+/* In the server's order; weir does not know of every field what it means, such
+ * a one is shown as of a client that has done nothing. */
+static void append_fields(const struct server_words *words, const struct field_value *values, struct buf *out)
+{
+	for (size_t i = 0; i < words->field_count; i++) {
+		const struct server_field *field = &words->fields[i];
+
+		if (i > 0)
+			buf_append(out, " ", 1);
+		if (field->field == CLIENT_FIELD_OTHER)
+			buf_append_text(out, field->text);
+		else
+			append_field(out, field->field, &values[field->field]);
+	}
+}
+
+/* Before the server was asked. */
+static void append_builtin_fields(const struct field_value *values, struct buf *out)
+{
+	for (int field = CLIENT_FIELD_OTHER + 1; field <= CLIENT_FIELD_LAST_BUILTIN; field++) {
+		if (field > CLIENT_FIELD_OTHER + 1)
+			buf_append(out, " ", 1);
+		append_field(out, (enum client_field)field, &values[field]);
+	}
 }
 
 void client_info_line(struct client *client, const struct client_command *command, struct buf *out)
 {
 	const struct session *session = &client->session;
-	size_t query = buf_length(&client->in) + (command != NULL ? command->bytes : 0);
-	int events = conn_watched(&client->conn);
+	const struct session_bonds *bonds = &session->bonds;
+	const struct server_words *words = command_table_words(client->worker->commands);
 	char flags[16];
+	const struct field_value values[CLIENT_FIELD_COUNT] = {
+		[CLIENT_FIELD_ID] = number((int64_t)session->id),
+		[CLIENT_FIELD_ADDR] = text(client_peer(client)),
+		[CLIENT_FIELD_LADDR] = text(client_local(client)),
+		[CLIENT_FIELD_FD] = number(conn_fd(&client->conn)),
+		[CLIENT_FIELD_NAME] = text(session->name),
+		[CLIENT_FIELD_AGE] = number(seconds_since(client->connected_ns)),
+		[CLIENT_FIELD_IDLE] = number(seconds_since(client->active_ns)),
+		[CLIENT_FIELD_FLAGS] = text(flag_letters(client, flags)),
+		[CLIENT_FIELD_DB] = number(session->db),
+		[CLIENT_FIELD_SUB] = number(bonds->channels),
+		[CLIENT_FIELD_PSUB] = number(bonds->patterns),
+		[CLIENT_FIELD_SSUB] = number(bonds->shard_channels),
+		[CLIENT_FIELD_MULTI] = number(session->in_multi ? (int64_t)session->queued : -1),
+		[CLIENT_FIELD_WATCH] = number(session->watched),
+		[CLIENT_FIELD_QBUF] = number((int64_t)(buf_length(&client->in) + (command != NULL ? command->bytes : 0))),
+		[CLIENT_FIELD_QBUF_FREE] = number((int64_t)(client->in.capacity - buf_length(&client->in))),
+		[CLIENT_FIELD_ARGV_MEM] = number(command != NULL ? (int64_t)command->argument_bytes : 0),
+		[CLIENT_FIELD_OLL] = number(buf_length(&client->out) > 0),
+		[CLIENT_FIELD_OMEM] = number((int64_t)client->out.capacity),
+		[CLIENT_FIELD_TOT_MEM] = number((int64_t)(sizeof(*client) + client->in.capacity + client->out.capacity)),
+		[CLIENT_FIELD_EVENTS] = text(event_letters(conn_watched(&client->conn))),
+		[CLIENT_FIELD_CMD] = text(command_name(client)),
+		[CLIENT_FIELD_USER] = view(session->identity->user),
+		[CLIENT_FIELD_REDIR] = number(bonds->tracking ? (int64_t)session->redirect_id : -1),
+		[CLIENT_FIELD_RESP] = number(session->resp),
+		[CLIENT_FIELD_LIB_NAME] = text(session->library_name),
+		[CLIENT_FIELD_LIB_VER] = text(session->library_version),
+		[CLIENT_FIELD_TOT_NET_IN] = number((int64_t)client->bytes_in),
+		[CLIENT_FIELD_TOT_NET_OUT] = number((int64_t)client->bytes_out),
+		[CLIENT_FIELD_TOT_CMDS] = number(executed(client)),
+	};
 
-	flag_letters(client, flags);
-	append(out, "id=%" PRIu64 " addr=%s laddr=%s fd=%d name=%s age=%" PRId64 " idle=%" PRId64 " flags=%s db=%u",
-	       session->id, client_peer(client), client_local(client), conn_fd(&client->conn),
-	       session->name ? session->name : "", seconds_since(client->connected_ns),
-	       seconds_since(client->active_ns), flags, session->db);
-	append(out, " sub=%u psub=%u ssub=%u multi=%" PRId64 " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=0",
-	       session->bonds.channels, session->bonds.patterns, session->bonds.shard_channels,
-	       session->in_multi ? (int64_t)session->queued : -1, query,
-	       client->in.capacity - buf_length(&client->in), command != NULL ? command->argument_bytes : 0);
-	append(out, " rbs=0 rbp=0 obl=0 oll=%d omem=%zu tot-mem=%zu events=%s%s cmd=%s user=%.*s redir=%" PRId64 " resp=%d",
-	       buf_length(&client->out) > 0, client->out.capacity,
-	       sizeof(*client) + client->in.capacity + client->out.capacity, events & EV_READ ? "r" : "",
-	       events & EV_WRITE ? "w" : "", command_name(client), (int)session->identity->user.length,
-	       session->identity->user.bytes, session->bonds.tracking ? (int64_t)session->redirect_id : -1, session->resp);
-	append_library(client, out);
-	append(out, "\n");
+	if (words->field_count > 0)
+		append_fields(words, values, out);
+	else
+		append_builtin_fields(values, out);
+	buf_append(out, "\n", 1);
 }

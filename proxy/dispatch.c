@@ -392,6 +392,7 @@ size_t dispatch(struct client *client, const struct parsed_command *parsed, size
 	while (chunk.taken < commands && more > 0 && client->stall == STALL_NONE && !client->closing && !client->close_after_flush) {
 		more = take_next(client, &parsed[chunk.taken], commands - chunk.taken, &chunk);
 		chunk.taken += more;
+		client->commands += more;
 		if (more > 0)
 			session_next_command(&client->session);
 	}

@@ -334,6 +334,10 @@ static void expect_transaction(struct session *session, const struct parsed_comm
 		session->queued_users = session->lanes_are_clear = false;
 		session->in_multi = true;
 		break;
+	case SPECIAL_WATCH:
+		if (!session->in_multi)
+			session->watched += (uint32_t)parsed->argc - 1;
+		break;
 	case SPECIAL_EXEC:
 		session->in_multi = false;
 		break;

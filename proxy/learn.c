@@ -10,6 +10,7 @@
 #include "../protocol/command.h"
 #include "../protocol/encode.h"
 #include "../protocol/resp.h"
+#include "../protocol/server_words.h"
 #include "../topology/snapshot.h"
 #include "conn.h"
 #include "list.h"
@@ -22,6 +23,9 @@ enum {
 
 #define RETRY_SECONDS 1.
 
+/* What the master is asked, in this order. */
+enum question { ASK_AUTH, ASK_HELLO_3, ASK_HELLO_2, ASK_CLIENT_INFO, ASK_COMMAND };
+
 struct learner {
 	struct ev_loop *loop;
 	const struct config *config;
@@ -33,7 +37,8 @@ struct learner {
 	struct buf out;
 	size_t framed;                    /* bytes of `in` that the framer has seen */
 	struct resp_reply_framer framer;
-	unsigned replies_left;            /* AUTH's, then COMMAND's */
+	enum question answered;           /* the next reply is to this one */
+	struct server_words words;
 	ev_timer timer;                   /* of an attempt, or until the next one */
 	struct sockaddr_storage address;  /* of the master to learn from */
 	socklen_t address_length;         /* 0: there is none */
@@ -50,6 +55,7 @@ static void end_attempt(struct learner *learner)
 	buf_free(&learner->out);
 	learner->framed = 0;
 	learner->framer = (struct resp_reply_framer){ 0 };
+	server_words_free(&learner->words);
 	ev_timer_stop(learner->loop, &learner->timer);
 }
 
@@ -77,6 +83,7 @@ static void finish(struct learner *learner, const char *reply, size_t length)
 		try_again_later(learner, error);
 		return;
 	}
+	command_table_take_words(table, &learner->words);
 	learner->learned = true;
 	end_attempt(learner);
 	log_verbose("learned %zu commands from the master", command_table_count(table));
@@ -84,8 +91,26 @@ static void finish(struct learner *learner, const char *reply, size_t length)
 	command_table_release(&table);
 }
 
-/* Replies in front of COMMAND's are dropped: what matters is whether COMMAND
- * itself is answered. */
+/* What is no good answer is passed over: what matters is whether COMMAND itself
+ * is answered. */
+static void take_answer(struct learner *learner, struct slice reply)
+{
+	switch (learner->answered) {
+	case ASK_HELLO_3:
+		server_words_hear_hello(&learner->words, 3, reply);
+		break;
+	case ASK_HELLO_2:
+		server_words_hear_hello(&learner->words, 2, reply);
+		break;
+	case ASK_CLIENT_INFO:
+		server_words_hear_client_info(&learner->words, reply);
+		break;
+	default:
+		break;
+	}
+	learner->answered++;
+}
+
 static void take_replies(struct learner *learner)
 {
 	size_t used;
@@ -101,10 +126,11 @@ static void take_replies(struct learner *learner)
 			try_again_later(learner, "a malformed reply");
 			return;
 		}
-		if (--learner->replies_left == 0) {
+		if (learner->answered == ASK_COMMAND) {
 			finish(learner, buf_head(&learner->in), learner->framed);
 			return;
 		}
+		take_answer(learner, (struct slice){ buf_head(&learner->in), learner->framed });
 		buf_consume(&learner->in, learner->framed);
 		learner->framed = 0;
 	}
@@ -162,14 +188,16 @@ static void compose_question(struct learner *learner)
 	const char *user = credentials->user != NULL ? credentials->user : "";
 	const char *password = credentials->password != NULL ? credentials->password : "";
 
-	learner->replies_left = 1;
+	learner->answered = password[0] != '\0' ? ASK_AUTH : ASK_HELLO_3;
 	if (password[0] != '\0') {
-		learner->replies_left++;
 		if (user[0] != '\0')
 			encode_own_words(&learner->out, "AUTH", user, password, NULL);
 		else
 			encode_own_words(&learner->out, "AUTH", password, NULL);
 	}
+	encode_own_words(&learner->out, "HELLO", "3", NULL);
+	encode_own_words(&learner->out, "HELLO", "2", NULL);
+	encode_own_words(&learner->out, "CLIENT", "INFO", NULL);
 	encode_own_words(&learner->out, "COMMAND", NULL);
 }
 

@@ -15,6 +15,7 @@
 #include "../protocol/alloc.h"
 #include "../protocol/encode.h"
 #include "../protocol/number.h"
+#include "../protocol/server_words.h"
 #include "consistency.h"
 #include "control_line.h"
 #include "dispatch.h"
@@ -215,6 +216,7 @@ static void reset(struct client *client)
 	local_set_monitoring(client, false);
 	session->bonds = (struct session_bonds){ .is_target = session->bonds.is_target };
 	session->redirect_id = 0;
+	session->watched = 0;
 	session->broadcasts = false;
 	if (session->pinned != NULL) {
 		session->pinned->tainted = true;
@@ -438,7 +440,9 @@ static bool hello_is_sound(const struct arguments *arguments)
 	return parse_hello(arguments, &hello) == NULL;
 }
 
-static void append_hello(struct client *client, struct buf *reply)
+/* What weir knows by itself, where the master has not told (a user who may not
+ * say HELLO). */
+static void make_hello(struct client *client, struct buf *reply)
 {
 	const struct session *session = &client->session;
 	const struct snapshot *snapshot = client->worker->snapshot;
@@ -459,6 +463,15 @@ static void append_hello(struct client *client, struct buf *reply)
 	encode_bulk_text(reply, session->endpoint == ENDPOINT_REPLICA ? "replica" : "master");
 	encode_bulk_text(reply, "modules");
 	encode_array(reply, 0);
+}
+
+static void append_hello(struct client *client, struct buf *reply)
+{
+	const struct session *session = &client->session;
+	const char *role = session->endpoint == ENDPOINT_REPLICA ? "replica" : NULL;
+
+	if (!server_words_hello(command_table_words(client->worker->commands), session->resp, (int64_t)session->id, role, reply))
+		make_hello(client, reply);
 }
 
 static enum local_outcome settle_hello(struct client *client, const struct arguments *arguments, struct buf *reply)

@@ -58,7 +58,7 @@ enum local_outcome local_client_setinfo(struct client *client, const struct argu
 /* Redis 7.2 brought it; an older server says itself that it does not know it. */
 enum local_result local_client_setinfo_handle(struct client *client, const struct parsed_command *parsed)
 {
-	return parsed->command->learned ? local_at_once(client, parsed) : LOCAL_FORWARD;
+	return parsed->command->listed ? local_at_once(client, parsed) : LOCAL_FORWARD;
 }
 
 enum local_outcome local_client_info(struct client *client, const struct arguments *arguments, struct buf *reply)

@@ -459,25 +459,33 @@ bool local_pauses(const struct session *session)
 
 /* ---- what binds a session to its connection ---- */
 
-static void leave_transaction(struct session_bonds *bonds)
+static void unwatch(struct session *session)
 {
-	bonds->in_multi = bonds->watching = false;
+	session->bonds.watching = false;
+	session->watched = 0;
+}
+
+static void leave_transaction(struct session *session)
+{
+	session->bonds.in_multi = false;
+	unwatch(session);
 }
 
 void local_follow(struct client *client, enum command_special special, char type)
 {
-	struct session_bonds *bonds = &client->session.bonds;
+	struct session *session = &client->session;
+	struct session_bonds *bonds = &session->bonds;
 
 	if (special == SPECIAL_EXEC) /* whatever the answer */
-		leave_transaction(bonds);
+		leave_transaction(session);
 	if (type == '-')
 		return;
 	if (special == SPECIAL_DISCARD)
-		leave_transaction(bonds);
+		leave_transaction(session);
 	else if (special == SPECIAL_MULTI)
 		bonds->in_multi = true;
 	else if (special == SPECIAL_WATCH)
 		bonds->watching = true;
 	else if (special == SPECIAL_UNWATCH && !bonds->in_multi) /* else it was queued */
-		bonds->watching = false;
+		unwatch(session);
 }

@@ -82,6 +82,7 @@ struct session {
 	uint8_t doom;                /* enum session_doom: nothing is sent before EXEC or DISCARD */
 	bool watch_lost;             /* of keys on a master that is none any more: EXEC finds them changed */
 	bool queued_users;           /* one of them changes what users may do */
+	uint32_t watched;            /* keys named in WATCH, while bonds.watching */
 	uint32_t queued;             /* commands sent since MULTI */
 	struct settlement *settlement; /* commands of weir's own that a server was told of (local_settle.c); owned, NULL none */
 	struct session_bonds bonds;

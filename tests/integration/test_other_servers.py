@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from harness import HOST, TOP, Group, wait_for
+from harness import HOST, TOP, Group, encode, wait_for
 from test_fake_server import Crooked
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -81,6 +81,64 @@ def test_module_reads_that_are_named_go_to_replicas(lab, sample):
         assert raw.commands([("SAMPLE.GET", "key"), ("GET", "key"), ("SAMPLE.GET", "none")]) == [b"other", b"other", None]
     assert served([group.master], "sample.set") == 1
     assert all(replica.rejected() == {} for replica in group.replicas)
+
+
+# ---- how a server speaks of itself and of its clients
+
+def fields(line):
+    return [word.split(b"=")[0] for word in line.split()]
+
+
+def assert_same_words(group):
+    """HELLO's reply is the master's but for the id, and a client's line has the
+    master's fields."""
+    wait_for(lambda: "commands from the master" in group.weir.log())
+    with group.weir.raw() as raw, group.master.raw() as direct:
+        for resp in 2, 3, 2:
+            mine, its = (dict(reply) if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2]))
+                         for reply in (raw.command("HELLO", resp), direct.command("HELLO", resp)))
+            assert mine.pop(b"id") == raw.command("CLIENT", "ID") and its.pop(b"id")
+            assert mine == its
+            assert fields(raw.command("CLIENT", "INFO")) == fields(direct.command("CLIENT", "INFO"))
+            assert fields(raw.command("CLIENT", "LIST").splitlines()[0]) == fields(direct.command("CLIENT", "INFO"))
+        return mine
+
+
+def test_the_words_of_redis(lab, sample):
+    group = lab.group(1, redis_args=sample, replica_endpoint=True)
+    words = assert_same_words(group)
+    assert words[b"modules"][0][1] == b"sample"
+    with group.weir.raw(replica=True) as raw:
+        reply = raw.command("HELLO")
+        assert reply[reply.index(b"role") + 1] == b"replica"
+
+
+def test_the_words_of_valkey(lab, valkey):
+    group = group_of_valkey(lab, valkey)
+    assert assert_same_words(group)[b"server"] == b"valkey"
+    with group.weir.raw() as raw:
+        assert raw.commands([("WATCH", "a", "b"), ("PING",)]) == ["OK", "PONG"]
+        line = dict(word.split(b"=") for word in raw.command("CLIENT", "INFO").split())
+        assert line[b"watch"] == b"2" and line[b"tot-cmds"] == b"2" and line[b"tot-net-out"] == b"12"
+        sent = len(encode("WATCH", "a", "b") + encode("PING") + encode("CLIENT", "INFO"))
+        assert int(line[b"tot-net-in"]) == sent
+        assert raw.command("UNWATCH") == "OK"
+        assert b" watch=0 " in raw.command("CLIENT", "INFO")
+
+
+def test_a_master_that_does_not_tell_its_words(lab):
+    """weir's user may not say HELLO: weir makes do with what INFO says."""
+    master = lab.redis(name="master")
+    master.cli("ACL", "SETUSER", "weir", "on", ">pw", "~*", "&*", "+@all", "-hello", "-client|info")
+    secret = master.directory / "secret"
+    secret.write_text("pw\n")
+    secret.chmod(0o600)
+    weir = lab.weir(master, config={"auth": {"user": "weir", "password_file": secret}}).wait_state("ok")
+    wait_for(lambda: "commands from the master" in weir.log())
+    with weir.raw() as raw:
+        reply = raw.command("HELLO", 3)
+        assert (reply[b"server"], reply[b"version"], reply[b"role"]) == (b"redis", master.info()["redis_version"].encode(), b"master")
+        assert fields(raw.command("CLIENT", "INFO"))[-2:] == [b"redir", b"resp"]
 
 
 def test_a_replica_without_the_module(lab, sample):

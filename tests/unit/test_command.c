@@ -352,6 +352,7 @@ static void form_of_redis_6(void **state)
 	assert_int_equal(find(table, "client", "kill")->class, COMMAND_LOCAL);
 	assert_int_equal(find(table, "client", "kill")->arity, -2);
 	assert_true(find(table, "client", "kill")->learned);
+	assert_false(find(table, "client", "setinfo")->listed);
 	assert_int_equal(find(table, "client", "id")->special, SPECIAL_CLIENT_ID);
 	assert_int_equal(find(table, "client", "list")->special, SPECIAL_CLIENT_LIST);
 	assert_int_equal(find(table, "client", "getredir")->special, SPECIAL_CLIENT_GETREDIR);
