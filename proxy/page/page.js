@@ -60,6 +60,15 @@ function showWiring(status) {
 		`weir only observes and wires nothing${status.wiring.reason ? `: ${status.wiring.reason}` : " (wiring = observe)"}.`);
 }
 
+/* While it is under way; the events tell how it ended. */
+function showSwitchover(status) {
+	const change = status.switchover;
+
+	setHidden(find("switchover"), !change.phase);
+	setText(find("switchover"), !change.phase ? "" : `Switchover from ${change.from} to ${change.to}: ${change.phase}, ` +
+		`for ${formatMs(change.phase_ms)}${change.holds_writes ? "; writes wait" : ""}.`);
+}
+
 /* ---- tiles ---- */
 
 function greatestLag(status) {
@@ -159,6 +168,7 @@ class Page {
 
 		showState(status);
 		showWiring(status);
+		showSwitchover(status);
 		this.tiles.show(status, now);
 		this.picture.show(status, now);
 		if (asksHistory)

@@ -87,6 +87,17 @@ def test_replicas_come_and_go(lab, browser):
     assert "reloaded" in browser.texts(".event .kind")
 
 
+def test_switchover(lab, browser):
+    group = lab.group(2)
+    browser.open(group.weir)
+    heir = group.replicas[1].address
+    group.weir.admin("SWITCHOVER", heir)
+    wait_for(lambda: browser.text(".master .name") == heir, what="the page shows the new master")
+    wait_for(lambda: browser.text("#state-word") == "Healthy", what="healthy again")
+    assert browser.texts(".replicas .name") == names(group)[:2]
+    assert browser.texts(".event .kind").count("switchover done") == 1
+
+
 def test_a_drained_replica(lab, browser):
     group = lab.group(1)
     browser.open(group.weir)
