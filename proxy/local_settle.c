@@ -476,7 +476,7 @@ void local_follow(struct client *client, enum command_special special, char type
 	struct session *session = &client->session;
 	struct session_bonds *bonds = &session->bonds;
 
-	if (special == SPECIAL_EXEC) /* whatever the answer */
+	if (special == SPECIAL_EXEC && bonds->in_multi) /* whatever the answer; without MULTI the keys stay watched */
 		leave_transaction(session);
 	if (type == '-')
 		return;

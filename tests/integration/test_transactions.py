@@ -109,3 +109,17 @@ def test_transactions_of_two_clients_do_not_mix(shared_group):
             assert a.command("SET", "a", n) == b.command("SET", "b", n) == "QUEUED"
             assert a.command("GET", "a") == b.command("GET", "b") == "QUEUED"
             assert a.command("EXEC") == b.command("EXEC") == ["OK", b"%d" % n]
+
+
+def test_what_is_watched_after_an_exec_too_many(lab):
+    """EXEC without MULTI is refused, and the server goes on watching: the
+    connection is not one for the next session."""
+    group = lab.group(0, {"proxy": {"workers": 1}})
+    with group.weir.raw() as watcher, group.weir.raw() as other:
+        assert watcher.command("WATCH", "k") == "OK"
+        assert str(watcher.command("EXEC")) == "ERR EXEC without MULTI"
+        assert other.command("SET", "k", "changed") == "OK"
+        for _ in range(3):
+            with group.weir.raw() as raw:
+                assert raw.commands([("MULTI",), ("PING",), ("EXEC",)]) == ["OK", "QUEUED", ["PONG"]]
+        assert watcher.commands([("MULTI",), ("PING",), ("EXEC",)]) == ["OK", "QUEUED", None]
