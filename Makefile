@@ -133,6 +133,13 @@ $(CHECKER):
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ -lev
 
+# Loaded into weir it lets one allocation or system call fail (WEIR_INJECT).
+INJECTOR := build/inject.so
+$(INJECTOR): tests/inject/inject.c
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -Wno-missing-prototypes -shared -fPIC -o $@ $<
+
 # Only with CC=clang and SANITIZE=fuzzer-no-link,... as `make fuzz` does.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 	$(call say,LINK,$@)
@@ -196,6 +203,7 @@ test: deps ## everything below, stage by stage: about twelve minutes on two core
 	@$(STAGE) "integration, TSan"        900 $(MAKE) --no-print-directory integration-tsan
 	@$(STAGE) "integration"              900 $(MAKE) --no-print-directory integration
 	@$(STAGE) "integration, Valkey"      300 $(MAKE) --no-print-directory integration-valkey
+	@$(STAGE) "failures injected"        180 $(MAKE) --no-print-directory inject-asan INJECT="--sample 50"
 	@$(STAGE) "consistency"              300 $(MAKE) --no-print-directory consistency
 	@$(STAGE) "client libraries"         300 $(MAKE) --no-print-directory libraries
 	@$(STAGE) "the page in a browser"    300 $(MAKE) --no-print-directory page
@@ -252,6 +260,16 @@ NEMESES ?= all
 soak: weir $(CHECKER) ## the same for SECONDS=600 at LEVEL=session SCOPE=weir, NEMESES=all SEED=n
 	@$(SOAK_RUN) --level $(LEVEL) --scope $(SCOPE) --seconds $(SECONDS) --nemeses $(NEMESES) $(SOAK)
 
+# Without INJECT: every n from 1 to 2000. INJECT="--sample 40 --seed 1" takes some.
+inject: weir $(INJECTOR) ## the n-th allocation and the n-th system call fail: weir serves, or ends in good order
+	@$(PYTHON) tests/inject/inject.py $(INJECT)
+inject-asan: asan $(INJECTOR)
+	@WEIR_BIN=build/asan/weir $(PYTHON) tests/inject/inject.py $(INJECT)
+
+# What is counted; or CHAOS="soak --minutes 60".
+chaos: weir $(CHECKER) ## clients vanish, servers are killed, weir is restarted: mix-ups, doubled writes, leaks
+	@$(PYTHON) tests/chaos/chaos.py $(CHAOS)
+
 layers: $(OBJECTS) ## includes go one way, and nothing keeps global state
 	@tests/layers.sh --prove
 	@tests/layers.sh . $(BUILD)
@@ -281,6 +299,6 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 always:
-.PHONY: always asan bench bench-instructions clang clean compat compat-judge consistency demo deps fuzz fuzzers fuzz-smoke help install \
+.PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge consistency demo deps fuzz fuzzers fuzz-smoke help inject inject-asan install \
 	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan page screenshots soak test tsan uninstall unit
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

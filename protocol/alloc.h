@@ -6,12 +6,13 @@
 #include <string.h>
 
 /* Memory is bounded by limits on clients, requests and replies, so an
- * allocation that still fails has no better answer than an orderly end. */
+ * allocation that still fails has no better answer than an orderly end; at once,
+ * for the other threads still run. */
 static inline void *alloc_checked(void *memory)
 {
 	if (memory == NULL) {
 		fputs("weir: out of memory\n", stderr);
-		exit(EXIT_FAILURE);
+		_Exit(EXIT_FAILURE);
 	}
 	return memory;
 }

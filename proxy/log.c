@@ -114,7 +114,7 @@ void log_fatal(const char *format, ...)
 	va_start(args, format);
 	write_line("fatal", format, args);
 	va_end(args);
-	exit(EXIT_FAILURE);
+	_Exit(EXIT_FAILURE);
 }
 
 bool log_allowed(struct log_limit *limit, unsigned per_second)

@@ -28,7 +28,8 @@ void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_verbose(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Logs and ends the process with status 1: for what cannot be survived. */
+/* Logs and ends the process with status 1, at once (other threads may run): for
+ * what cannot be survived. */
 _Noreturn void log_fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* True at most `per_second` times a second per caller-owned struct: put it in

@@ -10,6 +10,7 @@
 #include "config.h"
 #include "control.h"
 #include "descriptors.h"
+#include "last_resort.h"
 #include "listener.h"
 #include "log.h"
 #include "version.h"
@@ -128,9 +129,11 @@ static int run(const char *path, struct config *config)
 int main(int argc, char **argv)
 {
 	struct options options = parse_options(argc, argv);
-	struct config *config = load(options.path);
+	struct config *config;
 	int status = EXIT_SUCCESS;
 
+	last_resort_install();
+	config = load(options.path);
 	log_set_level(config->log_level);
 	if (options.print)
 		config_print(config, stdout);

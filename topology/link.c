@@ -170,13 +170,14 @@ static void flush(struct link *link)
 
 		if (sent < 0 && errno == EINTR)
 			continue;
-		if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+		if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM)) {
 			ev_io_start(link->loop, &link->write_watcher);
 			return;
 		}
 		if (sent < 0) {
 			/* The reader learns of it, from the loop and not from
 			 * within somebody's link_request(). */
+			shutdown(link->fd, SHUT_RDWR);
 			link->output_length = 0;
 			break;
 		}
