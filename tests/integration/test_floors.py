@@ -128,6 +128,36 @@ def test_reads_do_not_go_back_in_time(lab):
         reader.close()
 
 
+@pytest.mark.parametrize("protocol", [2, 3])
+@pytest.mark.parametrize("scope", ["weir", "connection"])
+def test_who_was_told_sees_what_came_before(lab, scope, protocol):
+    """A message counts as seen, on any worker, although nobody wrote through weir."""
+    group = lab.group(1, config=config(session_scope=scope))
+    replica, = group.replicas
+    listeners = [group.weir.raw() for _ in range(4)]
+    with group.master.raw() as beside:
+        for n in range(3):
+            beside.command("SET", "k", f"old {n}")
+            group.settle()
+            for listener in listeners:
+                listener.command("HELLO", protocol)
+                wait_for(lambda: listener.command("GET", "k") == b"old %d" % n, what="the session reads")
+                listener.command("SUBSCRIBE", "news")
+            hold_back(replica)
+            beside.commands([("SET", "k", f"new {n}"), ("PUBLISH", "news", "read k")])
+            for listener in listeners:
+                listener.reply()
+                if protocol == 3:
+                    assert listener.command("GET", "k") == b"new %d" % n
+                assert listener.commands([("UNSUBSCRIBE", "news"), ("GET", "k")])[1] == b"new %d" % n
+            let_go(replica)
+        before = reads_of(replica)
+        wait_for(lambda: all(listener.command("GET", "k") for listener in listeners) and reads_of(replica) > before + 8,
+                 what="the replica serves them again")
+    for listener in listeners:
+        listener.close()
+
+
 @pytest.mark.parametrize("pipelined", [1, 20])
 def test_strong_reads_see_what_was_written_beside_weir(lab, pipelined):
     """The writer does not even know weir: what it was told is done, is read."""
