@@ -35,16 +35,19 @@ void consistency_choose(struct client *client, enum config_consistency level)
 	session->consistency = (uint8_t)level;
 }
 
-void consistency_demand_moment(const struct worker *worker, struct route_demand *demand, int64_t ns)
+bool consistency_demand_moment(const struct worker *worker, struct route_demand *demand, int64_t ns)
 {
 	uint64_t offset;
+	bool known;
 
 	if (ns == 0)
-		return;
-	if (lag_first_after(&worker->positions.samples, ns, &offset))
+		return true;
+	known = lag_first_after(&worker->positions.samples, ns, &offset);
+	if (known)
 		raise_floor(&demand->floor, offset);
 	else
 		demand->unproven = true;
+	return known;
 }
 
 /* ROLE numbers wrap. */
@@ -117,7 +120,7 @@ void consistency_demand(const struct client *client, struct route_demand *demand
 	if (session->floor_epoch == worker->snapshot->epoch)
 		raise_floor(&demand->floor, session->floor);
 	else if (session->floor_epoch != 0) /* of a history that may have ended differently */
-		consistency_demand_moment(worker, demand, worker->positions.epoch_ns);
+		demand->crosses_epochs = !consistency_demand_moment(worker, demand, worker->positions.epoch_ns);
 	consistency_demand_moment(worker, demand, session->observed_ns);
 	if (worker->config->session_scope == SESSION_SCOPE_WEIR) {
 		raise_floor(&demand->floor,

@@ -39,8 +39,9 @@ void consistency_choose(struct client *client, enum config_consistency level);
 /* Fills in the floors of the session's next read. */
 void consistency_demand(const struct client *client, struct route_demand *demand);
 
-/* The same for a moment: everything that was seen before it. */
-void consistency_demand_moment(const struct worker *worker, struct route_demand *demand, int64_t ns);
+/* The same for a moment: everything that was seen before it. False: no offset is
+ * known to cover that. */
+bool consistency_demand_moment(const struct worker *worker, struct route_demand *demand, int64_t ns);
 
 /* Something was acknowledged at this time that no offset is known to cover.
  * Any thread. */

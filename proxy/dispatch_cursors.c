@@ -170,7 +170,7 @@ static enum verdict take_tagged(struct client *client, const struct parsed_comma
 		return give_up(client, not_now);
 	if (!proven)
 		return wait_for_offset(client);
-	if (reason == ROUTE_REASON_FLOOR || reason == ROUTE_REASON_LAG)
+	if (reason >= ROUTE_REASON_LAG)
 		control_line_refresh(worker->shared->control);
 	return wait_a_moment(client);
 }

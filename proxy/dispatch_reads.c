@@ -21,6 +21,8 @@ static enum stat_id left_stat(enum route_reason reason)
 		return STAT_left_lag;
 	case ROUTE_REASON_FLOOR:
 		return STAT_left_floor;
+	case ROUTE_REASON_EPOCH:
+		return STAT_left_epoch;
 	default:
 		return STAT_left_no_replica;
 	}
@@ -115,7 +117,7 @@ static void route_chunk(struct client *client, struct chunk *chunk)
 static enum verdict leave_replicas(struct client *client, const struct parsed_command *parsed, const struct route *route)
 {
 	struct worker *worker = client->worker;
-	bool by_floor = route->reason == ROUTE_REASON_FLOOR;
+	bool by_floor = route->reason >= ROUTE_REASON_FLOOR;
 
 	if (route->reason == ROUTE_REASON_LAG)
 		control_line_refresh(worker->shared->control);

@@ -52,7 +52,9 @@ static bool is_refused(const struct route_demand *demand, uint32_t node_id)
 static enum route_reason filter_by_floor(const struct snapshot_node *node, const struct node_load *load,
 					 const struct route_demand *demand, bool orphaned)
 {
-	if (demand->unproven || (demand->unproven_elsewhere && demand->stay_on != (int32_t)node->id))
+	if (demand->unproven)
+		return demand->crosses_epochs ? ROUTE_REASON_EPOCH : ROUTE_REASON_FLOOR;
+	if (demand->unproven_elsewhere && demand->stay_on != (int32_t)node->id)
 		return ROUTE_REASON_FLOOR;
 	if (has_reached(node, load, route_floor(demand, node)) ||
 	    (!orphaned && expected_behind_ns(load, demand->now_ns) < demand->catch_up_ns))
@@ -191,6 +193,7 @@ static const char *const reason_names[] = {
 	[ROUTE_REASON_USER] = "user",
 	[ROUTE_REASON_LAG] = "lag",
 	[ROUTE_REASON_FLOOR] = "floor",
+	[ROUTE_REASON_EPOCH] = "epoch",
 };
 
 const char *route_reason_name(enum route_reason reason)

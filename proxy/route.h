@@ -52,6 +52,7 @@ enum route_reason {
 	ROUTE_REASON_USER,       /* some readable, but none of them for this user */
 	ROUTE_REASON_LAG,        /* some readable, all older than max_lag by now */
 	ROUTE_REASON_FLOOR,      /* some fresh enough, none expected to have what the session must see */
+	ROUTE_REASON_EPOCH,      /* the same, because that is of a history that has ended, and has no offset in this one yet */
 };
 
 struct route {
@@ -69,6 +70,7 @@ struct route_demand {
 	uint64_t floor_elsewhere;  /* any other node than stay_on; not lower */
 	int32_t stay_on;           /* node that cannot show less than it has shown; SESSION_NO_NODE none */
 	bool unproven;             /* the session has seen what no offset is known for: only the master shows it */
+	bool crosses_epochs;       /* and it was in an epoch before this one */
 	bool unproven_elsewhere;   /* but so does stay_on */
 	int64_t catch_up_ns;       /* a node that is so far behind is worth a try */
 	int64_t max_lag_ns;

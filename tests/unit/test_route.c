@@ -191,6 +191,8 @@ static void what_has_no_offset_is_on_the_master_alone(void **state)
 	group->demand.unproven = true;
 	group->demand.catch_up_ns = 2 * MS;
 	assert_master(group, ROUTE_REASON_FLOOR);
+	group->demand.crosses_epochs = true;
+	assert_master(group, ROUTE_REASON_EPOCH);
 	free(group);
 }
 
