@@ -20,6 +20,7 @@
 
 #include <stdio.h>
 
+#include "clock.h"
 #include "local.h"
 #include "waiting.h"
 
@@ -284,10 +285,18 @@ static enum verdict take_bound(struct client *client, const struct parsed_comman
 }
 
 /* Just started: the table is on its way, and what it says of this command
- * decides whether it may reach a server at all. */
-static bool waits_for_the_table(const struct worker *worker, const struct parsed_command *parsed)
+ * decides whether it may reach a server at all. On the replica endpoint without a
+ * replica only reads may, so there it is waited for as long as a write would be. */
+static bool waits_for_the_table(struct client *client, const struct parsed_command *parsed)
 {
-	return !parsed->command->known && !worker->has_learned && worker->now_ns < worker->learn_deadline_ns;
+	const struct worker *worker = client->worker;
+	int64_t held_ns = clock_ms_to_ns(worker->config->write_hold_ms);
+
+	if (parsed->command->known || worker->has_learned)
+		return false;
+	return worker->now_ns < worker->learn_deadline_ns ||
+	       (client->session.endpoint == ENDPOINT_REPLICA && dispatch_home(client) == BACKEND_TO_MASTER &&
+		worker->now_ns - client->active_ns < held_ns);
 }
 
 /* Has the client had its share for now? */
@@ -332,7 +341,7 @@ static enum verdict take(struct client *client, const struct parsed_command *par
 {
 	if (check_window(client) == STALLED)
 		return STALLED;
-	if (waits_for_the_table(client->worker, parsed))
+	if (waits_for_the_table(client, parsed))
 		return dispatch_stall(client, STALL_COMMANDS);
 	if (client->worker->pause.diverts && dispatch_pause(client, parsed) == STALLED)
 		return STALLED;

@@ -502,6 +502,24 @@ def test_a_subscribers_handshake_that_breaks_off(lab):
             assert raw.commands([("PING",), ("UNSUBSCRIBE",)]) == [[b"pong", b""], [b"unsubscribe", b"c", 0]]
 
 
+def test_reads_before_the_commands_are_learned(lab):
+    """Nobody can tell then that they are reads; on the reads-only endpoint without a
+    replica they wait until it is known."""
+    master = lab.redis(name="master")
+    master.cli("SET", "k", "v")
+    with Crooked(master) as crooked:
+        crooked.hold[b"cOMMAND"] = threading.Event()
+        weir = lab.weir(crooked.address, (), {"routing": {"write_hold": "30s"}}, start=False)
+        weir.replica_endpoint()
+        weir.start().wait_state("ok")
+        with weir.raw(timeout=40, replica=True) as raw:
+            assert raw.command("PING") == "PONG"
+            raw.send(encode("GET", "k"))
+            assert raw.silent(3.5), "weir is in a hurry for two seconds alone"
+            crooked.hold[b"cOMMAND"].set()
+            assert raw.reply() == b"v"
+
+
 def test_blocking_before_the_commands_are_learned(lab):
     """A master that answers everything but COMMAND: a client that blocks must
     not block the others."""
