@@ -122,8 +122,7 @@ static void on_first_byte(struct ev_loop *loop, ev_io *io, int events)
 	char first;
 	ssize_t count = recv(peer->fd, &first, 1, MSG_PEEK);
 
-	(void)events;
-	if (count < 0 && (errno == EAGAIN || errno == EINTR))
+	if (count < 0 && (errno == EAGAIN || errno == EINTR) && !(events & EV_ERROR))
 		return;
 	if (count <= 0) {
 		close_peer(peer);

@@ -281,7 +281,8 @@ static void run(struct http *http)
 static void on_ready(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
-	(void)events;
+	if (events & EV_ERROR)
+		log_fatal("the kernel refuses to watch the admin endpoint");
 	run(io->data);
 }
 

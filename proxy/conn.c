@@ -10,7 +10,8 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	struct conn *conn = io->data;
 
 	(void)loop;
-	conn->ready(conn, events);
+	conn->unwatchable = events & EV_ERROR;
+	conn->ready(conn, events & (EV_READ | EV_WRITE));
 }
 
 void conn_init(struct conn *conn, struct ev_loop *loop, int fd, void (*ready)(struct conn *conn, int events))
@@ -18,12 +19,14 @@ void conn_init(struct conn *conn, struct ev_loop *loop, int fd, void (*ready)(st
 	ev_io_init(&conn->io, on_io, fd, 0);
 	conn->io.data = conn;
 	conn->loop = loop;
+	conn->unwatchable = false;
 	conn->ready = ready;
 }
 
 void conn_init_closed(struct conn *conn)
 {
 	ev_io_init(&conn->io, on_io, -1, 0);
+	conn->unwatchable = false;
 }
 
 bool conn_is_open(const struct conn *conn)
@@ -38,12 +41,14 @@ int conn_fd(const struct conn *conn)
 
 int conn_watched(const struct conn *conn)
 {
+	if (conn->unwatchable)
+		return EV_READ | EV_WRITE;
 	return ev_is_active(&conn->io) ? conn->io.events & (EV_READ | EV_WRITE) : 0;
 }
 
 void conn_watch(struct conn *conn, int events)
 {
-	if (conn_watched(conn) == events)
+	if (conn_watched(conn) == events || conn->unwatchable)
 		return;
 	ev_io_stop(conn->loop, &conn->io);
 	if (events == 0)
@@ -52,10 +57,19 @@ void conn_watch(struct conn *conn, int events)
 	ev_io_start(conn->loop, &conn->io);
 }
 
+static enum conn_result cannot_be_watched(void)
+{
+	errno = ENOMEM;
+	return CONN_CLOSED;
+}
+
 enum conn_result conn_read(struct conn *conn, char *into, size_t room, size_t *got)
 {
 	ssize_t count;
 
+	*got = 0;
+	if (conn->unwatchable)
+		return cannot_be_watched();
 	do
 		count = read(conn->io.fd, into, room);
 	while (count < 0 && errno == EINTR);
@@ -73,6 +87,9 @@ enum conn_result conn_write(struct conn *conn, const char *bytes, size_t length,
 {
 	ssize_t count;
 
+	*wrote = 0;
+	if (conn->unwatchable)
+		return cannot_be_watched();
 	do
 		count = send(conn->io.fd, bytes, length, MSG_NOSIGNAL);
 	while (count < 0 && errno == EINTR);

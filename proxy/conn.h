@@ -12,12 +12,13 @@
 enum conn_result {
 	CONN_OK,
 	CONN_AGAIN,  /* nothing to read, or no room to write, right now */
-	CONN_CLOSED, /* the peer is gone, or the socket failed; errno of a failure is kept */
+	CONN_CLOSED, /* the peer is gone, or the socket or its watching failed; errno of a failure is kept */
 };
 
 struct conn {
 	ev_io io;
 	struct ev_loop *loop;
+	bool unwatchable; /* the kernel refuses to watch it: whoever reads or writes next is told */
 	/* Called with EV_READ, EV_WRITE or both, only while it is watched for them. */
 	void (*ready)(struct conn *conn, int events);
 };

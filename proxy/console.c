@@ -252,21 +252,28 @@ static bool serve(struct console *console, bool readable)
 	return true;
 }
 
-static void on_turn(struct console *console, bool readable)
+static void close_and_tell(struct console *console)
 {
 	void (*on_closed)(void *peer) = console->on_closed;
 	void *peer = console->peer;
 
-	if (serve(console, readable))
-		return;
 	console_close(&console);
 	on_closed(peer);
+}
+
+static void on_turn(struct console *console, bool readable)
+{
+	if (!serve(console, readable))
+		close_and_tell(console);
 }
 
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
-	on_turn(io->data, (events & EV_READ) != 0);
+	if (events & EV_ERROR)
+		close_and_tell(io->data);
+	else
+		on_turn(io->data, (events & EV_READ) != 0);
 }
 
 static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
@@ -278,14 +285,9 @@ static void on_again(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void on_deadline(struct ev_loop *loop, ev_timer *timer, int events)
 {
-	struct console *console = timer->data;
-	void (*on_closed)(void *peer) = console->on_closed;
-	void *peer = console->peer;
-
 	(void)loop;
 	(void)events;
-	console_close(&console);
-	on_closed(peer);
+	close_and_tell(timer->data);
 }
 
 struct console *console_open(struct ev_loop *loop, int fd, const struct admin_sources *sources,

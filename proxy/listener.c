@@ -164,7 +164,8 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int events)
 	struct acceptor *acceptor = listening->acceptor;
 
 	(void)loop;
-	(void)events;
+	if (events & EV_ERROR)
+		log_fatal("the kernel refuses to watch a listening socket");
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 

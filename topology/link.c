@@ -386,14 +386,18 @@ static void take_input(struct link *link)
 		deliver_all(link);
 }
 
+static const char unwatchable[] = "the kernel refuses to watch the connection";
+
 static void on_readable(struct ev_loop *loop, ev_io *watcher, int revents)
 {
 	struct link *link = watcher->data;
 
 	(void)loop;
-	(void)revents;
 	begin(link);
-	take_input(link);
+	if (revents & EV_ERROR)
+		lose(link, LINK_BROKEN, unwatchable);
+	else
+		take_input(link);
 	end(link);
 }
 
@@ -402,9 +406,10 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int revents)
 	struct link *link = watcher->data;
 
 	(void)loop;
-	(void)revents;
 	begin(link);
-	if (link->state == LINK_CONNECTING)
+	if (revents & EV_ERROR)
+		lose(link, LINK_BROKEN, unwatchable);
+	else if (link->state == LINK_CONNECTING)
 		on_connected(link);
 	if (link->state != LINK_LOST)
 		flush(link);
