@@ -270,6 +270,9 @@ inject-asan: asan $(INJECTOR)
 chaos: weir $(CHECKER) ## clients vanish, servers are killed, weir is restarted: mix-ups, doubled writes, leaks
 	@$(PYTHON) tests/chaos/chaos.py $(CHAOS)
 
+figures-limits: weir ## what rude clients cost: memory, and the latency of others; LIMITS="claims loris" chooses
+	@$(PYTHON) tests/limits/figures.py $(LIMITS)
+
 layers: $(OBJECTS) ## includes go one way, and nothing keeps global state
 	@tests/layers.sh --prove
 	@tests/layers.sh . $(BUILD)
@@ -299,6 +302,6 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 always:
-.PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge consistency demo deps fuzz fuzzers fuzz-smoke help inject inject-asan install \
+.PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge consistency demo deps figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
 	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan page screenshots soak test tsan uninstall unit
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

@@ -25,6 +25,8 @@ enum {
 	EWMA_SHIFT = 3,             /* a new sample counts for an eighth */
 	FULL_BYTES = 16 * 1024 * 1024, /* unanswered requests beyond which clients have to wait */
 	FULL_OVER_BYTES = 8 * 1024 * 1024,
+	FLOOD_BYTES = 1024 * 1024,     /* replies to come, beyond which they have to if theirs are large */
+	FLOOD_OVER_BYTES = 512 * 1024,
 	UPLOAD_PAUSE_BYTES = 512 * 1024, /* unsent bytes beyond which no more is taken of what a session sends as it comes */
 	LOGGED_GREETING_BYTES = 200,
 	OWN_REPLY_BYTES = 1024 * 1024, /* weir asks for nothing that is longer */
@@ -308,12 +310,18 @@ static char told_type(char type, struct slice last)
 	return type == '$' && last.length == 5 && last.bytes[1] == '-' ? '_' : type;
 }
 
+static uint64_t replies_to_come(const struct backend *backend)
+{
+	return appetite_expects(&backend->appetite, backend->outstanding);
+}
+
 void backend_note_answer(struct backend *backend, int64_t now_ns)
 {
 	backend->last_read_ns = now_ns;
 	if (backend->head == NULL)
 		backend->idle_since_ns = now_ns;
-	if (buf_length(&backend->stream) < FULL_OVER_BYTES)
+	if (!list_is_empty(&backend->worker->lane_waiters) && buf_length(&backend->stream) < FULL_OVER_BYTES &&
+	    replies_to_come(backend) < FLOOD_OVER_BYTES)
 		worker_wake_lane_waiters(backend->worker);
 }
 
@@ -467,6 +475,7 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 {
 	uint64_t generation = backend->generation;
 	int64_t now_ns = clock_ns(); /* after the read: what these replies acknowledge happened before it */
+	size_t read = length;
 
 	backend->worker->reading_us = clock_us(now_ns);
 	while (length > 0 && is_live(backend, generation)) {
@@ -479,6 +488,8 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 	tally_settle(&backend->worker->in_all);
 	tally_settle(&backend->worker->at_node);
 	backend->last_read_ns = now_ns;
+	backend->appetite.bytes += read;
+	appetite_forget(&backend->appetite, APPETITE_MEMORY);
 	if (!is_live(backend, generation))
 		return;
 	if (backend->head == NULL)
@@ -533,6 +544,11 @@ void backend_read(struct backend *backend)
 bool backend_is_full(const struct backend *backend)
 {
 	return buf_length(&backend->stream) > FULL_BYTES;
+}
+
+bool backend_is_flooded(const struct backend *backend)
+{
+	return replies_to_come(backend) > FLOOD_BYTES;
 }
 
 bool backend_takes_more(const struct backend *backend)

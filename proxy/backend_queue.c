@@ -47,6 +47,7 @@ static void count_answered(struct backend *backend, uint32_t cost)
 	struct node_load *load = backend_load(backend);
 
 	backend->outstanding -= cost;
+	backend->appetite.answers += cost;
 	if (load != NULL)
 		load->outstanding -= cost;
 }

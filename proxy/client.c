@@ -29,10 +29,9 @@ enum {
 	IN_FIRST_BYTES = 16 * 1024,
 	IN_PAUSE_BYTES = 256 * 1024,      /* waiting input of a stalled client beyond which it is not read */
 	QUERY_LIMIT_BYTES = 1024 * 1024 * 1024, /* Redis' client-query-buffer-limit */
-	WINDOW_RESUME = 1024,             /* requests in flight below which a full window opens again */
-	OUTPUT_RESUME = 256 * 1024,
-	OUTPUT_UNREAD = 1024 * 1024,      /* unread bytes that wait for no proof, and of which is asked whether the
-					   * client reads at all */
+	OUTPUT_RESUME = 64 * 1024,
+	OUTPUT_UNREAD = 256 * 1024,       /* unread bytes of which is asked whether the client reads at all, ... */
+	OUTPUT_UNPROVEN = 1024 * 1024,    /* ... and that wait for no proof */
 	UNREAD_TICKS = 3,                 /* without reading anything, until a client counts as one that writes first */
 	WRITE_THROUGH_BYTES = 4 * 1024,   /* of replies in one piece that are worth a write of their own */
 	UNFINISHED_BYTES = 16 * 1024,     /* of a command, that show that its sender is slow and no slow loris */
@@ -68,6 +67,7 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 	list_init(&client->bound.parked);
 	list_init(&client->of_worker);
 	list_append(&worker->clients, &client->of_worker);
+	client->appetite.window = APPETITE_FIRST;
 	client->session.id = id;
 	client->session.identity = identity_acquire(worker->identities.nobody);
 	client->session.resp = 2;
@@ -316,7 +316,8 @@ void client_check_output(struct client *client)
 
 static void note_unread(struct client *client)
 {
-	consistency_let_go(client);
+	if (buf_length(&client->out) > OUTPUT_UNPROVEN)
+		consistency_let_go(client);
 	if (list_is_linked(&client->unread))
 		return;
 	list_append(&client->worker->unread_clients, &client->unread);
@@ -359,6 +360,7 @@ void client_reply(struct client *client, const char *bytes, size_t length)
 	buf_append(&client->out, bytes + wrote, length - wrote);
 	list_mark(&client->worker->dirty_clients, &client->dirty);
 	client_check_output(client);
+	appetite_feed(&client->appetite, length);
 	if (buf_length(&client->out) > OUTPUT_UNREAD && !client->closing)
 		note_unread(client);
 }
@@ -444,7 +446,7 @@ static bool stall_is_over(const struct client *client)
 	case STALL_ALL:
 		return client->head == NULL;
 	case STALL_WINDOW:
-		return client->in_flight < WINDOW_RESUME;
+		return client->in_flight <= client->appetite.window / 4;
 	case STALL_OUTPUT:
 		return client->writes_first || unread_bytes(client) < OUTPUT_RESUME;
 	case STALL_UPLOAD:

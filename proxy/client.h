@@ -7,6 +7,7 @@
 
 #include "../protocol/buf.h"
 #include "../protocol/resp.h"
+#include "appetite.h"
 #include "close_reason.h"
 #include "conn.h"
 #include "list.h"
@@ -61,6 +62,7 @@ struct client {
 	uint32_t replica_in_flight;    /* of them, on replicas */
 	uint32_t lane_in_flight;       /* of them, on the one other backend they may be on at a time: */
 	const struct backend *lane;    /* NULL when lane_in_flight is 0 */
+	struct appetite appetite;      /* by the replies that it got */
 	uint8_t stall;                 /* enum client_stall */
 	uint8_t upload;                /* enum client_upload */
 	bool stays;                    /* scratch of dispatch_aside.c */

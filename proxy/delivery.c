@@ -104,6 +104,7 @@ static void advance(struct client *client)
 		if (client->head == NULL)
 			client->tail = NULL;
 		client->in_flight--;
+		client->appetite.answers++;
 		request_free(&client->worker->requests, head);
 	}
 	if (client->closing)
@@ -440,6 +441,7 @@ static void leave_lane_together(struct client *client, const struct request *one
 	if ((one->flags & REQUEST_ON_LANE) && (client->lane_in_flight -= count) == 0)
 		client->lane = NULL;
 	client->in_flight -= count;
+	client->appetite.answers += count;
 }
 
 /* They leave the client's queue. Returns the flags that any of them had. */

@@ -25,8 +25,7 @@
 #include "waiting.h"
 
 enum {
-	WINDOW_REQUESTS = 4096,          /* of one client in flight */
-	OUTPUT_HIGH_WATER = 1024 * 1024, /* unread reply bytes beyond which nothing more is taken */
+	OUTPUT_HIGH_WATER = 256 * 1024, /* unread reply bytes beyond which nothing more is taken */
 };
 
 /* ---- the master's shared backends ---- */
@@ -299,10 +298,18 @@ static bool waits_for_the_table(struct client *client, const struct parsed_comma
 		worker->now_ns - client->active_ns < held_ns);
 }
 
-/* Has the client had its share for now? */
-static enum verdict check_window(struct client *client)
+/* The first writes of a newcomer will bring no more than a word each. */
+static bool has_appetite(struct client *client, const struct parsed_command *parsed)
 {
-	if (client->in_flight >= WINDOW_REQUESTS)
+	if (parsed->class == COMMAND_WRITE && client->appetite.answers == 0)
+		return client->in_flight < APPETITE_MOST;
+	return appetite_allows(&client->appetite, client->in_flight);
+}
+
+/* Has the client had its share for now? */
+static enum verdict check_window(struct client *client, const struct parsed_command *parsed)
+{
+	if (!has_appetite(client, parsed))
 		return dispatch_stall(client, STALL_WINDOW);
 	if (buf_length(&client->out) + client->held_bytes > OUTPUT_HIGH_WATER && !client->writes_first)
 		return dispatch_stall(client, STALL_OUTPUT);
@@ -311,7 +318,7 @@ static enum verdict check_window(struct client *client)
 
 static enum verdict take_block(struct client *client, const struct parsed_command *parsed, size_t count)
 {
-	return check_window(client) == STALLED ? STALLED : dispatch_block(client, parsed, count);
+	return check_window(client, parsed) == STALLED ? STALLED : dispatch_block(client, parsed, count);
 }
 
 static enum verdict take_pinned(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
@@ -339,7 +346,7 @@ static void follow_debug(struct client *client, const struct parsed_command *par
 
 static enum verdict take(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
-	if (check_window(client) == STALLED)
+	if (check_window(client, parsed) == STALLED)
 		return STALLED;
 	if (waits_for_the_table(client, parsed))
 		return dispatch_stall(client, STALL_COMMANDS);

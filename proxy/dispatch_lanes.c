@@ -94,6 +94,17 @@ enum verdict dispatch_wait_for_room(struct client *client)
 	return dispatch_stall(client, STALL_LANE);
 }
 
+/* A newcomer has one request to show what its replies are like. */
+static bool is_hungry(const struct client *client)
+{
+	return appetite_is_large(&client->appetite) && (client->appetite.answers > 0 || client->in_flight > 0);
+}
+
+bool dispatch_has_no_room(const struct client *client, const struct backend *lane)
+{
+	return backend_is_full(lane) || (is_hungry(client) && backend_is_flooded(lane));
+}
+
 enum verdict dispatch_enter_lane(struct client *client, const struct backend *lane, bool is_read)
 {
 	bool in_order = !is_read || client->session.consistency != CONSISTENCY_EVENTUAL;
@@ -104,7 +115,8 @@ enum verdict dispatch_enter_lane(struct client *client, const struct backend *la
 		return dispatch_stall(client, STALL_REPLICAS);
 	if (client->lane_in_flight > 0 && client->lane != lane)
 		return dispatch_stall(client, STALL_ALL);
-	return backend_is_full(lane) && lane->state == BACKEND_READY && !lane->held ? dispatch_wait_for_room(client) : TAKEN;
+	return lane->state == BACKEND_READY && !lane->held && dispatch_has_no_room(client, lane) ? dispatch_wait_for_room(client)
+												 : TAKEN;
 }
 
 /* On the replica endpoint a replica's own rules are the rules. */

@@ -41,7 +41,7 @@ def test_a_command_that_does_not_come(hasty, beginning):
     with weir.raw() as slow:
         slow.send(beginning)
         assert slow.read_all() in (b"", b"+PONG\r\n")
-    assert closed(weir, "header_timeout") == before + 1
+    wait_for(lambda: closed(weir, "header_timeout") == before + 1)
     assert "closed (header_timeout)" in weir.log()
 
 

@@ -312,6 +312,29 @@ def test_private_connections_are_left_as_they_were(lab):
             assert raw.reply() == [b"queue", b"x"]
 
 
+@pytest.mark.plain
+def test_a_flood_of_medium_sized_replies(lab):
+    """None of them is large enough to step aside, and there are ten megabytes of
+    them for each of a hundred clients that read nothing: most of it is not even
+    asked for, and somebody else is served meanwhile."""
+    group = group_with(lab, 1, {"medium": value_of(100 * 1024), "small": b"s"}, workers=1)
+    before = group.weir.rss_bytes()
+    with contextlib.ExitStack() as stack, group.weir.raw() as other:
+        other.commands([("GET", "small")] * 100)
+        lazy = [stack.enter_context(group.weir.raw()) for _ in range(100)]
+        for raw in lazy:
+            raw.send(encode("GET", "medium") * 100)
+        began = time.monotonic()
+        for _ in range(100):
+            assert other.command("GET", "small") == b"s"
+        assert time.monotonic() - began < 10, "a hundred small replies behind a gigabyte of others"
+        wait_for(lambda: group.weir.rss_bytes() - before < 100 * MEBIBYTE, 5)
+        wait_for(lambda: metric(group.weir, 'client_bytes_total{direction="out"}') > 100 * MEBIBYTE)
+        assert group.weir.rss_bytes() - before < 100 * MEBIBYTE
+        for raw in lazy[:5]:        # nothing is lost for those who read after all
+            assert all(len(raw.reply()) == 100 * 1024 for _ in range(100))
+
+
 def test_many_at_once(lab):
     """Downloads, uploads, small commands, and clients that leave, all mixed: every
     value is the one that was asked for."""

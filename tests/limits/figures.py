@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""What rude clients cost: weir's memory, and the latency of a polite client beside
+them against its latency when all is quiet.
+
+    tests/limits/figures.py                 all of it
+    tests/limits/figures.py claims loris    some of it
+    tests/limits/figures.py --scale 0.1     with a tenth of the clients
+
+claims    1,000 connections that each announce a million arguments of 500 MB
+readers   1,000 connections that ask for 100 values of 100 KiB and read nothing
+loris     10,000 connections that send a byte of a command every ten seconds
+burst     100 pipelines of 10,000 commands, and 100 values of 8 MB, then silence
+
+Every scenario has a fresh group of servers: a master, a replica, weir with two
+workers. The polite client is a process of its own that asks for a small value
+every two milliseconds. Its worst moments are mostly the machine's: compare with
+the quiet row.
+"""
+import argparse
+import contextlib
+import multiprocessing
+import pathlib
+import socket
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import harness  # noqa: E402
+from harness import HOST, Lab, encode, wait_for  # noqa: E402
+
+MB = 1 << 20
+QUIET_SECONDS = 5
+
+
+def be_polite(port, stop, answers):
+    """Asks until it is told to stop; the latencies in microseconds."""
+    question = encode("GET", "small")
+    latencies = []
+    with socket.create_connection((HOST, port)) as one:
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while not stop.is_set():
+            began = time.perf_counter()
+            one.sendall(question)
+            answer = one.recv(100)
+            if answer != b"$5\r\nsmall\r\n":
+                answers.put(f"the polite client was told {answer}")
+                return
+            latencies.append((time.perf_counter() - began) * 1e6)
+            time.sleep(0.002)
+    answers.put(latencies)
+
+
+class Polite:
+    def __init__(self, port):
+        self.stop, self.answers = multiprocessing.Event(), multiprocessing.Queue()
+        self.process = multiprocessing.Process(target=be_polite, args=(port, self.stop, self.answers))
+        self.process.start()
+
+    def finish(self):
+        self.stop.set()
+        latencies = self.answers.get(timeout=60)
+        self.process.join()
+        assert isinstance(latencies, list), latencies
+        latencies.sort()
+        return {"asked": len(latencies), "p50": latencies[len(latencies) // 2],
+                "p99": latencies[len(latencies) * 99 // 100], "max": latencies[-1]}
+
+
+def latency_of(port, seconds):
+    polite = Polite(port)
+    time.sleep(seconds)
+    return polite.finish()
+
+
+class Run:
+    """One scenario: servers, and what was measured."""
+
+    def __init__(self, lab, name, **proxy):
+        self.name = name
+        self.group = lab.group(1, {"proxy": {"max_clients": 20000, **proxy}})
+        self.weir = self.group.weir
+        self.group.master.client().set("small", "small")
+        self.group.settle()
+        self.quiet = latency_of(self.weir.port, QUIET_SECONDS)
+        self.before = self.weir.rss_bytes()
+        self.peak = self.before
+
+    def look(self):
+        self.peak = max(self.peak, self.weir.rss_bytes())
+
+    def watch(self, seconds):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.look()
+            time.sleep(0.05)
+
+    def closed(self, reason):
+        return int(self.weir.metrics()[f'weir_client_closed_total{{reason="{reason}"}}'])
+
+    def tell(self, clients, polite, note=""):
+        wait_for(lambda: self.weir.status()["clients"]["connected"] == 0, 60)
+        time.sleep(2)
+        grown, left = self.peak - self.before, self.weir.rss_bytes() - self.before
+        print(f"{self.name}: {clients} clients: resident {self.before / MB:.1f} MB, +{grown / MB:.1f} MB at most "
+              f"({grown / clients / 1024:.1f} KiB each), {left / MB:+.1f} MB two seconds after they left. {note}")
+        for title, row in (("quiet", self.quiet), ("beside them", polite)):
+            print(f"    polite client, {title:11}: {row['asked']:6} asked, p50 {row['p50']:6.0f} us, "
+                  f"p99 {row['p99']:6.0f} us, max {row['max']:8.0f} us")
+        sys.stdout.flush()
+
+
+def connect(run, count):
+    found = []
+    for _ in range(count):
+        one = socket.create_connection((HOST, run.weir.port))
+        found.append(one)
+    return found
+
+
+@contextlib.contextmanager
+def connections(run, count):
+    found = connect(run, count)
+    try:
+        yield found
+    finally:
+        for one in found:
+            one.close()
+
+
+def claims(lab, scale):
+    run = Run(lab, "claims")
+    count = int(1000 * scale)
+    with connections(run, count) as found:
+        polite = Polite(run.weir.port)
+        for one in found:
+            one.sendall(b"*1000000\r\n$500000000\r\n" + b"x" * 100)
+        run.watch(5)
+        result = polite.finish()
+    run.tell(count, result)
+
+
+def readers(lab, scale):
+    run = Run(lab, "readers")
+    count = int(1000 * scale)
+    run.group.master.client().set("large", "x" * 102400)
+    run.group.settle()
+    with connections(run, count) as found:
+        polite = Polite(run.weir.port)
+        for one in found:
+            one.sendall(encode("GET", "large") * 100)
+            run.look()
+        run.watch(15)
+        result = polite.finish()
+        note = f"{run.closed('output_limit')} closed (output_limit), {run.closed('memory')} (memory)" \
+            if 'weir_client_closed_total{reason="memory"}' in run.weir.metrics() else ""
+    run.tell(count, result, note)
+
+
+def loris(lab, scale):
+    run = Run(lab, "loris", client_header_timeout="30s")
+    count = int(10000 * scale)
+    command = encode("SET", "a", "x" * 1000)
+    with connections(run, count) as found:
+        polite = Polite(run.weir.port)
+        began = time.monotonic()
+        for sent in range(6):
+            for one in found:
+                with contextlib.suppress(OSError):
+                    one.send(command[sent:sent + 1])
+            run.watch(began + 10 * (sent + 1) - time.monotonic())
+        result = polite.finish()
+        closed = run.closed("header_timeout")
+    run.tell(count, result, f"{closed} closed (header_timeout) within a minute.")
+
+
+def burst(lab, scale):
+    run = Run(lab, "burst")
+    count = max(1, int(100 * scale))
+    large = b"y" * (8 * MB)
+    with connections(run, count) as found:
+        polite = Polite(run.weir.port)
+        for one in found:
+            one.settimeout(60)
+            one.sendall(encode("SET", "small", "small") * 10000)
+            run.look()
+        for number, one in enumerate(found):
+            take(one, b"+OK\r\n" * 10000)
+            one.sendall(encode("SET", f"large{number % 8}", large))
+            run.look()
+            take(one, b"+OK\r\n")
+            one.sendall(encode("GET", f"large{number % 8}"))
+            take(one, b"$%d\r\n%s\r\n" % (len(large), large))
+            run.look()
+        result = polite.finish()
+    run.tell(count, result)
+
+
+def take(one, expected):
+    got = bytearray()
+    while len(got) < len(expected):
+        got += one.recv(1 << 20)
+    assert got == expected
+
+
+SCENARIOS = {one.__name__: one for one in (claims, readers, loris, burst)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="What rude clients cost.")
+    parser.add_argument("scenarios", nargs="*", help=", ".join(SCENARIOS))
+    parser.add_argument("--scale", type=float, default=1.0)
+    options = parser.parse_args()
+    harness.unlimited_files()
+    for name in options.scenarios or SCENARIOS:
+        with tempfile.TemporaryDirectory() as directory, Lab(directory) as lab:
+            try:
+                SCENARIOS[name](lab, options.scale)
+            except Exception:
+                print("\n".join(f"{name}: {text}" for name, text in lab.logs().items()), file=sys.stderr)
+                raise
+
+
+if __name__ == "__main__":
+    main()
