@@ -201,10 +201,11 @@ static bool waits_in_vain(const struct client *client)
 }
 
 /* With nothing left to take and nothing more to come, what is due is the end.
- * (Whatever could be taken has been, unless the client is stalled.) */
+ * (Whatever could be taken has been, unless the client is stalled, or is about to
+ * be resumed.) */
 static void finish_at_end(struct client *client)
 {
-	if (!client->at_end)
+	if (!client->at_end || list_is_linked(&client->resume))
 		return;
 	if (client->close_reason == CLOSE_peer && waits_in_vain(client)) {
 		client_flush(client); /* it may have closed only its own direction */
