@@ -382,6 +382,8 @@ static bool load_secrets(struct loader *loader)
 	struct config *config = loader->config;
 
 	if (!load_secret(loader, CONFIG_KEY_PASSWORD_FILE, config->password_file, &config->topology.password) ||
+	    !load_secret(loader, CONFIG_KEY_SENTINEL_PASSWORD_FILE, config->sentinel_password_file,
+			 &config->topology.sentinel.password) ||
 	    !load_secret(loader, CONFIG_KEY_ADMIN_TOKEN_FILE, config->token_file, &config->admin_token))
 		return false;
 	if (config->admin_token[0] == '\0' || strlen(config->admin_token) >= TOKEN_MIN_BYTES)
@@ -390,18 +392,38 @@ static bool load_secrets(struct loader *loader)
 			"%s: expected a token of %d bytes at least", config->token_file, TOKEN_MIN_BYTES);
 }
 
+/* Either the file names the servers or the sentinels do. */
+static bool check_sentinel(struct loader *loader)
+{
+	const struct topology_config *topology = &loader->config->topology;
+	bool named = topology->sentinel.name[0] != '\0';
+
+	if (topology->sentinel.count > 0 && !named)
+		return complain_about(loader, CONFIG_KEY_SENTINEL_NAME, "expected the name that the sentinels give the master");
+	if (named && topology->sentinel.count == 0)
+		return complain_about(loader, CONFIG_KEY_SENTINEL_ADDRESS, "expected host:port of a sentinel, found none");
+	if (named && topology->node_count > 0)
+		return complain_about(loader, CONFIG_KEY_MASTER,
+				      "the sentinels say who master and replicas are; leave out these lines, or [sentinel]");
+	return true;
+}
+
 static bool check(struct loader *loader)
 {
-	return check_listeners(loader) && check_no_loop(loader, CONFIG_KEY_LISTEN) &&
+	return check_listeners(loader) && check_sentinel(loader) && check_no_loop(loader, CONFIG_KEY_LISTEN) &&
 	       check_no_loop(loader, CONFIG_KEY_LISTEN_REPLICA) && check_no_loop(loader, CONFIG_KEY_ADMIN_LISTEN) &&
 	       check_overwrite(loader) && load_secrets(loader);
 }
 
 static bool complete(struct loader *loader)
 {
-	if (loader->lines[CONFIG_KEY_MASTER] == 0)
+	const struct topology_sentinel_config *sentinel = &loader->config->topology.sentinel;
+
+	if (!apply_defaults(loader))
+		return false;
+	if (loader->lines[CONFIG_KEY_MASTER] == 0 && sentinel->name[0] == '\0' && sentinel->count == 0)
 		return complain_about(loader, CONFIG_KEY_MASTER, "expected host:port of the master, found none");
-	return apply_defaults(loader) && check(loader);
+	return check(loader);
 }
 
 /* ---- the public part ---- */
@@ -519,6 +541,7 @@ static void config_free(struct config *config)
 		if (config_keys[i].type->clear != NULL)
 			config_keys[i].type->clear(&config_keys[i], config);
 	forget_secret(config->topology.password);
+	forget_secret(config->topology.sentinel.password);
 	forget_secret(config->admin_token);
 	free(config);
 }

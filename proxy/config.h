@@ -60,6 +60,7 @@ struct config {
 	/* [replication], [health], [auth]; max_lag and max_lag_bytes of [routing] */
 	struct topology_config topology;
 	char *password_file;            /* "" none */
+	char *sentinel_password_file;   /* "" none */
 	/* [admin] */
 	struct config_listeners admin_listen; /* at most one; none switches the endpoint off */
 	char *token_file;               /* "" none */

@@ -24,6 +24,7 @@ enum {
 	NAME_LENGTH = 64,
 	WEIGHT_MAX = 1000,
 	LISTENERS_MAX = 16, /* of one key */
+	SENTINELS_MAX = 16,
 };
 
 static const char blanks[] = " \t";
@@ -369,7 +370,7 @@ static bool master_print(const struct config_key *key, const struct config *conf
 			 char text[CONFIG_VALUE_ROOM])
 {
 	(void)key;
-	if (index > 0)
+	if (index > 0 || config->topology.node_count == 0)
 		return false;
 	print_node(&config->topology.nodes[0], text);
 	return true;
@@ -407,6 +408,56 @@ static bool replica_print(const struct config_key *key, const struct config *con
 }
 
 const struct config_type config_type_replica = { replica_parse, replica_print, NULL };
+
+static bool sentinels_parse(const struct config_key *key, const char *text, struct config *config,
+			    struct config_problem *problem)
+{
+	struct topology_sentinel_config *sentinel = &config->topology.sentinel;
+	struct topology_endpoint endpoint;
+
+	(void)key;
+	if (text[0] == '\0')
+		return true;
+	if (sentinel->count == SENTINELS_MAX)
+		return config_refuse(problem, "expected at most %d sentinels", SENTINELS_MAX);
+	if (!parse_host_port(text, &endpoint.host, &endpoint.port))
+		return config_refuse(problem, "expected host:port or [v6]:port, got \"%s\"", text);
+	for (size_t i = 0; i < sentinel->count; i++) {
+		if (sentinel->addresses[i].port != endpoint.port || !config_same_host(sentinel->addresses[i].host, endpoint.host))
+			continue;
+		free(endpoint.host);
+		return config_refuse(problem, "%s stands here twice", text);
+	}
+	sentinel->addresses = alloc_resized(sentinel->addresses, (sentinel->count + 1) * sizeof(endpoint));
+	sentinel->addresses[sentinel->count++] = endpoint;
+	return true;
+}
+
+static bool sentinels_print(const struct config_key *key, const struct config *config, size_t index,
+			    char text[CONFIG_VALUE_ROOM])
+{
+	const struct topology_sentinel_config *sentinel = &config->topology.sentinel;
+
+	(void)key;
+	text[0] = '\0';
+	if (index < sentinel->count)
+		print_host_port(sentinel->addresses[index].host, sentinel->addresses[index].port, text, CONFIG_VALUE_ROOM);
+	return index == 0 || index < sentinel->count;
+}
+
+static void sentinels_clear(const struct config_key *key, struct config *config)
+{
+	struct topology_sentinel_config *sentinel = &config->topology.sentinel;
+
+	(void)key;
+	for (size_t i = 0; i < sentinel->count; i++)
+		free(sentinel->addresses[i].host);
+	free(sentinel->addresses);
+	sentinel->addresses = NULL;
+	sentinel->count = 0;
+}
+
+const struct config_type config_type_sentinels = { sentinels_parse, sentinels_print, sentinels_clear };
 
 /* Whether the names are those of replicas is known when the file has ended. */
 static bool overwrite_parse(const struct config_key *key, const char *text, struct config *config,

@@ -46,6 +46,7 @@ extern const struct config_type config_type_commands;  /* char *: command names,
 extern const struct config_type config_type_listeners; /* struct config_listeners, one more per line */
 extern const struct config_type config_type_overwrite; /* topology.allow_overwrite */
 extern const struct config_type config_type_master;    /* topology.nodes[0] */
+extern const struct config_type config_type_sentinels; /* topology.sentinel.addresses, one more per line */
 extern const struct config_type config_type_replica;   /* one more of topology.nodes */
 
 /* Sets the sentence; always false, so that a parser can return it. */

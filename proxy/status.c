@@ -136,6 +136,24 @@ static json_t *wiring(const struct topology_view *view)
 	return object;
 }
 
+static json_t *sentinel(const struct topology_view *view)
+{
+	json_t *object = json_object(), *array = json_array();
+
+	put_text(object, "name", view->sentinel_name);
+	for (size_t i = 0; i < view->sentinel_count; i++) {
+		json_t *one = json_object();
+
+		put_text(one, "address", view->sentinels[i].address);
+		put_flag(one, "up", view->sentinels[i].up);
+		put_text(one, "master", view->sentinels[i].master);
+		put_integer(one, "config_epoch", view->sentinels[i].config_epoch);
+		json_array_append_new(array, alloc_checked(one));
+	}
+	put(object, "sentinels", array);
+	return object;
+}
+
 /* ---- counters ---- */
 
 static int64_t total(const struct admin_sources *sources, enum stat_id id)
@@ -220,6 +238,7 @@ char *status_json(const struct admin_sources *sources)
 	put_integer(document, "newest_event", (int64_t)journal_newest(sources->journal));
 	put(document, "lost_writes", lost_writes(view));
 	put(document, "wiring", wiring(view));
+	put(document, "sentinel", view->sentinel_name != NULL ? sentinel(view) : json_null());
 	put(document, "switchover", switchover(&view->succession));
 	put(document, "master", view->master < 0 ? json_null() : server(&view->nodes[view->master]));
 	put(document, "replicas", replicas(view));

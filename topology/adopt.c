@@ -95,6 +95,7 @@ void adopt_plan(struct topology *topology)
 		.nodes = topology->plan_nodes,
 		.node_count = topology->node_count,
 		.memory = remember(topology),
+		.appointed = topology->sentinels != NULL,
 		.enforce = topology->config.wiring == TOPOLOGY_WIRING_ENFORCE,
 		.accept_reset_master = topology->config.accept_reset_master,
 		.interference = topology->interference,

@@ -91,6 +91,7 @@ struct topology {
 	struct rivals *rivals;
 	struct audit *audit;
 	struct succession *succession;
+	struct sentinels *sentinels; /* NULL: master and replicas stand in the file */
 
 	/* publish: once per turn of the loop, after everything that was read */
 	ev_prepare settle;

@@ -318,10 +318,20 @@ static void on_connected(struct link *link)
 
 /* ---- input ---- */
 
+static bool is_message(const struct link *link, const redisReply *reply)
+{
+	return link->events.on_message != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
+	       reply->element[0]->type == REDIS_REPLY_STRING && strcmp(reply->element[0]->str, "message") == 0;
+}
+
 static void deliver(struct link *link, redisReply *reply)
 {
 	struct request request;
 
+	if (is_message(link, reply)) {
+		link->events.on_message(link->events.arg, reply);
+		return;
+	}
 	if (link->outstanding == 0) {
 		lose(link, LINK_BROKEN, "a reply that nobody asked for");
 		return;

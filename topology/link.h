@@ -35,6 +35,9 @@ struct link_events {
 	void (*on_ready)(void *arg);
 	/* Nothing follows on this link; the receiver closes it, now or later. */
 	void (*on_lost)(void *arg, enum link_end end, const char *why);
+	/* A message of a channel that was subscribed to; it answers no request. NULL:
+	 * there are none. One SUBSCRIBE is for one channel: each has one answer. */
+	void (*on_message)(void *arg, const struct redisReply *message);
 	void *arg;
 };
 

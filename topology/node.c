@@ -260,7 +260,7 @@ static void on_ready(void *arg)
 
 static void open_link(struct node *node)
 {
-	struct link_events events = {on_ready, on_lost, node};
+	struct link_events events = {.on_ready = on_ready, .on_lost = on_lost, .arg = node};
 
 	node->address_failed = true; /* until it has answered */
 	node->link = link_open(node->loop, &node->address, &node->link_config, &events);

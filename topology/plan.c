@@ -212,6 +212,8 @@ static void explain_absence(const struct plan_group *group, struct plan *plan, s
 		say(plan->reason, "master %s runs version %s; weir needs 6.2.6 or later", node->name, node->version);
 	else if (node->loading)
 		say(plan->reason, "master %s is loading its data", node->name);
+	else if (group->appointed)
+		say(plan->reason, "the sentinels name %s, which is a replica", node->name);
 	else
 		say(plan->reason, "%s is a replica, and no configured node is a master", node->name);
 }
@@ -340,8 +342,51 @@ static bool keep_master(const struct plan_group *group, struct plan *plan)
 	return true;
 }
 
+/* One that was promoted from it is a master already: a failover has gone so far
+ * that what is written here would be lost, and the sentinels will say so soon. */
+static bool is_superseded(const struct plan_group *group, struct plan *plan, size_t index)
+{
+	const struct plan_node *node = &group->nodes[index];
+
+	for (size_t i = 0; i < group->node_count; i++) {
+		if (i == index || !is_candidate(group, i) || !same(group->nodes[i].replid2, node->replid))
+			continue;
+		say(plan->reason, "%s was promoted from %s, but the sentinels name that one still", group->nodes[i].name,
+		    node->name);
+		return true;
+	}
+	return false;
+}
+
+/* Who the master is the sentinels decide; their word counts as soon as the server
+ * itself agrees. What a process that came back without its data is worth is still
+ * asked. */
+static void choose_appointed(const struct plan_group *group, struct plan *plan)
+{
+	if (group->node_count == 0) {
+		plan->starting = true;
+		say(plan->reason, "no sentinel has named a master yet");
+	} else if (group->nodes[0].reach == PLAN_UNSEEN) {
+		plan->starting = true;
+		say(plan->reason, "starting: %s has not been checked yet", group->nodes[0].name);
+	} else if (!is_candidate(group, 0)) {
+		explain_absence(group, plan, 0);
+	} else if (!is_superseded(group, plan, 0)) {
+		if (group->memory.master == PLAN_NOBODY)
+			adopt_unless_reset(group, plan, 0);
+		else if (group->memory.master == 0 && !continues(group, 0))
+			choose_restarted(group, plan, 0);
+		else
+			adopt(plan, 0);
+	}
+}
+
 static void choose_master(const struct plan_group *group, struct plan *plan)
 {
+	if (group->appointed) {
+		choose_appointed(group, plan);
+		return;
+	}
 	if (keep_master(group, plan))
 		return;
 	for (size_t i = 0; i < group->node_count; i++) {

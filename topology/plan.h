@@ -68,6 +68,7 @@ struct plan_group {
 	const struct plan_node *nodes; /* [0] is the configured master */
 	size_t node_count;
 	struct plan_memory memory;
+	bool appointed;            /* the sentinels say that [0] is the master, or have not said yet who is */
 	bool enforce;              /* wiring = enforce */
 	bool accept_reset_master;
 	const char *interference;  /* somebody else controls this group: a sentence; NULL */

@@ -682,6 +682,8 @@ const char *succession_begin(struct succession *succession, const struct topolog
 
 	if (succession->step != SWITCHOVER_NONE)
 		return "refused: a switchover is under way";
+	if (topology->sentinels != NULL)
+		return "refused: the sentinels decide who is the master; SENTINEL FAILOVER asks one of them";
 	if (group_master(topology) == NULL)
 		return "refused: there is no master";
 	succession->old = group_master(topology);

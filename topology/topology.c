@@ -20,6 +20,7 @@
 #include "group.h"
 #include "memory.h"
 #include "rivals.h"
+#include "sentinel.h"
 #include "succession.h"
 #include "wire.h"
 
@@ -306,20 +307,60 @@ const char *topology_switchover(struct topology *topology, const struct topology
 	return succession_begin(topology->succession, wanted);
 }
 
-/* ---- life ---- */
+/* ---- configuration ---- */
+
+static struct topology_node_config *copy_nodes(const struct topology_node_config *nodes, size_t count)
+{
+	struct topology_node_config *copies = memory_zeroed(count, sizeof(*copies));
+
+	for (size_t i = 0; i < count; i++) {
+		copies[i] = nodes[i];
+		copies[i].name = memory_text(nodes[i].name);
+		copies[i].host = memory_text(nodes[i].host);
+		copies[i].announce_host = memory_text(nodes[i].announce_host);
+	}
+	return copies;
+}
+
+static void free_nodes(struct topology_node_config *nodes, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(nodes[i].name);
+		free(nodes[i].host);
+		free(nodes[i].announce_host);
+	}
+	free(nodes);
+}
+
+static void copy_sentinel(struct topology_sentinel_config *copy, const struct topology_sentinel_config *config)
+{
+	copy->name = memory_text(config->name);
+	copy->user = memory_text(config->user ? config->user : "");
+	copy->password = memory_text(config->password ? config->password : "");
+	copy->addresses = memory_zeroed(config->count, sizeof(*copy->addresses));
+	for (size_t i = 0; i < config->count; i++)
+		copy->addresses[i] = (struct topology_endpoint){memory_text(config->addresses[i].host), config->addresses[i].port};
+}
+
+static void free_sentinel(struct topology_sentinel_config *config)
+{
+	for (size_t i = 0; i < config->count; i++)
+		free(config->addresses[i].host);
+	free(config->addresses);
+	free(config->name);
+	free(config->user);
+	free(config->password);
+}
 
 static void copy_config(struct topology_config *copy, const struct topology_config *config)
 {
 	*copy = *config;
 	copy->user = memory_text(config->user ? config->user : "");
 	copy->password = memory_text(config->password ? config->password : "");
-	copy->nodes = memory_zeroed(config->node_count, sizeof(*copy->nodes));
-	for (size_t i = 0; i < config->node_count; i++) {
-		copy->nodes[i] = config->nodes[i];
-		copy->nodes[i].name = memory_text(config->nodes[i].name);
-		copy->nodes[i].host = memory_text(config->nodes[i].host);
-		copy->nodes[i].announce_host = memory_text(config->nodes[i].announce_host);
-	}
+	copy->nodes = copy_nodes(config->nodes, config->node_count);
+	copy_sentinel(&copy->sentinel, &config->sentinel);
+	if (config->sentinel.count > 0)
+		copy->wiring = TOPOLOGY_WIRING_OBSERVE; /* it is theirs */
 	copy->allow_overwrite = memory_zeroed(config->allow_overwrite_count, sizeof(*copy->allow_overwrite));
 	for (size_t i = 0; i < config->allow_overwrite_count; i++)
 		copy->allow_overwrite[i] = memory_text(config->allow_overwrite[i]);
@@ -327,17 +368,57 @@ static void copy_config(struct topology_config *copy, const struct topology_conf
 
 static void free_config(struct topology_config *config)
 {
-	for (size_t i = 0; i < config->node_count; i++) {
-		free(config->nodes[i].name);
-		free(config->nodes[i].host);
-		free(config->nodes[i].announce_host);
-	}
+	free_nodes(config->nodes, config->node_count);
+	free_sentinel(&config->sentinel);
 	for (size_t i = 0; i < config->allow_overwrite_count; i++)
 		free(config->allow_overwrite[i]);
-	free(config->nodes);
 	free(config->allow_overwrite);
 	free(config->user);
 	free(config->password);
+}
+
+/* ---- what the sentinels say ---- */
+
+static void connect_all(struct topology *topology)
+{
+	for (size_t i = 0; i < topology->node_count; i++)
+		node_connect(topology->nodes[i]);
+}
+
+static void on_sentinels(void *arg, const struct sentinel_group *group)
+{
+	struct topology *topology = arg;
+	struct topology_node_config nodes[TOPOLOGY_NODES_MAX];
+	char names[TOPOLOGY_NODES_MAX][SENTINEL_HOST_ROOM + 16];
+
+	for (size_t i = 0; i < group->count; i++) {
+		const struct sentinel_member *member = &group->members[i];
+
+		address_format(names[i], sizeof(names[i]), member->host, member->port);
+		nodes[i] = (struct topology_node_config){
+			.name = names[i], .host = (char *)member->host, .port = member->port, .weight = 1};
+	}
+	free_nodes(topology->config.nodes, topology->config.node_count);
+	topology->config.nodes = copy_nodes(nodes, group->count);
+	topology->config.node_count = group->count;
+	members_follow_config(topology);
+	connect_all(topology);
+	group_touch(topology);
+}
+
+/* The sentinels of the start stay, and so does what they have said. */
+static void keep_sentinels(struct topology_config *config, struct topology_config *before)
+{
+	struct topology_sentinel_config sentinel = config->sentinel;
+
+	if (before->sentinel.count == 0)
+		return;
+	free_nodes(config->nodes, config->node_count);
+	config->nodes = copy_nodes(before->nodes, before->node_count);
+	config->node_count = before->node_count;
+	config->wiring = TOPOLOGY_WIRING_OBSERVE;
+	config->sentinel = before->sentinel;
+	before->sentinel = sentinel;
 }
 
 /* Tells this weir from every other one on the same servers. */
@@ -402,11 +483,11 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 	topology->rivals = rivals_create(topology);
 	topology->audit = audit_create(topology);
 	topology->succession = succession_create(topology);
+	topology->sentinels = sentinels_create(loop, &topology->config, topology->link_name, journal, on_sentinels, topology);
 	members_follow_config(topology);
 	start_watchers(topology);
 	settle(topology);
-	for (size_t i = 0; i < topology->node_count; i++)
-		node_connect(topology->nodes[i]);
+	connect_all(topology);
 	return topology;
 }
 
@@ -415,12 +496,12 @@ void topology_reload(struct topology *topology, const struct topology_config *co
 	struct topology_config before = topology->config;
 
 	copy_config(&topology->config, config);
+	keep_sentinels(&topology->config, &before);
 	members_follow_config(topology);
 	free_config(&before);
 	set_pace(topology);
 	settle(topology);
-	for (size_t i = 0; i < topology->node_count; i++)
-		node_connect(topology->nodes[i]);
+	connect_all(topology);
 }
 
 void topology_stop(struct topology **topology)
@@ -433,6 +514,7 @@ void topology_stop(struct topology **topology)
 	ev_timer_stop(gone->loop, &gone->tick);
 	ev_timer_stop(gone->loop, &gone->refresh);
 	ev_prepare_stop(gone->loop, &gone->settle);
+	sentinels_destroy(&gone->sentinels);
 	members_dismiss(gone);
 	wire_destroy(&gone->wire);
 	rivals_destroy(&gone->rivals);

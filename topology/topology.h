@@ -24,14 +24,29 @@ struct topology_node_config {
 	unsigned weight;      /* of reads; 1 by default */
 };
 
+struct topology_endpoint {
+	char *host;
+	uint16_t port;
+};
+
+/* Where master and replicas come from Sentinel. */
+struct topology_sentinel_config {
+	char *name;                          /* what the sentinels call the master; "": there are none */
+	struct topology_endpoint *addresses;
+	size_t count;
+	char *user;
+	char *password;
+};
+
 enum topology_wiring {
 	TOPOLOGY_WIRING_ENFORCE,
 	TOPOLOGY_WIRING_OBSERVE,
 };
 
 struct topology_config {
-	struct topology_node_config *nodes; /* [0] is the configured master */
+	struct topology_node_config *nodes; /* [0] is the configured master; none where there are sentinels */
 	size_t node_count;
+	struct topology_sentinel_config sentinel; /* of the start: a reload does not look at it */
 	enum topology_wiring wiring;
 	char **allow_overwrite;       /* names of replicas whose foreign data may be replaced */
 	size_t allow_overwrite_count;
@@ -208,6 +223,14 @@ struct topology_succession_view {
 	uint64_t refused;
 };
 
+/* What one sentinel says. */
+struct topology_sentinel_view {
+	const char *address;
+	bool up;                    /* its answer is fresh */
+	const char *master;         /* host:port; NULL unknown */
+	int64_t config_epoch;
+};
+
 struct topology_view {
 	enum topology_state state;
 	uint64_t generation;
@@ -220,6 +243,9 @@ struct topology_view {
 	const char *wiring_mode;      /* "enforce", "observe" */
 	const char *wiring_reason;    /* why it fell back to observe; NULL */
 	struct topology_succession_view succession;
+	const char *sentinel_name;    /* NULL: there are no sentinels */
+	size_t sentinel_count;
+	const struct topology_sentinel_view *sentinels;
 	int master;                   /* index into nodes, -1 none */
 	size_t node_count;
 	const struct topology_node_view *nodes; /* in the order of the file */

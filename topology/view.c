@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "clock.h"
 #include "group.h"
+#include "sentinel.h"
 #include "succession.h"
 
 const char *topology_state_name(enum topology_state state)
@@ -212,11 +213,13 @@ const struct topology_view *topology_view(struct topology *topology)
 		.wiring_mode = topology->config.wiring == TOPOLOGY_WIRING_ENFORCE && topology->plan.observe[0] == '\0'
 				       ? "enforce"
 				       : "observe",
-		.wiring_reason = or_null(topology->plan.observe),
+		.wiring_reason = topology->sentinels != NULL ? "the sentinels wire" : or_null(topology->plan.observe),
+		.sentinel_name = topology->sentinels != NULL ? topology->config.sentinel.name : NULL,
 		.master = topology->master_usable ? topology->plan.master : -1,
 		.node_count = topology->node_count,
 		.nodes = topology->node_views,
 	};
 	succession_show(topology->succession, &view->succession);
+	view->sentinel_count = sentinels_show(topology->sentinels, &view->sentinels);
 	return view;
 }

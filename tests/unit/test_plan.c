@@ -1009,6 +1009,94 @@ static void every_combination_is_safe(void **state)
 	assert_true(wirings > 1000); /* else this would prove nothing */
 }
 
+/* ---- where sentinels decide ---- */
+
+static void appointed(struct world *world)
+{
+	usual(world);
+	world->group.appointed = true;
+	world->group.enforce = false;
+}
+
+static void the_sentinels_master_is_taken(void **state)
+{
+	struct world world;
+
+	(void)state;
+	appointed(&world);
+	world.nodes[1] = promoted_from(holding(server("b", RUN("b")), HISTORY_B, 100, 5), HISTORY_C, 50);
+	plan(&world);
+	assert_int_equal(world.plan.master, 0); /* although b is a master with data as well */
+}
+
+static void nobody_is_taken_before_they_have_spoken(void **state)
+{
+	struct world world;
+
+	(void)state;
+	appointed(&world);
+	world.group.node_count = 0;
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_true(world.plan.starting);
+	assert_says(world.plan.reason, "no sentinel has named a master yet");
+}
+
+static void their_word_counts_when_the_server_agrees(void **state)
+{
+	struct world world;
+
+	(void)state;
+	appointed(&world);
+	world.nodes[0] = replica_of(world.nodes[0], 1, true);
+	world.nodes[1] = holding(server("b", RUN("b")), HISTORY_A, 100, 5);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY); /* b will be named, or a promoted */
+	assert_says(world.plan.reason, "the sentinels name a, which is a replica");
+}
+
+/* In the middle of a failover: what the old one takes now is lost. */
+static void nothing_goes_to_a_master_that_was_superseded(void **state)
+{
+	struct world world;
+
+	(void)state;
+	appointed(&world);
+	world.group.memory = remembering(RUN("a"), HISTORY_A, 100, 5);
+	world.nodes[1] = promoted_from(holding(server("b", RUN("b")), HISTORY_B, 100, 5), HISTORY_A, 101);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_says(world.plan.reason, "b was promoted from a");
+}
+
+/* And afterwards: the old one is up again, and a master by its own account. */
+static void an_old_master_is_no_rival_of_the_named_one(void **state)
+{
+	struct world world;
+
+	(void)state;
+	appointed(&world);
+	world.group.memory = remembering(RUN("b"), HISTORY_A, 100, 5);
+	world.group.memory.master = 1;
+	world.nodes[0] = promoted_from(holding(server("b", RUN("b")), HISTORY_B, 120, 5), HISTORY_A, 101);
+	world.nodes[1] = holding(server("a", RUN("a")), HISTORY_A, 150, 5);
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+}
+
+static void a_named_master_that_came_back_empty_is_refused(void **state)
+{
+	struct world world;
+
+	(void)state;
+	appointed(&world);
+	world.group.memory = remembering(RUN("x"), HISTORY_A, 100, 5);
+	world.nodes[0] = holding(server("a", RUN("a")), HISTORY_B, 0, 0);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_int_equal(world.plan.rejected, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1054,6 +1142,12 @@ int main(void)
 		cmocka_unit_test(a_newcomer_does_not_unseat_the_master),
 		cmocka_unit_test(resync_prediction),
 		cmocka_unit_test(every_combination_is_safe),
+		cmocka_unit_test(the_sentinels_master_is_taken),
+		cmocka_unit_test(nobody_is_taken_before_they_have_spoken),
+		cmocka_unit_test(their_word_counts_when_the_server_agrees),
+		cmocka_unit_test(nothing_goes_to_a_master_that_was_superseded),
+		cmocka_unit_test(an_old_master_is_no_rival_of_the_named_one),
+		cmocka_unit_test(a_named_master_that_came_back_empty_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
