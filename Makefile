@@ -92,7 +92,7 @@ $(BUILD)/proxy/assets.o: CPPFLAGS += -Wa,-I$(BUILD)/page
 
 $(BUILD)/page/page.js: $(PAGE_SCRIPTS) $(BUILD)/page/library
 	$(Q)$(if $(UPLOT_FILES),{ echo '/*!'; cat $(filter %LICENSE,$(UPLOT_FILES)); echo '*/'; cat $(filter %.js,$(UPLOT_FILES)); echo; } > $@,: > $@)
-	$(Q)cat $(PAGE_SCRIPTS) >> $@
+	$(Q){ echo '(() => {'; cat $(PAGE_SCRIPTS); echo '})();'; } >> $@
 	$(if $(UPLOT_FILES),,@echo "  NOTE  the page will have no charts: its library is not in $(UPLOT) (make deps fetches it)")
 
 $(BUILD)/page/page.css: proxy/page/page.css $(BUILD)/page/library

@@ -36,6 +36,7 @@ struct standing {
 	bool sound;                /* readable, or would be if it were not drained */
 	bool readable_without_master;
 	int64_t cut_ns;            /* when its link to its master was last seen to be less than whole; 0 never */
+	bool cut_explained;        /* a resync has been told of since it was whole */
 	double lag_ms;             /* as measured last; negative: unknown */
 	int64_t lag_bytes;
 	/* The last time it was seen following the present master: see plan.h. */

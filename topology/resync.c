@@ -33,7 +33,7 @@ static bool may_have_been_served(const struct topology *topology, const struct n
 {
 	const struct standing *standing = &topology->standings[node->id];
 
-	return node != by && standing->follows == (int)by->index && standing->cut_ns != 0 &&
+	return node != by && standing->follows == (int)by->index && standing->cut_ns != 0 && !standing->cut_explained &&
 	       clock_now_ns() - standing->cut_ns < moment_ns(topology);
 }
 
@@ -46,7 +46,7 @@ static int64_t count_candidates(const struct topology *topology, const struct no
 	return count;
 }
 
-/* What has been explained explains nothing more. */
+/* A cut that has been explained explains nothing more. */
 static void name_replicas(struct topology *topology, const struct node *by, const struct resync_kind *kind)
 {
 	for (size_t i = 0; i < topology->node_count; i++) {
@@ -54,7 +54,7 @@ static void name_replicas(struct topology *topology, const struct node *by, cons
 
 		if (!may_have_been_served(topology, node, by))
 			continue;
-		topology->standings[node->id].cut_ns = 0;
+		topology->standings[node->id].cut_explained = true;
 		journal_note(topology->journal, kind->event, node->config->name, "%s resync from %s: %s", kind->word,
 			     by->config->name, kind->meaning);
 	}
@@ -74,8 +74,14 @@ static void report(struct topology *topology, const struct node *by, const struc
 
 void resync_watch(struct topology *topology, const struct node *node)
 {
-	if (!link_is_whole(node))
-		topology->standings[node->id].cut_ns = clock_now_ns();
+	struct standing *standing = &topology->standings[node->id];
+
+	if (!link_is_whole(node)) {
+		standing->cut_ns = clock_now_ns();
+	} else if (standing->cut_explained) {
+		standing->cut_ns = 0;
+		standing->cut_explained = false;
+	}
 }
 
 void resync_report(struct topology *topology, const struct node *node)

@@ -95,7 +95,7 @@ def test_switchover(lab, browser):
     wait_for(lambda: browser.text(".master .name") == heir, what="the page shows the new master")
     wait_for(lambda: browser.text("#state-word") == "Healthy", what="healthy again")
     assert browser.texts(".replicas .name") == names(group)[:2]
-    assert browser.texts(".event .kind").count("switchover done") == 1
+    wait_for(lambda: browser.texts(".event .kind").count("switchover done") == 1, what="the event")
 
 
 def test_a_drained_replica(lab, browser):
@@ -186,6 +186,20 @@ def test_charts_are_drawn(lab, browser):
     assert wait_for(painted, what="something is drawn") > 500
     browser.run("document.querySelector('.chart:nth-child(3) .choice button:last-child').click()")
     assert browser.texts(".chart:nth-child(3) .value") == ["0 B", "0 B"]
+
+
+def test_without_the_chart_library(lab, browser):
+    """A build without npm: numbers instead of lines."""
+    group = lab.group(1)
+    script = browser.command("Page.addScriptToEvaluateOnNewDocument",
+                             source="Object.defineProperty(window, 'uPlot', { value: undefined, writable: false });")
+    try:
+        browser.open(group.weir)
+        wait_for(lambda: browser.texts(".chart:last-child .value") == ["0"], what="the number of clients")
+        assert browser.run("return document.querySelectorAll('canvas').length") == 0
+        assert "without the chart library" in browser.text("#charts-title ~ .remark")
+    finally:
+        browser.command("Page.removeScriptToEvaluateOnNewDocument", identifier=script["identifier"])
 
 
 @pytest.mark.parametrize("size", [PHONE, NARROW_PHONE, (768, 1024), WIDE])
