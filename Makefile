@@ -88,7 +88,7 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 
 # The page's files are put together, zipped, and taken in by the assembler.
 $(BUILD)/proxy/assets.o: $(PAGE) $(PAGE:%=%.gz)
-$(BUILD)/proxy/assets.o: CPPFLAGS += -Wa,-I$(BUILD)/page
+$(BUILD)/proxy/assets.o: override CPPFLAGS += -Wa,-I$(BUILD)/page
 
 $(BUILD)/page/page.js: $(PAGE_SCRIPTS) $(BUILD)/page/library
 	$(Q)$(if $(UPLOT_FILES),{ echo '/*!'; cat $(filter %LICENSE,$(UPLOT_FILES)); echo '*/'; cat $(filter %.js,$(UPLOT_FILES)); echo; } > $@,: > $@)
