@@ -25,7 +25,7 @@ struct worker_shared;
  * not run ROLE, a new epoch) is remembered by its time instead: it is covered
  * by the first offset that was asked of the master later. */
 
-/* make CPPFLAGS=-DWEIR_PROOFS=0 leaves out every ROLE and takes every read for
+/* make CFLAGS=-DWEIR_PROOFS=0 leaves out every ROLE and takes every read for
  * good: to measure what they cost, and for nothing else. */
 #ifndef WEIR_PROOFS
 #define WEIR_PROOFS 1

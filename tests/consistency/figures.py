@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""figures.py [share] [cost] [age] [--seconds N] [--rounds N] [--json FILE]
+"""figures.py [share] [cost] [age] [--seconds N] [--rounds N] [--rate N] [--json FILE]
 
 What consistency costs, without faults, on servers of its own.
 
@@ -9,7 +9,7 @@ For every promise: how many of the reads replicas served, why the others went to
 the master, and the CPU time per operation of weir and of all servers together.
 
 cost: the same clients at 10 % writes, CPU time per operation of weir and of the
-servers at each level, beside a weir that proves nothing (make CPPFLAGS=-DWEIR_PROOFS=0
+servers at each level, beside a weir that proves nothing (make CFLAGS=-DWEIR_PROOFS=0
 BUILD=build/unproven build/unproven/weir). All of them run side by side, each on servers of its
 own, and are driven in turn, round after round; shown are medians of the rounds.
 
@@ -41,8 +41,8 @@ UNPROVEN = pathlib.Path(os.environ.get("WEIR_UNPROVEN", TOP / "build/unproven/we
 
 # ------------------------------------------------------------------- share
 
-def drive(weir, writes, seconds):
-    words = [TOOLS / "load", "--door", weir.port, "--general", CLIENTS, "--own", "--rate", 0, "--writes", writes,
+def drive(weir, writes, seconds, rate=0):
+    words = [TOOLS / "load", "--door", weir.port, "--general", CLIENTS, "--own", "--rate", rate, "--writes", writes,
              "--seconds", seconds]
     output = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=True).stdout
     counts = json.loads(output)
@@ -54,9 +54,9 @@ def costs(group):
     return group.weir.cpu_seconds(), sum(server.cpu_seconds() for server in group.servers)
 
 
-def measure_share(group, writes, seconds):
+def measure_share(group, writes, seconds, rate=0):
     before, cost_before = group.weir.status()["counters"], costs(group)
-    counts = drive(group.weir, writes, seconds)
+    counts = drive(group.weir, writes, seconds, rate)
     group.caught_up()       # what the replicas still apply belongs to it
     after, cost_after = group.weir.status()["counters"], costs(group)
     delta = {name: after[name] - before[name] for name in after}
@@ -122,7 +122,7 @@ def cost(options):
         time.sleep(10)                          # slow start is over
         for _ in range(options.rounds):
             for name, group in groups.items():
-                rounds[name].append(measure_share(group, 10, options.seconds))
+                rounds[name].append(measure_share(group, 10, options.seconds, options.rate))
     return [_cost_row(name, rounds[name], rounds["no proof"]) for name in rounds]
 
 
@@ -232,6 +232,7 @@ def main():
     parser.add_argument("what", nargs="*", help="share, cost, age; all")
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=5, help="of cost")
+    parser.add_argument("--rate", type=int, default=0, help="of cost: operations a second; 0: as fast as it goes")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     unlimited_files()

@@ -68,6 +68,7 @@ class Crooked:
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with connection, contextlib.suppress(OSError, EOFError):
             if self.greet is not None:
                 connection.sendall(self.greet)

@@ -1,5 +1,5 @@
-"""A session's reads never go back in time, whatever becomes of the servers between
-two of them, or of a read that has to be asked again.
+"""A session's reads never go back in time, and get one answer each, whatever becomes
+of the servers between two of them, or of a read that has to be asked again.
 
 `Staged` is a replica behind a go-between that tells weir what the test says about
 how far the replica is. These were found by the history checker (tests/consistency).
@@ -24,6 +24,7 @@ class Staged(Crooked):
     def __init__(self, server):
         self.role = lambda gets, reply: reply
         self.gets = 0
+        self.halve = None       # how the replies to GETs are sent instead
         self.told = None
         self.here = threading.local()
         super().__init__(server)
@@ -35,6 +36,8 @@ class Staged(Crooked):
         if not getattr(self.here, "is_data", False):
             return [self._control(is_role, reply)]
         self.gets += words[0] == b"GET"
+        if words[0] == b"GET" and self.halve:
+            return self.halve(words, reply)
         return [self.role(self.gets, reply) if is_role else reply]
 
     def _control(self, is_role, reply):
@@ -165,3 +168,39 @@ def test_what_a_replica_has_shown_in_an_earlier_life(lab, stack):
         for _ in range(3):
             assert raw.command("GET", "k") == b"new"
         stage.read_from(other, behind)
+
+
+def test_what_is_half_answered_is_not_asked_again(lab, stack):
+    """Reads of an eventual session stand each for itself: that one has to be asked
+    again says nothing about another, of which a part has come already. Its place
+    got two replies once."""
+    stage = Stage(lab, stack, 2, consistency="eventual")
+    stage.master.cli("SET", "k", "value")
+    stage.have("value")
+    judged, half, rest = threading.Event(), threading.Event(), threading.Event()
+    first = []
+
+    def play(staged):
+        def role(_, reply):
+            if first[:1] in ([], [staged]):
+                first[:] = [staged]
+                return judged.wait(30) and unlinked(reply)
+            return reply
+
+        def in_halves(_, reply):
+            yield reply[:5]
+            half.set()
+            yield rest.wait(30) and reply[5:]
+        staged.role, staged.halve = role, lambda words, reply: [reply] if first == [staged] else in_halves(words, reply)
+    with stage.weir.raw(timeout=30) as raw, stage.weir.raw() as other:
+        assert raw.command("GET", "k") == b"value"
+        for staged in stage.replicas:
+            play(staged)
+        for _ in range(2):
+            stage.weir.take(raw, encode("GET", "k"))
+        assert half.wait(30)
+        assert [other.command("PING") for _ in range(3)] == ["PONG"] * 3, "weir has read the half"
+        judged.set()
+        wait_for(lambda: stage.master.calls().get("get", 0) > 0, what="the first is asked of the master")
+        rest.set()
+        assert [raw.reply(), raw.reply(), raw.command("ECHO", "end")] == [b"value", b"value", b"end"]
