@@ -99,6 +99,7 @@ static json_t *replica(const struct topology_node_view *node)
 	put_integer(object, "ack_offset", node->ack_offset);
 	put_integer(object, "lag_bytes", node->lag_bytes);
 	put_real(object, "lag_ms", node->lag_ms);
+	put_real(object, "measured_lag_ms", node->lag_then_ms);
 	put_integer(object, "ack_lag_seconds", node->ack_lag_seconds);
 	put_integer(object, "last_io_seconds", node->last_io_seconds);
 	put_known(object, "read_only", node->read_only);

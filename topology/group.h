@@ -26,6 +26,8 @@ struct epoch {
 	uint64_t lost_bytes;       /* as far as it can be told */
 };
 
+enum resync_kind { RESYNC_FULL, RESYNC_PARTIAL, RESYNC_KINDS };
+
 /* What the group makes of one node. */
 struct standing {
 	bool drained;
@@ -37,6 +39,8 @@ struct standing {
 	bool readable_without_master;
 	int64_t cut_ns;            /* when its link to its master was last seen to be less than whole; 0 never */
 	bool cut_explained;        /* a resync has been told of since it was whole */
+	int64_t untold[RESYNC_KINDS]; /* resyncs that it has served and that were not told of yet: see resync.c */
+	int64_t untold_ns;         /* since when there are some */
 	double lag_ms;             /* as measured last; negative: unknown */
 	int64_t lag_bytes;
 	/* The last time it was seen following the present master: see plan.h. */
@@ -145,7 +149,8 @@ void adopt_master(struct topology *topology);
 
 /* Its health or its INFO is new: is its link to its master cut? */
 void resync_watch(struct topology *topology, const struct node *node);
-/* Its INFO is new: tells of the resyncs that it has served since the one before. */
+/* Its INFO is new: takes down the resyncs that it has served since the one before,
+ * and tells of all that can be told. */
 void resync_report(struct topology *topology, const struct node *node);
 
 /* ---- publish.c ---- */

@@ -1,6 +1,7 @@
-/* A ring of events, written in order: the event with number n stands in slot
- * n % JOURNAL_EVENTS_MAX. Every text is made presentable when it comes in, since
- * parts of it are words of servers and of configuration files. */
+/* Two rings of events, each written in order: the n-th of a ring stands in slot
+ * n % JOURNAL_RING_EVENTS of it, and ids rise through both. Every text is made
+ * presentable when it comes in, since parts of it are words of servers and of
+ * configuration files. */
 #include "journal.h"
 
 #include <stdarg.h>
@@ -13,9 +14,16 @@
 #include "../proxy/log.h"
 #include "memory.h"
 
+struct ring {
+	uint64_t count; /* ever written */
+	struct event events[JOURNAL_RING_EVENTS];
+};
+
+enum { OF_GROUP, OF_NODES, RING_COUNT };
+
 struct journal {
 	uint64_t newest; /* id; 0: none */
-	struct event events[JOURNAL_EVENTS_MAX];
+	struct ring rings[RING_COUNT];
 };
 
 struct event_row {
@@ -66,20 +74,20 @@ static int64_t wall_clock_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- the ring ---- */
+/* ---- the rings ---- */
 
-static struct event *slot(struct journal *journal, uint64_t id)
+static struct event *next_slot(struct ring *ring)
 {
-	return &journal->events[id % JOURNAL_EVENTS_MAX];
+	return &ring->events[ring->count++ % JOURNAL_RING_EVENTS];
 }
 
 void journal_note(struct journal *journal, enum event_kind kind, const char *node, const char *format, ...)
 {
-	struct event *event = slot(journal, ++journal->newest);
 	bool of_node = node != NULL;
+	struct event *event = next_slot(&journal->rings[of_node ? OF_NODES : OF_GROUP]);
 	va_list args;
 
-	event->id = journal->newest;
+	event->id = ++journal->newest;
 	event->time_ms = wall_clock_ms();
 	event->kind = kind;
 	snprintf(event->node, sizeof(event->node), "%s", of_node ? node : "");
@@ -96,13 +104,31 @@ uint64_t journal_newest(const struct journal *journal)
 	return journal->newest;
 }
 
+/* The first of the ring behind `id`: ids rise from its oldest to its newest. */
+static const struct event *ring_after(const struct ring *ring, uint64_t id)
+{
+	uint64_t low = ring->count > JOURNAL_RING_EVENTS ? ring->count - JOURNAL_RING_EVENTS : 0;
+	uint64_t high = ring->count;
+
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+
+		if (ring->events[middle % JOURNAL_RING_EVENTS].id > id)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low < ring->count ? &ring->events[low % JOURNAL_RING_EVENTS] : NULL;
+}
+
 const struct event *journal_after(const struct journal *journal, uint64_t id)
 {
-	uint64_t oldest = journal->newest > JOURNAL_EVENTS_MAX ? journal->newest - JOURNAL_EVENTS_MAX + 1 : 1;
+	const struct event *of_group = ring_after(&journal->rings[OF_GROUP], id);
+	const struct event *of_nodes = ring_after(&journal->rings[OF_NODES], id);
 
-	if (id >= journal->newest)
-		return NULL;
-	return &journal->events[(id + 1 > oldest ? id + 1 : oldest) % JOURNAL_EVENTS_MAX];
+	if (of_group == NULL || of_nodes == NULL)
+		return of_group == NULL ? of_nodes : of_group;
+	return of_group->id < of_nodes->id ? of_group : of_nodes;
 }
 
 const char *event_kind_name(enum event_kind kind)

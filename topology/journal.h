@@ -15,14 +15,18 @@ enum event_kind {
 };
 
 enum {
-	JOURNAL_EVENTS_MAX = 1024, /* kept; older ones are in the log alone */
+	/* Kept; older ones are in the log alone. Half of them are servers', half are
+	 * the group's and weir's own: a server that comes and goes without end does not
+	 * make anybody forget when the master changed. */
+	JOURNAL_EVENTS_MAX = 1024,
+	JOURNAL_RING_EVENTS = JOURNAL_EVENTS_MAX / 2,
 	JOURNAL_NODE_ROOM = 128,
 	JOURNAL_TEXT_ROOM = 320,
 };
 
 /* Texts are valid UTF-8 without control characters, cut where they are long. */
 struct event {
-	uint64_t id;      /* from 1 on, without gaps */
+	uint64_t id;      /* from 1 on, without gaps until some are forgotten */
 	int64_t time_ms;  /* Unix time; may go back when the wall clock does */
 	enum event_kind kind;
 	char node[JOURNAL_NODE_ROOM]; /* its name; "": the group, or weir itself */

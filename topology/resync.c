@@ -1,20 +1,29 @@
 /* A server counts the full and the partial resyncs that it served; whom, it does
  * not say. A replica whose link was seen cut a moment ago is taken to be the one,
- * if that explains the number; else the server that served is named. */
+ * once as many of them are found as there were resyncs; that may take a few checks
+ * more. Where it cannot be told, the server that served is named. */
 #include "clock.h"
 #include "group.h"
 
 enum {
 	MOMENT_MS = 3000,        /* so long ago a link may have been cut */
 	MOMENT_INTERVALS = 5,    /* or so many health checks, where they are seldom */
+	PATIENCE_MS = 1000,      /* until it is told without a name */
+	PLAUSIBLE_MAX = 1000000, /* between two checks */
 };
 
-/* How a resync is told. */
-struct resync_kind {
+struct resync_words {
 	enum event_kind event;
 	const char *word;
 	const char *meaning;
 };
+
+static const struct resync_words words[RESYNC_KINDS] = {
+	[RESYNC_FULL] = {EVENT_full_resync, "full", "it fetches all of the data"},
+	[RESYNC_PARTIAL] = {EVENT_partial_resync, "partial", "it goes on where it was cut off"},
+};
+
+/* ---- who may it have been ---- */
 
 static bool link_is_whole(const struct node *node)
 {
@@ -46,32 +55,6 @@ static int64_t count_candidates(const struct topology *topology, const struct no
 	return count;
 }
 
-/* A cut that has been explained explains nothing more. */
-static void name_replicas(struct topology *topology, const struct node *by, const struct resync_kind *kind)
-{
-	for (size_t i = 0; i < topology->node_count; i++) {
-		const struct node *node = topology->nodes[i];
-
-		if (!may_have_been_served(topology, node, by))
-			continue;
-		topology->standings[node->id].cut_explained = true;
-		journal_note(topology->journal, kind->event, node->config->name, "%s resync from %s: %s", kind->word,
-			     by->config->name, kind->meaning);
-	}
-}
-
-static void report(struct topology *topology, const struct node *by, const struct resync_kind *kind, int64_t count)
-{
-	if (count <= 0)
-		return;
-	if (count_candidates(topology, by) == count)
-		name_replicas(topology, by, kind);
-	else
-		journal_note(topology->journal, kind->event, by->config->name,
-			     "served %lld %s resync%s, it does not say to whom", (long long)count, kind->word,
-			     count == 1 ? "" : "s");
-}
-
 void resync_watch(struct topology *topology, const struct node *node)
 {
 	struct standing *standing = &topology->standings[node->id];
@@ -84,11 +67,73 @@ void resync_watch(struct topology *topology, const struct node *node)
 	}
 }
 
+/* ---- telling ---- */
+
+/* A cut that has been explained explains nothing more. */
+static void name_replicas(struct topology *topology, const struct node *by, enum resync_kind kind)
+{
+	for (size_t i = 0; i < topology->node_count; i++) {
+		const struct node *node = topology->nodes[i];
+
+		if (!may_have_been_served(topology, node, by))
+			continue;
+		topology->standings[node->id].cut_explained = true;
+		journal_note(topology->journal, words[kind].event, node->config->name, "%s resync from %s: %s",
+			     words[kind].word, by->config->name, words[kind].meaning);
+	}
+}
+
+static void name_server(struct topology *topology, const struct node *by, enum resync_kind kind, int64_t count)
+{
+	journal_note(topology->journal, words[kind].event, by->config->name,
+		     "served %lld %s resync%s, it does not say to whom", (long long)count, words[kind].word,
+		     count == 1 ? "" : "s");
+}
+
+static bool has_untold(const struct standing *standing)
+{
+	return standing->untold[RESYNC_FULL] > 0 || standing->untold[RESYNC_PARTIAL] > 0;
+}
+
+/* Replicas are named only while all that is untold is of one kind. */
+static void tell(struct topology *topology, const struct node *by)
+{
+	struct standing *standing = &topology->standings[by->id];
+	int64_t candidates = count_candidates(topology, by);
+	bool late = clock_now_ns() - standing->untold_ns > PATIENCE_MS * NS_PER_MS;
+
+	for (int kind = 0; kind < RESYNC_KINDS; kind++) {
+		int64_t count = standing->untold[kind];
+		bool alone = standing->untold[kind == RESYNC_FULL ? RESYNC_PARTIAL : RESYNC_FULL] == 0;
+
+		if (count == 0 || (!late && !(alone && count == candidates)))
+			continue;
+		if (alone && count == candidates)
+			name_replicas(topology, by, (enum resync_kind)kind);
+		else
+			name_server(topology, by, (enum resync_kind)kind, count);
+		standing->untold[kind] = 0;
+	}
+}
+
+/* What a server says of itself need not be true. */
+static int64_t plausible(int64_t count)
+{
+	return count < 0 ? 0 : count < PLAUSIBLE_MAX ? count : PLAUSIBLE_MAX;
+}
+
+static void take_down(struct standing *standing, const struct node *node)
+{
+	if (!has_untold(standing))
+		standing->untold_ns = clock_now_ns();
+	standing->untold[RESYNC_FULL] += plausible(node->new_resyncs_full);
+	standing->untold[RESYNC_PARTIAL] += plausible(node->new_resyncs_partial);
+}
+
 void resync_report(struct topology *topology, const struct node *node)
 {
-	static const struct resync_kind full = {EVENT_full_resync, "full", "it fetches all of the data"};
-	static const struct resync_kind partial = {EVENT_partial_resync, "partial", "it goes on where it was cut off"};
-
-	report(topology, node, &full, node->new_resyncs_full);
-	report(topology, node, &partial, node->new_resyncs_partial);
+	take_down(&topology->standings[node->id], node);
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (has_untold(&topology->standings[topology->nodes[i]->id]))
+			tell(topology, topology->nodes[i]);
 }

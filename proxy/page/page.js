@@ -72,7 +72,7 @@ function showSwitchover(status) {
 /* ---- tiles ---- */
 
 function greatestLag(status) {
-	const lags = status.replicas.filter((replica) => replica.up && isKnown(replica.lag_ms)).map((replica) => replica.lag_ms);
+	const lags = status.replicas.filter((replica) => replica.up && isKnown(replica.lag_ms)).map(lagOf);
 
 	return status.master && lags.length > 0 ? Math.max(...lags) : null;
 }

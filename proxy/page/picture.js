@@ -127,6 +127,8 @@ function showNoMaster(card, status) {
 
 /* ---- replicas ---- */
 
+const OLD_MEASURE_MS = 500;
+
 const REPLICA_FACTS = {
 	offset: "Offset", reads: "Reads", latency: "Latency p50 / p99", resync: "If reconnected now",
 };
@@ -146,10 +148,18 @@ function linkOf(replica) {
 	return ["broken", `link ${replica.link || "not known"}${replica.link_state ? ` (${replica.link_state})` : ""}`];
 }
 
+/* As it was measured the last time. Its age can have grown since, by the time that
+ * has passed; where that is long the bound itself is told. */
+function lagOf(replica) {
+	const measured = replica.measured_lag_ms;
+
+	return isKnown(measured) && replica.lag_ms - measured < OLD_MEASURE_MS ? measured : replica.lag_ms;
+}
+
 function distanceOf(replica, hasMaster) {
 	if (!replica.up || !hasMaster || !isKnown(replica.lag_ms) || !isKnown(replica.lag_bytes))
 		return "";
-	return `${formatMs(replica.lag_ms)} \u00b7 ${formatBytes(replica.lag_bytes)}`;
+	return `${formatMs(lagOf(replica))} \u00b7 ${formatBytes(replica.lag_bytes)}`;
 }
 
 function makeReplica() {

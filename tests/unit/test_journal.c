@@ -56,7 +56,7 @@ static void test_oldest_make_room(void **state)
 	const struct event *event;
 	uint64_t expected = 8;
 
-	for (int i = 1; i <= JOURNAL_EVENTS_MAX + 7; i++)
+	for (int i = 1; i <= JOURNAL_RING_EVENTS + 7; i++)
 		journal_note(*state, EVENT_node_up, NULL, "%d", i);
 	for (event = journal_after(*state, 0); event != NULL; event = journal_after(*state, event->id)) {
 		char text[16];
@@ -66,9 +66,34 @@ static void test_oldest_make_room(void **state)
 		assert_string_equal(event->text, text);
 		expected++;
 	}
-	assert_int_equal(expected, JOURNAL_EVENTS_MAX + 8);
+	assert_int_equal(expected, JOURNAL_RING_EVENTS + 8);
 	assert_int_equal(journal_after(*state, 3)->id, 8);
 	assert_int_equal(journal_after(*state, 500)->id, 501);
+}
+
+/* What a server does all the time does not push out what happened to the group. */
+static void test_flapping_server(void **state)
+{
+	const struct event *event;
+	int of_group = 0, of_nodes = 0;
+	uint64_t before = 0;
+
+	for (int i = 0; i < 3 * JOURNAL_EVENTS_MAX; i++) {
+		if (i == 5 || i == JOURNAL_EVENTS_MAX)
+			journal_note(*state, EVENT_epoch, NULL, "epoch");
+		journal_note(*state, EVENT_readable, "a", "readable");
+	}
+	for (event = journal_after(*state, 0); event != NULL; event = journal_after(*state, event->id)) {
+		assert_true(event->id > before);
+		before = event->id;
+		of_group += event->kind == EVENT_epoch;
+		of_nodes += event->kind == EVENT_readable;
+	}
+	assert_int_equal(before, journal_newest(*state));
+	assert_int_equal(of_group, 2);
+	assert_int_equal(of_nodes, JOURNAL_RING_EVENTS);
+	assert_int_equal(journal_after(*state, 0)->id, 6);
+	assert_int_equal(journal_after(*state, 6)->kind, EVENT_epoch);
 }
 
 static void expect_text(struct journal *journal, const char *given, const char *kept)
@@ -116,6 +141,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_oldest_make_room, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flapping_server, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_presentable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cut, setup, teardown),
 		cmocka_unit_test(test_kinds_are_explained),
