@@ -7,6 +7,7 @@
 #include "config_values.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,6 +95,7 @@ bool config_same_host(const char *a, const char *b)
 {
 	struct in6_addr a_address, b_address;
 
+	assert(a != NULL && b != NULL);
 	if (inet_pton(AF_INET6, a, &a_address) == 1 && inet_pton(AF_INET6, b, &b_address) == 1)
 		return memcmp(&a_address, &b_address, sizeof(a_address)) == 0;
 	return strcasecmp(a, b) == 0;

@@ -288,14 +288,14 @@ static void on_config(void *arg, struct config *config)
 static struct worker *least_busy(struct control *control)
 {
 	const struct worker_shared *shared = &control->shared;
-	struct worker *best = NULL;
-	int64_t least = 0;
+	struct worker *best = shared->workers[control->next_worker % shared->worker_count];
+	int64_t least = atomic_load_explicit(&best->open_clients, memory_order_relaxed);
 
-	for (size_t i = 0; i < shared->worker_count; i++) {
+	for (size_t i = 1; i < shared->worker_count; i++) {
 		struct worker *worker = shared->workers[(control->next_worker + i) % shared->worker_count];
 		int64_t count = atomic_load_explicit(&worker->open_clients, memory_order_relaxed);
 
-		if (best == NULL || count < least) {
+		if (count < least) {
 			best = worker;
 			least = count;
 		}

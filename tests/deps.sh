@@ -57,6 +57,8 @@ python3-pytest-xdist module xdist          several of them at a time
 python3-redis      module  redis           a client library
 python3-hypothesis module  hypothesis      generated test cases
 nodejs             command node            runs client libraries of its own
+cppcheck           command cppcheck        one of the analyzers of make lint
+valgrind           command valgrind        memory checks of the ordinary build
 chromium-driver    command chromedriver    looks at the page
 python3-selenium   module  selenium        tells it where to look
 TABLE

@@ -129,7 +129,7 @@ static void stay(struct topology *topology, struct node *node, const struct topo
 /* As in the file, and then those who leave. */
 static void arrange(struct topology *topology)
 {
-	struct node *staying[TOPOLOGY_NODES_MAX], *leaving[TOPOLOGY_NODES_MAX];
+	struct node *staying[TOPOLOGY_NODES_MAX] = { NULL }, *leaving[TOPOLOGY_NODES_MAX] = { NULL };
 	size_t staying_count = topology->config.node_count, leaving_count = 0;
 
 	for (size_t i = 0; i < staying_count; i++)

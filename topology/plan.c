@@ -411,7 +411,7 @@ static bool is_plain_restart(const struct plan_node *node, const struct plan_nod
 {
 	return same(node->seen_master_run_id, master->run_id) && strcmp(node->seen_run_id, node->run_id) != 0 &&
 	       node->replid2[0] == '\0' && node->offset >= 0 &&
-	       node->offset <= (node->role == SERVER_ROLE_SLAVE);
+	       node->offset <= (node->role == SERVER_ROLE_SLAVE ? 1 : 0);
 }
 
 /* NULL: whatever the node holds, the master has it too, so that REPLICAOF loses

@@ -89,7 +89,7 @@ bool rivals_find_weir(const char *list, size_t length, const char *own_name, boo
 		int value_length = line_value(list, line, "name=", &value);
 		uint64_t id = line_id(list, line);
 
-		if (value_length == (int)strlen(own_name) && memcmp(value, own_name, strlen(own_name)) == 0) {
+		if (value != NULL && value_length == (int)strlen(own_name) && memcmp(value, own_name, strlen(own_name)) == 0) {
 			own = id < own && !newcomer ? id : own;
 		} else if (is_control_name(value, value_length) && id < first) {
 			first = id;
