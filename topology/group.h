@@ -37,8 +37,9 @@ struct standing {
 	const char *reason;        /* why it is not readable, one word; NULL: readable */
 	bool sound;                /* readable, or would be if it were not drained */
 	bool readable_without_master;
-	int64_t cut_ns;            /* when its link to its master was last seen to be less than whole; 0 never */
-	bool cut_explained;        /* a resync has been told of since it was whole */
+	bool was_cut;              /* its link to its master was less than whole, and no resync explains it yet */
+	bool cut_explained;        /* one does, and the link has not been seen whole since */
+	int64_t whole_ns;          /* since when it has been whole; 0: it is not */
 	int64_t untold[RESYNC_KINDS]; /* resyncs that it has served and that were not told of yet: see resync.c */
 	int64_t untold_ns;         /* since when there are some */
 	double lag_ms;             /* as measured last; negative: unknown */

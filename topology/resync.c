@@ -1,14 +1,15 @@
 /* A server counts the full and the partial resyncs that it served; whom, it does
- * not say. A replica whose link was seen cut a moment ago is taken to be the one,
- * once as many of them are found as there were resyncs; that may take a few checks
- * more. Where it cannot be told, the server that served is named. */
+ * not say. It was a replica whose link was cut before: once as many of them have
+ * answered a check as there were resyncs, they are named. Where it cannot be told,
+ * the server that served is.
+ *
+ * Invariant: who was whole again before the server was asked is in what it counted;
+ * when all of that is told, his cut is over. */
 #include "clock.h"
 #include "group.h"
 
 enum {
-	MOMENT_MS = 3000,        /* so long ago a link may have been cut */
-	MOMENT_INTERVALS = 5,    /* or so many health checks, where they are seldom */
-	PATIENCE_MS = 1000,      /* until it is told without a name */
+	PATIENCE_MS = 3000,      /* until it is told without a name */
 	PLAUSIBLE_MAX = 1000000, /* between two checks */
 };
 
@@ -31,19 +32,12 @@ static bool link_is_whole(const struct node *node)
 	       node->info.sync_in_progress == 0;
 }
 
-static int64_t moment_ns(const struct topology *topology)
-{
-	int64_t ms = MOMENT_INTERVALS * topology->config.interval_ms;
-
-	return (ms > MOMENT_MS ? ms : MOMENT_MS) * NS_PER_MS;
-}
-
 static bool may_have_been_served(const struct topology *topology, const struct node *node, const struct node *by)
 {
 	const struct standing *standing = &topology->standings[node->id];
 
-	return node != by && standing->follows == (int)by->index && standing->cut_ns != 0 && !standing->cut_explained &&
-	       clock_now_ns() - standing->cut_ns < moment_ns(topology);
+	return node != by && node->known && node->info.role == SERVER_ROLE_SLAVE && standing->follows == (int)by->index &&
+	       standing->was_cut && !standing->cut_explained;
 }
 
 static int64_t count_candidates(const struct topology *topology, const struct node *by)
@@ -60,16 +54,37 @@ void resync_watch(struct topology *topology, const struct node *node)
 	struct standing *standing = &topology->standings[node->id];
 
 	if (!link_is_whole(node)) {
-		standing->cut_ns = clock_now_ns();
-	} else if (standing->cut_explained) {
-		standing->cut_ns = 0;
+		standing->was_cut = true;
+		standing->whole_ns = 0;
+	} else if (standing->whole_ns == 0) {
+		standing->whole_ns = clock_now_ns();
+		standing->was_cut = standing->was_cut && !standing->cut_explained;
 		standing->cut_explained = false;
+	}
+}
+
+static void forget_cuts(struct topology *topology, const struct node *by)
+{
+	for (size_t i = 0; i < topology->node_count; i++) {
+		struct standing *standing = &topology->standings[topology->nodes[i]->id];
+
+		if (standing->follows == (int)by->index && standing->whole_ns != 0 && standing->whole_ns < by->info_sent_ns)
+			standing->was_cut = false;
 	}
 }
 
 /* ---- telling ---- */
 
-/* A cut that has been explained explains nothing more. */
+/* A cut that has been explained explains nothing more: it is over, or will be when
+ * the link is whole. */
+static void explain_cut(struct standing *standing)
+{
+	if (standing->whole_ns != 0)
+		standing->was_cut = false;
+	else
+		standing->cut_explained = true;
+}
+
 static void name_replicas(struct topology *topology, const struct node *by, enum resync_kind kind)
 {
 	for (size_t i = 0; i < topology->node_count; i++) {
@@ -77,7 +92,7 @@ static void name_replicas(struct topology *topology, const struct node *by, enum
 
 		if (!may_have_been_served(topology, node, by))
 			continue;
-		topology->standings[node->id].cut_explained = true;
+		explain_cut(&topology->standings[node->id]);
 		journal_note(topology->journal, words[kind].event, node->config->name, "%s resync from %s: %s",
 			     words[kind].word, by->config->name, words[kind].meaning);
 	}
@@ -132,8 +147,12 @@ static void take_down(struct standing *standing, const struct node *node)
 
 void resync_report(struct topology *topology, const struct node *node)
 {
-	take_down(&topology->standings[node->id], node);
+	struct standing *standing = &topology->standings[node->id];
+
+	take_down(standing, node);
 	for (size_t i = 0; i < topology->node_count; i++)
 		if (has_untold(&topology->standings[topology->nodes[i]->id]))
 			tell(topology, topology->nodes[i]);
+	if (!has_untold(standing))
+		forget_cuts(topology, node);
 }

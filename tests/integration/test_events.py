@@ -77,6 +77,20 @@ def test_wiring_is_told(lab):
     wait_for(lambda: len(told(group.weir, "full_resync")) == 2, what="told of both full resyncs")
 
 
+def test_who_resynced_is_told_each_time(lab):
+    group = lab.group(2)
+    for turn in range(3):
+        replica = group.replicas[turn % 2]
+        before = newest(group.weir)
+        replica.kill()
+        wait_for(lambda: told(group.weir, "node_down", replica, before), what="down")
+        replica.restart()
+        whole = wait_for(lambda: [event for kind in ("full_resync", "partial_resync")
+                                  for event in told(group.weir, kind, since=before)], what="told of its resync")
+        assert [event["node"] for event in whole] == [replica.address], whole
+        group.weir.wait_state("ok")
+
+
 def test_partial_resync_is_told(lab):
     group = lab.group(2)
     before = newest(group.weir)
