@@ -12,7 +12,6 @@
 #include "audit.h"
 #include "group.h"
 #include "memory.h"
-#include "succession.h"
 
 static void fill_node(const struct topology *topology, const struct node *node, struct snapshot_node *out)
 {
@@ -53,7 +52,7 @@ static struct snapshot *make_picture(const struct topology *topology)
 	memcpy(picture->replid, epoch->replid, sizeof(picture->replid));
 	picture->floor = epoch_floor_acquire(epoch->floor);
 	picture->master = topology->master_usable ? topology->plan.master : -1;
-	picture->held = picture->master >= 0 && succession_holds(topology->succession);
+	picture->held = picture->master >= 0 && topology->held;
 	if (!topology->master_usable)
 		picture->no_master_reason = memory_text(topology->plan.reason);
 	if (epoch->number != 0 && epoch->master >= 0)

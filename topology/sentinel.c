@@ -1,5 +1,6 @@
 /* Every sentinel has two connections: one that is asked at every interval, and one
- * that hears of a failover at once, which is only a reason to ask now. So nothing
+ * that hears of a failover at once. What is heard is a reason to ask now, and to
+ * write nothing to a master that is about to be replaced; who the master is never
  * rests on a message that might be missed.
  *
  * While a sentinel carries out a failover its answer to GET-MASTER-ADDR-BY-NAME
@@ -29,6 +30,7 @@ enum {
 	STALE_INTERVALS = 5,   /* an answer so many intervals old counts no more; at least a second */
 	STALE_MIN_MS = 1000,
 	PING_MS = 1000,        /* on the connection that only hears */
+	REPLACING_MS = 5000,   /* a failover that has begun to promote has named the new master by then, or given up */
 };
 
 /* One connection to one sentinel. */
@@ -67,6 +69,7 @@ struct sentinels {
 	size_t count;
 	bool told;             /* on_changed() was called */
 	bool silent;           /* it was said that none answers */
+	int64_t replacing_ns;  /* since when a replica is being promoted; 0: none is */
 	int64_t version;       /* of what was told last */
 	struct sentinel_group group;
 	struct topology_sentinel_view *views;
@@ -330,13 +333,74 @@ static void ask(struct watch *watch)
 
 /* ---- hearing ---- */
 
+/* What a message means for the writes. Published before a replica is told to be a
+ * master, by a tenth of a second or so (redis sentinel.c, sentinelFailoverSelectSlave()
+ * and the state that follows it at the next tick). */
+static const struct hearsay {
+	const char *channel;
+	enum { SAYS_ASK, SAYS_REPLACING, SAYS_GIVEN_UP } meaning;
+} hearsays[] = {
+	{ "+switch-master", SAYS_ASK },
+	{ "+promoted-slave", SAYS_ASK },
+	{ "+slave", SAYS_ASK },
+	{ "+reset-master", SAYS_ASK },
+	{ "+failover-state-send-slaveof-noone", SAYS_REPLACING },
+	{ "-failover-abort-slave-timeout", SAYS_GIVEN_UP },
+};
+
+static const struct hearsay *find_hearsay(const struct redisReply *channel)
+{
+	for (size_t i = 0; i < sizeof(hearsays) / sizeof(hearsays[0]); i++)
+		if (channel->type == REDIS_REPLY_STRING && strcmp(hearsays[i].channel, channel->str) == 0)
+			return &hearsays[i];
+	return NULL;
+}
+
+/* "master <name> <ip> <port>", "slave <name> <ip> <port> @ <master's name> <ip> <port>" */
+static bool is_about(const struct redisReply *text, const char *name)
+{
+	const char *at = text->type == REDIS_REPLY_STRING ? strstr(text->str, " @ ") : NULL;
+	size_t length = strlen(name);
+
+	if (at != NULL)
+		at += strlen(" @ ");
+	else if (text->type == REDIS_REPLY_STRING && strncmp(text->str, "master ", 7) == 0)
+		at = text->str + 7;
+	return at != NULL && strncmp(at, name, length) == 0 && at[length] == ' ';
+}
+
+static void set_replacing(struct sentinels *sentinels, bool replacing)
+{
+	bool before = sentinels_are_replacing(sentinels);
+
+	sentinels->replacing_ns = replacing ? clock_now_ns() : 0;
+	if (sentinels->told && before != replacing)
+		sentinels->on_changed(sentinels->arg, &sentinels->group);
+}
+
 static void on_message(void *arg, const struct redisReply *message)
 {
 	struct line *line = arg;
+	struct sentinels *sentinels = line->watch->sentinels;
+	const struct hearsay *hearsay = find_hearsay(message->element[1]);
 
-	(void)message;
-	for (size_t i = 0; i < line->watch->sentinels->count; i++)
-		ask(&line->watch->sentinels->watches[i]);
+	if (hearsay == NULL)
+		return;
+	if (hearsay->meaning != SAYS_ASK && is_about(message->element[2], sentinels->config->sentinel.name))
+		set_replacing(sentinels, hearsay->meaning == SAYS_REPLACING);
+	for (size_t i = 0; i < sentinels->count; i++)
+		ask(&sentinels->watches[i]);
+}
+
+void sentinels_have_replaced(struct sentinels *sentinels)
+{
+	sentinels->replacing_ns = 0;
+}
+
+bool sentinels_are_replacing(const struct sentinels *sentinels)
+{
+	return sentinels != NULL && sentinels->replacing_ns != 0 &&
+	       clock_now_ns() - sentinels->replacing_ns < REPLACING_MS * NS_PER_MS;
 }
 
 static void on_pong(void *arg, const struct redisReply *reply, int64_t sent_ns)
@@ -350,10 +414,8 @@ static void on_pong(void *arg, const struct redisReply *reply, int64_t sent_ns)
 
 static void listen_to(struct line *line)
 {
-	static const char *const channels[] = {"+switch-master", "+promoted-slave", "+slave", "+reset-master"};
-
-	for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
-		const char *const argv[] = {"SUBSCRIBE", channels[i]};
+	for (size_t i = 0; i < sizeof(hearsays) / sizeof(hearsays[0]); i++) {
+		const char *const argv[] = {"SUBSCRIBE", hearsays[i].channel};
 
 		link_request(line->link, NULL, line, 2, argv);
 	}

@@ -42,6 +42,12 @@ struct sentinels *sentinels_create(struct ev_loop *loop, const struct topology_c
 /* Frees *sentinels, sets it to NULL. */
 void sentinels_destroy(struct sentinels **sentinels);
 
+/* A replica is being promoted in the place of the present master: what is written
+ * to that one now would be lost. Until the next function is called, or they give up,
+ * or some seconds have passed. `sentinels` may be NULL. */
+bool sentinels_are_replacing(const struct sentinels *sentinels);
+void sentinels_have_replaced(struct sentinels *sentinels);
+
 /* For admin: a view of each, in the order of the file; returns how many. Strings
  * are valid until control returns to the loop. */
 size_t sentinels_show(const struct sentinels *sentinels, const struct topology_sentinel_view **views);

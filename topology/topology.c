@@ -192,6 +192,21 @@ static void note_interference(struct topology *topology)
 	topology->interference = quarrel != NULL ? quarrel : rivals_found(topology->rivals);
 }
 
+/* The sentinels are replacing the master: it is held until the one that they name
+ * says that it is the master. */
+static bool awaits_sentinels(struct topology *topology)
+{
+	const struct node *named = topology->node_count > 0 ? topology->nodes[0] : NULL;
+
+	if (!topology->master_usable || !sentinels_are_replacing(topology->sentinels))
+		return false;
+	if ((int)named->index == topology->plan.master || !node_is_up(named) || !named->known ||
+	    named->info.role != SERVER_ROLE_MASTER)
+		return true;
+	sentinels_have_replaced(topology->sentinels);
+	return false;
+}
+
 static void settle(struct topology *topology)
 {
 	uint64_t epoch = topology->epoch.number;
@@ -200,7 +215,8 @@ static void settle(struct topology *topology)
 	topology->dirty = false;
 	note_interference(topology);
 	succession_act(topology->succession);
-	if (!succession_holds(topology->succession)) {
+	topology->held = succession_holds(topology->succession) || awaits_sentinels(topology);
+	if (!topology->held) {
 		adopt_plan(topology);
 		adopt_master(topology);
 		wire_act(topology->wire);
