@@ -467,7 +467,7 @@ void client_wake(struct client *client)
 {
 	client->stall = STALL_NONE;
 	if (!client->closing)
-		list_mark(&client->worker->resumed_clients, &client->resume);
+		list_put(&client->worker->resumed_clients, &client->resume);
 }
 
 /* ---- requests ---- */

@@ -41,6 +41,7 @@ struct config {
 	unsigned workers; /* 0: auto, one per core */
 	int64_t max_clients;
 	int64_t client_output_limit;    /* bytes */
+	int64_t max_memory;             /* bytes; 0: no bound */
 	int64_t max_private_backends;
 	bool allow_sync;
 	int64_t client_idle_timeout_ms; /* 0: never */

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "consistency.h"
 #include "control_line.h"
+#include "give_back.h"
 #include "ending.h"
 #include "learn.h"
 #include "listener.h"
@@ -53,6 +54,7 @@ struct control {
 	struct learner *learner;
 	struct acceptor *acceptor;
 	struct admin *admin;
+	struct give_back *give_back;
 	ev_signal on_term;
 	ev_signal on_interrupt;
 	ev_signal on_hangup;
@@ -478,6 +480,8 @@ static void start_services(struct control *control, const struct control_sockets
 					 .started_ns = clock_ns(),
 					 .started_unix_ms = clock_unix_ms() };
 
+	control->give_back = give_back_start(control->loop, (const struct stats *const *)control->all_stats,
+					     control->shared.worker_count);
 	control->learner = learner_start(control->loop, config, on_learned, control);
 	control->topology = topology_start(control->loop, &config->topology, control->journal, &events);
 	sources.topology = control->topology;
@@ -493,6 +497,7 @@ static void stop_services(struct control *control)
 {
 	acceptor_stop(&control->acceptor);
 	admin_stop(&control->admin);
+	give_back_stop(&control->give_back);
 	topology_stop(&control->topology);
 	learner_stop(&control->learner);
 	reload_destroy(&control->reload);

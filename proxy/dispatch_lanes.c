@@ -12,6 +12,7 @@
 enum {
 	COST_FAST = 1, /* outstanding work that a command counts as */
 	COST_SLOW = 4,
+	NEWCOMERS_AT_ONCE = 64, /* outstanding work of a lane, beside which they have one request each */
 	STRANGERS_AT_ONCE = COST_SLOW, /* outstanding work of a lane that the master has not let in */
 };
 
@@ -90,19 +91,25 @@ void dispatch_send_to(struct client *client, struct backend *backend, const stru
 /* A backend that has more to do than it should gets nothing on top. */
 enum verdict dispatch_wait_for_room(struct client *client)
 {
-	list_mark(&client->worker->lane_waiters, &client->resume);
+	list_put(&client->worker->lane_waiters, &client->resume);
 	return dispatch_stall(client, STALL_LANE);
 }
 
-/* A newcomer has one request to show what its replies are like. */
-static bool is_hungry(const struct client *client)
+/* A newcomer has one request to show what its replies are like. Many of them at
+ * once would flood a lane before anybody knows. */
+static bool waits_for_its_first(const struct client *client, const struct backend *lane)
 {
-	return appetite_is_large(&client->appetite) && (client->appetite.answers > 0 || client->in_flight > 0);
+	return client->in_flight > 0 && (lane->outstanding > NEWCOMERS_AT_ONCE || backend_is_flooded(lane));
 }
 
 bool dispatch_has_no_room(const struct client *client, const struct backend *lane)
 {
-	return backend_is_full(lane) || (is_hungry(client) && backend_is_flooded(lane));
+	const struct appetite *appetite = &client->appetite;
+
+	if (backend_is_full(lane))
+		return true;
+	return appetite->answers == 0 ? waits_for_its_first(client, lane)
+				      : appetite_is_large(appetite) && backend_is_flooded(lane);
 }
 
 enum verdict dispatch_enter_lane(struct client *client, const struct backend *lane, bool is_read)

@@ -22,7 +22,7 @@ static bool may_end_pause(const struct command *command)
 
 enum verdict dispatch_hold(struct client *client)
 {
-	list_mark(&client->worker->pause.held, &client->resume);
+	list_put(&client->worker->pause.held, &client->resume);
 	return dispatch_stall(client, STALL_PAUSE);
 }
 

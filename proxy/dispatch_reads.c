@@ -154,10 +154,10 @@ static bool must_read_on_master(const struct client *client)
 	       !(client->index_ready && session->index_epoch == client->worker->snapshot->epoch);
 }
 
-static bool goes_the_same_way(const struct chunk *chunk, const struct parsed_command *parsed)
+static bool goes_the_same_way(const struct client *client, const struct chunk *chunk, const struct parsed_command *parsed)
 {
 	return chunk->lane != NULL && chunk->lane_for == chunk->taken && chunk->lane->key.kind == BACKEND_SHARED &&
-	       !is_script(parsed->command) && !backend_is_full(chunk->lane);
+	       !is_script(parsed->command) && !dispatch_has_no_room(client, chunk->lane);
 }
 
 enum verdict dispatch_read(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
@@ -165,7 +165,7 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 	const struct session *session = &client->session;
 	const struct identity *identity = session->identity;
 
-	if (goes_the_same_way(chunk, parsed))
+	if (goes_the_same_way(client, chunk, parsed))
 		return read_on_lane(client, parsed, chunk, chunk->lane);
 	if ((session->endpoint == ENDPOINT_SPLIT && identity->state != IDENTITY_ACCEPTED) || identity->may_not_ask_role)
 		return read_on_master(client, parsed, STAT_left_user);

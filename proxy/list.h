@@ -59,6 +59,13 @@ static inline void list_mark(struct list_link *head, struct list_link *link)
 		list_append(head, link);
 }
 
+/* Appends it, from whichever list it may be in. */
+static inline void list_put(struct list_link *head, struct list_link *link)
+{
+	list_remove(link);
+	list_append(head, link);
+}
+
 /* Takes the first link out; NULL when the list is empty. */
 static inline struct list_link *list_take(struct list_link *head)
 {

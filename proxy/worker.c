@@ -9,6 +9,7 @@
 
 #include "../protocol/alloc.h"
 #include "backend.h"
+#include "ceiling.h"
 #include "client.h"
 #include "clock.h"
 #include "consistency.h"
@@ -99,7 +100,7 @@ void worker_park(struct worker *worker, struct client *client)
 
 void worker_wait_a_moment(struct worker *worker, struct client *client)
 {
-	list_mark(&worker->waiting_clients, &client->resume);
+	list_put(&worker->waiting_clients, &client->resume);
 	begin_moment(worker);
 }
 
@@ -282,6 +283,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	measure_lag(worker);
 	pool_tick(worker);
 	client_tick(worker);
+	ceiling_tick(worker);
 	pause_tick(worker);
 	handover_tick(worker);
 	redirect_tick(worker);

@@ -126,6 +126,7 @@ struct worker {
 	struct list_link dead_backends;
 
 	struct slab requests;
+	_Atomic int64_t heaviest_bytes;       /* what its heaviest client holds (ceiling.h) */
 	size_t private_backends;              /* all of them, and those without an owner */
 	size_t spare_private;
 	size_t backends_aside;                /* shared ones out of the lanes */

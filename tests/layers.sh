@@ -15,7 +15,7 @@ topology <((sys|netinet|arpa)/[a-z_]+|assert|ctype|errno|fcntl|inttypes|limits|m
 topology "[a-z_0-9]+\.(h|def)"
 topology "\.\./proxy/log\.h"
 proxy <(ev|ini|jansson|microhttpd|xxhash)\.h>
-proxy <((sys|netinet|arpa)/[a-z_]+|assert|ctype|errno|fcntl|getopt|inttypes|limits|math|netdb|poll|pthread|sched|signal|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd)\.h>
+proxy <((sys|netinet|arpa)/[a-z_]+|assert|ctype|errno|fcntl|getopt|inttypes|limits|malloc|math|netdb|poll|pthread|sched|signal|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|unistd)\.h>
 proxy "[a-z_0-9]+\.(h|def)"
 proxy "\.\./(protocol|topology)/[a-z_0-9]+\.(h|def)"
 RULES

@@ -1,5 +1,6 @@
 """What weir lets one client have: time for a command, memory before it has said
 who it is."""
+import contextlib
 import ctypes
 import os
 import socket
@@ -88,6 +89,68 @@ def test_what_weir_holds_back_is_not_awaited(hasty):
         other.rpush("held", "now")
         assert [blocked.reply(), blocked.reply()] == [[b"held", b"now"], "PONG"]
         assert idle.command("PING") == "PONG"
+
+
+# ------------------------------------------------- max_memory
+
+def held(weir):
+    return sum(value for name, value in weir.metrics().items() if name.startswith("weir_memory_bytes"))
+
+
+def insist(weir, raw, key, replies):
+    """Asks for so many values, which none reads, in requests that are more than
+    weir reads ahead: it is taken for one that writes first."""
+    raw.send(encode("GET", key) * replies + encode("ECHO", "x" * 400_000))
+
+
+def test_the_ceiling(lab):
+    """Who holds most is closed, on whichever worker it is; those who hold little
+    are not, and weir holds no more than it may."""
+    group = lab.group(1, {"proxy": {"max_memory": "24mb"}})
+    group.master.client().set("medium", "m" * 100_000)
+    group.settle()
+    weir = group.weir
+    with contextlib.ExitStack() as stack:
+        modest = [stack.enter_context(weir.raw()) for _ in range(4)]
+        for raw in modest:
+            weir.take(raw, b"*3\r\n$3\r\nSET\r\n$6\r\nmodest\r\n$500000\r\n" + b"v" * 400_000)
+        greedy = [stack.enter_context(weir.raw()) for _ in range(6)]
+        for raw in greedy:
+            insist(weir, raw, "medium", 500)
+        wait_for(lambda: closed(weir, "memory") > 0, what="the first one is closed")
+        wait_for(lambda: held(weir) <= 24 << 20)
+        assert "closed (memory)" in weir.log()
+        for raw in modest:
+            raw.send(b"v" * 100_000 + b"\r\n")
+            assert raw.reply() == "OK"
+        assert weir.metrics()['weir_client_closed_total{reason="memory"}'] <= 6
+        assert weir.client().get("medium") == "m" * 100_000
+
+
+def test_without_a_ceiling(lab):
+    group = lab.group(0)
+    group.master.client().set("medium", "m" * 100_000)
+    weir = group.weir
+    with weir.raw() as greedy:
+        insist(weir, greedy, "medium", 500)
+        wait_for(lambda: held(weir) > 24 << 20, what="a client that writes first is taken at its word")
+        assert [len(greedy.reply()) for _ in range(500)] == [100_000] * 500
+        assert len(greedy.reply()) == 400_000
+    wait_for(lambda: held(weir) < 1 << 20, what="and gives it back")
+
+
+@pytest.mark.plain
+def test_memory_goes_back_to_the_system(lab):
+    group = lab.group(1)
+    group.master.client().set("medium", "m" * 100_000)
+    group.settle()
+    before = group.weir.rss_bytes()
+    with contextlib.ExitStack() as stack:
+        for _ in range(60):
+            insist(group.weir, stack.enter_context(group.weir.raw()), "medium", 100)
+        wait_for(lambda: group.weir.rss_bytes() > before + (60 << 20), what="weir holds much")
+    wait_for(lambda: group.weir.status()["clients"]["connected"] == 0, what="nobody is stuck")
+    wait_for(lambda: group.weir.rss_bytes() < before + (24 << 20), 15, "it is given back")
 
 
 # ------------------------------------------------- before authentication

@@ -110,6 +110,7 @@ static void test_defaults(void **state)
 	assert_false(config->allow_sync);
 	assert_int_equal(config->client_idle_timeout_ms, 0);
 	assert_int_equal(config->client_header_timeout_ms, 30000);
+	assert_int_equal(config->max_memory, 0);
 	assert_int_equal(config->drain_timeout_ms, 10000);
 	assert_int_equal(config->consistency, CONSISTENCY_SESSION);
 	assert_int_equal(config->session_scope, SESSION_SCOPE_WEIR);
@@ -161,6 +162,7 @@ static const char everything[] =
 	"allow_sync = yes\n"
 	"client_idle_timeout = 5\n"
 	"client_header_timeout = 250ms\n"
+	"max_memory = 3gb\n"
 	"drain_timeout = 1m\n"
 	"[replication]\n"
 	"replica = c:6380 weight=1000 name=third announce=10.9.8.7:1\n"
@@ -210,6 +212,7 @@ static void assert_everything(const struct config *config)
 	assert_true(config->allow_sync);
 	assert_int_equal(config->client_idle_timeout_ms, 5000);
 	assert_int_equal(config->client_header_timeout_ms, 250);
+	assert_int_equal(config->max_memory, INT64_C(3) << 30);
 	assert_int_equal(config->drain_timeout_ms, 60000);
 	assert_int_equal(topology->node_count, 3);
 	assert_string_equal(topology->nodes[0].name, "first");

@@ -70,6 +70,26 @@ static void lists_are_moved(void **state)
 	assert_int_equal(take_value(&to), -1);
 }
 
+static void a_link_is_put_from_one_list_into_another(void **state)
+{
+	struct list_link from, to;
+	struct item items[2] = { { .value = 1 }, { .value = 2 } };
+
+	(void)state;
+	list_init(&from);
+	list_init(&to);
+	for (int i = 0; i < 2; i++) {
+		list_init(&items[i].link);
+		list_put(&from, &items[i].link);
+	}
+	list_put(&to, &items[0].link);
+	list_put(&to, &items[0].link);
+	assert_int_equal(take_value(&from), 2);
+	assert_int_equal(take_value(&from), -1);
+	assert_int_equal(take_value(&to), 1);
+	assert_int_equal(take_value(&to), -1);
+}
+
 static void a_walk_survives_removing_its_own_element(void **state)
 {
 	struct list_link head, *link, *following;
@@ -307,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lists_keep_order_and_forget_twice),
 		cmocka_unit_test(lists_are_moved),
+		cmocka_unit_test(a_link_is_put_from_one_list_into_another),
 		cmocka_unit_test(a_walk_survives_removing_its_own_element),
 		cmocka_unit_test(slabs_hand_out_the_warm_one_and_let_go_of_the_rest),
 		cmocka_unit_test(mails_arrive_all_and_in_order_of_their_sender),
