@@ -188,3 +188,103 @@ CASES = [
     ("part-million-arguments", b"*1048577\r\n", WAIT),
     ("part-512mb", b"*1\r\n$536870912\r\n", WAIT),
 ]
+
+# Every way to write a number wrong, as a count and as a length.
+for _name, _number in [("tab-before", b"\t1"), ("tab-behind", b"1\t"), ("comma", b"1,"), ("exponent", b"1e0"), ("underscore", b"1_0"),
+                       ("octal", b"0o1"), ("arabic-digit", b"\xd9\xa1"), ("minus-minus", b"--1"), ("minus-plus", b"-+1"),
+                       ("plus-0", b"+0"), ("minus-00", b"-00"), ("000", b"000"), ("infinity", b"inf"), ("nan", b"nan"),
+                       ("two-numbers", b"1 1"), ("high-byte", b"1\xff"), ("dollar", b"$1"), ("star", b"*1")]:
+    CASES.append((f"count-{_name}", b"*" + _number + b"\r\n$4\r\nPING\r\n", SAME))
+    CASES.append((f"length-{_name}", b"*1\r\n$" + _number + b"\r\nP\r\n", SAME))
+
+# What stands where the header of an argument belongs, first and second.
+for _byte in b"+-:_#,(!=~>|.%&;<?@[^{}a0 ":
+    CASES.append((f"second-header-{_byte:02x}", b"*2\r\n$4\r\nECHO\r\n" + bytes([_byte]) + b"1\r\nx\r\n", SAME))
+# What a request may not begin with (redis takes each for an inline command).
+for _byte in b"+-:_#,(!=~|.&;<?@[]^{}0\x7f\x80\xff":
+    CASES.append((f"first-byte-{_byte:02x}", bytes([_byte]) + b"1\r\n", STRICT))
+
+CASES += [
+    # Errors in the middle of a pipeline: what stands before is answered, what stands behind is not.
+    ("pipeline-bad-count", PING + multibulk(b"ECHO", b"a") + b"*1x\r\n" + PING, SAME),
+    ("pipeline-bad-length", PING + b"*1\r\n$x\r\n" + PING, SAME),
+    ("pipeline-bad-header", PING + b"*2\r\n$4\r\nECHO\r\n:1\r\n" + PING, SAME),
+    ("pipeline-bad-quotes", b"PING\r\nECHO 'a\r\nPING\r\n", SAME),
+    ("pipeline-errors-go-on", multibulk(b"NOSUCH") + multibulk(b"GET") + multibulk(b"ECHO", b"a"), SAME),
+    ("negative-count-between", PING + b"*-5\r\n" + PING, SAME),
+    ("many-empty", b"*0\r\n*-1\r\n\r\n\n" * 20 + PING, SAME),
+    # In the middle of a transaction.
+    ("multi-then-bad", multibulk(b"MULTI") + multibulk(b"PING") + b"*x\r\n", SAME),
+    ("multi-bad-command", multibulk(b"MULTI") + multibulk(b"NOSUCH") + multibulk(b"EXEC"), SAME),
+    ("multi-bad-arity", multibulk(b"MULTI") + multibulk(b"GET") + multibulk(b"EXEC"), SAME),
+    ("multi-nested", multibulk(b"MULTI") + multibulk(b"MULTI") + multibulk(b"EXEC"), SAME),
+    ("exec-alone", multibulk(b"EXEC"), SAME),
+    ("discard-alone", multibulk(b"DISCARD"), SAME),
+    ("exec-with-arguments", multibulk(b"EXEC", b"x"), SAME),
+    ("multi-with-arguments", multibulk(b"MULTI", b"x"), SAME),
+    ("watch-alone", multibulk(b"WATCH"), SAME),
+    ("watch-in-multi", multibulk(b"MULTI") + multibulk(b"WATCH", b"malformed:w") + multibulk(b"EXEC"), SAME),
+    # Odd arguments.
+    ("select-letters", multibulk(b"SELECT", b"x"), SAME),
+    ("select-negative", multibulk(b"SELECT", b"-1"), SAME),
+    ("select-beyond", multibulk(b"SELECT", b"16"), SAME),
+    ("select-2-32", multibulk(b"SELECT", b"4294967296"), SAME),
+    ("select-empty", multibulk(b"SELECT", b""), SAME),
+    ("hello-0", multibulk(b"HELLO", b"0"), SAME),
+    ("hello-4", multibulk(b"HELLO", b"4"), SAME),
+    ("hello-letters", multibulk(b"HELLO", b"abc"), SAME),
+    ("hello-half-auth", multibulk(b"HELLO", b"3", b"AUTH", b"x"), SAME),
+    ("auth-no-password", multibulk(b"AUTH", b"x"), SAME),
+    ("auth-too-many", multibulk(b"AUTH", b"a", b"b", b"c"), SAME),
+    ("auth-unknown-user", multibulk(b"AUTH", b"nobody\r\n", b"x"), SAME),
+    ("client-nosuch", multibulk(b"CLIENT", b"NOSUCH"), SAME),
+    ("client-setname-blank", multibulk(b"CLIENT", b"SETNAME", b"a b"), SAME),
+    ("client-setname-lf", multibulk(b"CLIENT", b"SETNAME", b"a\nb"), SAME),
+    ("client-kill-odd", multibulk(b"CLIENT", b"KILL", b"NOSUCH", b"x"), SAME),
+    ("client-reply-odd", multibulk(b"CLIENT", b"REPLY", b"NOSUCH"), SAME),
+    ("client-tracking-odd", multibulk(b"CLIENT", b"TRACKING", b"maybe"), SAME),
+    ("blpop-timeout-letters", multibulk(b"BLPOP", b"malformed:q", b"x"), SAME),
+    ("blpop-timeout-negative", multibulk(b"BLPOP", b"malformed:q", b"-1"), SAME),
+    ("blpop-timeout-beyond", multibulk(b"BLPOP", b"malformed:q", b"1e400"), SAME),
+    ("xread-half", multibulk(b"XREAD", b"BLOCK"), SAME),
+    ("xread-block-letters", multibulk(b"XREAD", b"BLOCK", b"x", b"STREAMS", b"malformed:s", b"0"), SAME),
+    ("wait-letters", multibulk(b"WAIT", b"x", b"0"), SAME),
+    ("wait-negative", multibulk(b"WAIT", b"0", b"-1"), SAME),
+    ("scan-letters", multibulk(b"SCAN", b"x"), SAME),
+    ("scan-beyond", multibulk(b"SCAN", b"18446744073709551616"), SAME),
+    ("sscan-nul", multibulk(b"SSCAN", b"malformed:s", b"0\0"), SAME),
+    ("eval-no-keys", multibulk(b"EVAL", b"return 1"), SAME),
+    ("eval-negative-keys", multibulk(b"EVAL", b"return 1", b"-1"), SAME),
+    ("eval-too-many-keys", multibulk(b"EVAL", b"return 1", b"5", b"a"), SAME),
+    ("eval-syntax", multibulk(b"EVAL", b"return (", b"0"), SAME),
+    ("eval-crlf-error", multibulk(b"EVAL", b"return redis.error_reply('a\\r\\n+OK\\r\\n')", b"0"), SAME),
+    ("eval-crlf-status", multibulk(b"EVAL", b"return redis.status_reply('a\\r\\n+OK')", b"0"), SAME),
+    ("unknown-with-crlf", multibulk(b"no\r\n+OK\r\n", b"a\r\nb"), SAME),
+    ("unknown-with-high-bytes", multibulk(b"\x80\x81\xff", b"\xff"), SAME),
+    ("subscribe-alone", multibulk(b"SUBSCRIBE"), SAME),
+    ("subscribe-then-get", multibulk(b"SUBSCRIBE", b"malformed:c") + multibulk(b"GET", b"malformed:x") + multibulk(b"RESET"), SAME),
+    ("unsubscribe-of-nothing", multibulk(b"UNSUBSCRIBE"), SAME),
+    ("quit-then-more", multibulk(b"QUIT") + PING, SAME),
+    ("reset-then-more", multibulk(b"RESET") + PING, SAME),
+    ("ping-too-many", multibulk(b"PING", b"a", b"b"), SAME),
+    ("ping-crlf", multibulk(b"PING", b"\r\n"), SAME),
+    ("echo-empty", multibulk(b"ECHO", b""), SAME),
+    # More inline requests.
+    ("inline-nested-quotes", b"ECHO \"'\" \r\n", SAME),
+    ("inline-hex-at-the-end", b"ECHO \"\\x\"\r\n", SAME),
+    ("inline-upper-hex", b"ECHO \"\\xAF\\Xaf\"\r\n", SAME),
+    ("inline-single-escape", b"ECHO '\\n\\x41'\r\n", SAME),
+    ("inline-tab-separated", b"ECHO\tx\r\n", SAME),
+    ("inline-quote-alone", b"\"\r\n", SAME),
+    ("inline-empty-quotes-only", b"'' ''\r\n", SAME),
+    ("inline-dollar-argument", b"ECHO $4\r\n", SAME),
+    ("inline-star-argument", b"ECHO *1\r\n", SAME),
+    ("inline-too-many-arguments", b"PING a b c\r\n", SAME),
+    ("inline-unknown", b"nosuch a b\r\n", SAME),
+    # Other protocols' first words.
+    *((f"opening-{_n}", _line, SAME) for _n, _line in enumerate([
+        b"GET http://x/ HTTP/1.0\r\n", b"HEAD / HTTP/1.1\r\n", b"PUT / HTTP/1.1\r\n", b"OPTIONS * HTTP/1.1\r\n",
+        b"DELETE /x HTTP/1.1\r\n", b"host: x\r\n", b"HOST: x\r\n", b"post /\r\n", b"EHLO x\r\n", b"HELO x\r\n", b"USER x\r\n",
+        b"STATUS\r\n", b"version\r\n", b"get k\r\n", b"set k 0 0 1\r\nx\r\n", b"PROXY UNKNOWN\r\n", b"CONNECT x:1 HTTP/1.1\r\n",
+        b"NICK x\r\nUSER x\r\n", b"RTSP/1.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])),
+]

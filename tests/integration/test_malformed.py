@@ -1,5 +1,6 @@
 """Malformed and odd requests: weir and a bare redis-server do the same, apart
 from the few places that malformed.py names."""
+import contextlib
 import selectors
 import socket
 import time
@@ -17,17 +18,19 @@ class Conversation:
     """One case on one connection: what came back, and how it ended: "open"
     (AFTER was answered), "closed", or "waits"."""
 
-    def __init__(self, port, name, data, expectation, chunk=None):
-        self.name, self.expectation = name, expectation
+    def __init__(self, port, data, expectation):
+        self.expectation = expectation
         self.answer, self.ending = b"", "waits"
+        self.data = data + (b"" if expectation == WAIT else AFTER)
         self.socket = socket.create_connection((HOST, port), 10)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        data += b"" if expectation == WAIT else AFTER
-        try:
-            for first in range(0, len(data), chunk or len(data)):
-                self.socket.sendall(data[first:first + (chunk or len(data))])
-        except (ConnectionResetError, BrokenPipeError):
-            pass    # closed before everything was sent: the answer tells
+
+    def send(self, first=0, end=None, chunk=None):
+        """The bytes from `first` to `end`, in pieces of `chunk`."""
+        data = self.data[first:end]
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):   # closed before that: the answer tells
+            for at in range(0, len(data), chunk or len(data)):
+                self.socket.sendall(data[at:at + (chunk or len(data))])
 
     def read(self):
         """False when it has come to its end."""
@@ -51,13 +54,10 @@ class Conversation:
         return f"{self.ending} {self.answer[:200]!r}"
 
 
-def converse(port, cases, chunk=None):
-    """{name: Conversation}, all of them at once."""
-    conversations = {}
+def listen(conversations):
+    """Until all of them have ended, or nothing has come for a while."""
     with selectors.DefaultSelector() as selector:
-        for name, data, expectation in cases:
-            talk = Conversation(port, name, data, expectation, chunk)
-            conversations[name] = talk
+        for talk in conversations:
             selector.register(talk.socket, selectors.EVENT_READ, talk)
         quiet_since = time.monotonic()
         while selector.get_map() and time.monotonic() - quiet_since < QUIET_SECONDS * PATIENCE:
@@ -65,8 +65,30 @@ def converse(port, cases, chunk=None):
                 quiet_since = time.monotonic()
                 if not key.data.read():
                     selector.unregister(key.fileobj)
-    for talk in conversations.values():
+    for talk in conversations:
         talk.socket.close()
+
+
+def converse(port, cases, chunk=None):
+    """{name: Conversation}, all of them at once."""
+    conversations = {}
+    for name, data, expectation in cases:
+        talk = conversations[name] = Conversation(port, data, expectation)
+        talk.send(chunk=chunk)
+    listen(conversations.values())
+    return conversations
+
+
+def converse_cut(port, cuts):
+    """[Conversation]: of (data, expectation, at) each, cut there, all of them at
+    once. The second half leaves when the first ones have been read."""
+    conversations = [Conversation(port, data, expectation) for data, expectation, _ in cuts]
+    for talk, (_, _, at) in zip(conversations, cuts):
+        talk.send(end=at)
+    time.sleep(0.02)
+    for talk, (_, _, at) in zip(conversations, cuts):
+        talk.send(first=at)
+    listen(conversations)
     return conversations
 
 
@@ -101,6 +123,28 @@ def test_as_the_server_does(shared_group):
              for name, _, expectation in CASES
              if (why := differs(expectation, stock[name], weir[name]))]
     assert not wrong, f"{len(wrong)} of {len(CASES)} cases:\n" + "\n".join(wrong)
+
+
+# Who waits costs a while of silence: those cases come together, in a batch of their own.
+BATCH = 1500
+
+
+@pytest.mark.time_limit(300)
+def test_cut_at_every_byte(shared_group):
+    """Each case is cut once at each of its bytes, for the server and for weir."""
+    cuts = [(name, data, expectation, at) for name, data, expectation in CASES if len(data) < 400
+            for at in range(1, len(data))]
+    cuts.sort(key=lambda cut: cut[2] in (WAIT, TEXT))
+    wrong = []
+    for first in range(0, len(cuts), BATCH):
+        batch = cuts[first:first + BATCH]
+        stock, weir = (converse_cut(server.port, [cut[1:] for cut in batch])
+                       for server in (shared_group.master, shared_group.weir))
+        wrong += [f"{name} cut at {at}: {why}; server: {theirs!r}, weir: {ours!r}"
+                  for (name, _, expectation, at), theirs, ours in zip(batch, stock, weir)
+                  if (why := differs(expectation, theirs, ours))]
+    print(f"{len(cuts)} cases of {len(CASES)} requests, {len(wrong)} differences")
+    assert not wrong, "\n".join(wrong[:20])
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 7])
