@@ -24,19 +24,41 @@ static void check_info(const char *text, size_t length)
 	info_version_supported(info.redis_version);
 }
 
-static void check_role(const char *bytes, size_t length)
+/* As a link reads it: the first reply of the bytes, fed in pieces of the input's
+ * choice, or whole. False: it is no position. */
+static bool read_role(const char *bytes, size_t length, struct cuts *cuts, struct role *role)
 {
 	redisReader *reader = redisReaderCreate();
 	void *reply = NULL;
-	struct role role;
+	bool is_role = false;
 
-	REQUIRE(reader != NULL && redisReaderFeed(reader, bytes, length) == REDIS_OK);
-	if (redisReaderGetReply(reader, &reply) == REDIS_OK && reply != NULL) {
-		if (role_parse(&role, reply))
-			REQUIRE(role.role != SERVER_ROLE_UNKNOWN && role.offset >= -1);
+	REQUIRE(reader != NULL);
+	memset(role, 0, sizeof(*role));
+	for (size_t at = 0; at < length && reply == NULL && reader->err == 0;) {
+		size_t piece = cuts != NULL ? next_cut(cuts, length - at) : length;
+
+		REQUIRE(redisReaderFeed(reader, bytes + at, piece) == REDIS_OK);
+		at += piece;
+		if (redisReaderGetReply(reader, &reply) != REDIS_OK)
+			reply = NULL;
+	}
+	if (reply != NULL) {
+		is_role = role_parse(role, reply);
 		freeReplyObject(reply);
 	}
 	redisReaderFree(reader);
+	return is_role;
+}
+
+static void check_role(const char *bytes, size_t length)
+{
+	struct cuts cuts = { .seed = (uint32_t)length };
+	struct role whole, cut;
+	bool is_role = read_role(bytes, length, NULL, &whole);
+
+	REQUIRE(!is_role || (whole.role != SERVER_ROLE_UNKNOWN && whole.offset >= -1));
+	REQUIRE(read_role(bytes, length, &cuts, &cut) == is_role);
+	REQUIRE(!is_role || (whole.role == cut.role && whole.offset == cut.offset));
 }
 
 static void check_client_list(const char *list, size_t length)
