@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +189,37 @@ void control_line_acknowledged(struct control_line *line)
 
 	mail->open = open_acknowledged;
 	mailbox_post(&line->mailbox, mail);
+}
+
+struct note_mail {
+	struct mail mail;
+	enum event_kind kind;
+	char node[JOURNAL_NODE_ROOM];
+	char text[JOURNAL_TEXT_ROOM];
+};
+
+static void open_note(void *receiver, struct mail *mail)
+{
+	struct note_mail *letter = CONTAINER_OF(mail, struct note_mail, mail);
+	struct control *control = receiver;
+
+	if (control->journal != NULL)
+		journal_note(control->journal, letter->kind, letter->node, "%s", letter->text);
+	free(letter);
+}
+
+void control_line_note(struct control_line *line, enum event_kind kind, const char *node, const char *format, ...)
+{
+	struct note_mail *letter = alloc_zeroed(1, sizeof(*letter));
+	va_list args;
+
+	letter->mail.open = open_note;
+	letter->kind = kind;
+	snprintf(letter->node, sizeof(letter->node), "%s", node);
+	va_start(args, format);
+	vsnprintf(letter->text, sizeof(letter->text), format, args);
+	va_end(args);
+	mailbox_post(&line->mailbox, &letter->mail);
 }
 
 static void open_stopped(void *receiver, struct mail *mail)

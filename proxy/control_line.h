@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "../topology/journal.h"
+
 /* What workers say to the control thread. Any thread; never blocks. */
 
 struct control_line;
@@ -17,6 +19,10 @@ void control_line_suspect(struct control_line *line, uint32_t node_id);
 void control_line_audit(struct control_line *line);
 /* A worker has acknowledged a generation: see handover.h. */
 void control_line_acknowledged(struct control_line *line);
+/* Something that an operator wants to be told of (journal.h): it is logged and
+ * kept. */
+void control_line_note(struct control_line *line, enum event_kind kind, const char *node, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 /* A worker's thread has ended. */
 void control_line_stopped(struct control_line *line);
 

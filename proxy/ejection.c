@@ -2,7 +2,7 @@
 
 #include "../topology/snapshot.h"
 #include "clock.h"
-#include "log.h"
+#include "control_line.h"
 #include "worker.h"
 
 enum {
@@ -49,8 +49,9 @@ static void eject(struct worker *worker, const struct snapshot_node *node, enum 
 	if (load->ejections < DOUBLINGS_MAX)
 		load->ejections++;
 	stats_add(&worker->stats, STAT_ejections, 1);
-	log_notice("%s gets no reads for %lld ms: %s", node->name, (long long)(ns / CLOCK_NS_PER_MS),
-		   strike == STRIKE_SILENT ? "silent for backend_timeout" : "its connections fail one after the other");
+	control_line_note(worker->shared->control, EVENT_ejected, node->name, "gets no reads for %lld ms: %s",
+			  (long long)(ns / CLOCK_NS_PER_MS),
+			  strike == STRIKE_SILENT ? "silent for backend_timeout" : "its connections fail one after the other");
 }
 
 void ejection_strike(struct worker *worker, uint32_t node_id, enum strike strike)

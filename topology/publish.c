@@ -99,7 +99,7 @@ static void note_readability(const struct topology *topology, const struct snaps
 		if (reason == NULL)
 			journal_note(topology->journal, EVENT_readable, name, "readable: it serves reads");
 		else
-			journal_note(topology->journal, EVENT_ejected, name, "not readable: %s", reason);
+			journal_note(topology->journal, EVENT_unreadable, name, "not readable: %s", reason);
 	}
 }
 

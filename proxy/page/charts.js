@@ -162,7 +162,7 @@ class Chart {
 			grid: { stroke: themeColour("--grid"), width: 1 }, ticks: { show: false } };
 
 		return {
-			width: this.canvas.clientWidth, height: 168, padding: [8, 6, 0, 0],
+			width: this.canvas.clientWidth, height: 168, padding: [8, 22, 0, 0],
 			legend: { show: false },
 			cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false }, sync: { key: this.key } },
 			hooks: { setCursor: [(plot) => this.data && this.showValues(plot.cursor.idx)] },

@@ -3,7 +3,8 @@
 const EVENTS_SHOWN = 300;
 
 class Events {
-	constructor(list, choice, nothing) {
+	constructor(log, list, choice, nothing) {
+		this.log = log;
 		this.list = list;
 		this.nothing = nothing;
 		this.forget();
@@ -29,9 +30,10 @@ class Events {
 		this.list.prepend(...answer.events.map(makeEvent).reverse());
 		while (this.list.children.length > EVENTS_SHOWN)
 			this.list.lastElementChild.remove();
+		setHidden(this.log, this.list.children.length === 0);
 		setHidden(this.nothing, this.list.children.length > 0);
 		if (first) /* what comes from here on is news */
-			setTimeout(() => this.list.setAttribute("aria-live", "polite"), 1000);
+			setTimeout(() => this.log.setAttribute("aria-live", "polite"), 1000);
 		return true;
 	}
 }

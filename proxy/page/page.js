@@ -150,7 +150,7 @@ class Page {
 		this.tiles = new Tiles(find("tiles"));
 		this.picture = new Picture(find("picture"));
 		this.charts = new Charts(find("charts"));
-		this.events = new Events(find("events"), find("events-choice"), find("events-nothing"));
+		this.events = new Events(find("events-log"), find("events"), find("events-choice"), find("events-nothing"));
 		this.silence = new Silence(find("silence"));
 		this.turn = 0;
 		this.wake = () => {};

@@ -127,7 +127,8 @@ def test_a_replica_that_keeps_failing(lab, failure):
     with behind(lab, good_replicas=1) as group, group.weir.raw() as raw:
         group.crooked.script = lambda words, reply: failure
         fail_until_ejected(group, raw)
-        assert "gets no reads for" in group.weir.log()
+        wait_for(lambda: "gets no reads for" in group.weir.log(), what="the log tells it")
+        assert '"kind":"ejected"' in group.weir.http("/events")[1]
         assert group.weir.status()["state"] == "ok", "as far as health goes"
         bent = group.crooked.bent
         assert raw.commands([("GET", "bad")] * 50) == [RIGHT] * 50

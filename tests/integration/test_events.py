@@ -57,7 +57,7 @@ def test_replica_dies_and_returns(lab):
     before = newest(weir)
     replica.kill()
     wait_for(lambda: told(weir, "node_down", replica, before), what="told that it is down")
-    wait_for(lambda: told(weir, "ejected", replica, before), what="told that it serves no reads")
+    wait_for(lambda: told(weir, "unreadable", replica, before), what="told that it serves no reads")
     for file in replica.directory.glob("*.rdb"):
         file.unlink()   # else it knows where it was, and goes on there
     replica.restart()
