@@ -5,16 +5,17 @@ import threading
 import pytest
 
 import harness
-from harness import HOST, ServerError, encode, free_port, wait_for
+from harness import HOST, PATIENCE, ServerError, encode, free_port, wait_for
 
 NAME = "group"
 QUORUM = 2
+DOWN_AFTER_MS = int(700 * PATIENCE)     # less, and a busy machine's sentinels fail over for nothing
 
 
 class Sentinel(harness.RedisServer):
     """One redis-sentinel; it watches the group's master from the start."""
 
-    def __init__(self, directory, master, name, password=None, down_after=500):
+    def __init__(self, directory, master, name, password=None, down_after=DOWN_AFTER_MS):
         super().__init__(directory, name=name)
         self.path = self.directory / "sentinel.conf"
         self.path.write_text(
@@ -48,7 +49,7 @@ class Watched:
     """Master, two replicas, three sentinels, and weirs in front that know the
     sentinels alone."""
 
-    def __init__(self, lab, weirs=1, password=None, config=None, down_after=500):
+    def __init__(self, lab, weirs=1, password=None, config=None, down_after=DOWN_AFTER_MS):
         self.lab = lab
         self.master = lab.redis(name="master")
         follow = ["--replicaof", HOST, self.master.port, "--replica-priority", 10]
