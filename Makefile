@@ -198,6 +198,7 @@ test: deps ## everything below, stage by stage: about twelve minutes on two core
 	@$(STAGE) "build with sanitizers"    600 $(MAKE) --no-print-directory -j$(JOBS) asan tsan
 	@$(STAGE) "unit tests"               180 $(MAKE) --no-print-directory -j$(JOBS) unit
 	@$(STAGE) "unit tests, ASan+UBSan"   300 $(ASAN) -j$(JOBS) unit
+	@$(STAGE) "instructions counted"     120 $(MAKE) --no-print-directory bench-instructions
 	@$(STAGE) "the judge of compat"       60 $(MAKE) --no-print-directory compat-judge
 	@$(STAGE) "fuzz smoke"               300 $(MAKE) --no-print-directory fuzz-smoke
 	@$(STAGE) "integration, ASan+UBSan"  900 $(MAKE) --no-print-directory integration-asan

@@ -68,7 +68,8 @@ class Counted:
         self.program.chmod(0o755)
 
     def control(self, pid, flag):
-        subprocess.run(["callgrind_control", flag, str(pid)], check=True, timeout=60, stdout=subprocess.DEVNULL)
+        subprocess.run(["callgrind_control", flag, str(pid)], check=True, timeout=60, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
 
     def begin(self, pid):
         self.control(pid, "-z")
