@@ -149,19 +149,31 @@ static uint64_t first_after(const struct history *history, uint64_t since)
 	return since + 1 > oldest ? since + 1 : oldest;
 }
 
+/* There are many of them, and health checks wait meanwhile: several times as fast
+ * as fprintf. */
+static void print_value(int64_t value, FILE *out)
+{
+	char digits[20];
+	char *at = digits + sizeof(digits);
+
+	if (value < 0) {
+		fputs_unlocked("null", out);
+		return;
+	}
+	do
+		*--at = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	fwrite_unlocked(at, 1, (size_t)(digits + sizeof(digits) - at), out);
+}
+
 static void print_column(const struct history *history, uint64_t first, const char *name, const int64_t *values,
 			 FILE *out)
 {
 	fprintf(out, ",\"%s\":[", name);
 	for (uint64_t sample = first; sample <= history->newest; sample++) {
-		int64_t value = values[slot_of(sample)];
-
 		if (sample != first)
-			fputc(',', out);
-		if (value < 0)
-			fputs("null", out);
-		else
-			fprintf(out, "%" PRId64, value);
+			putc_unlocked(',', out);
+		print_value(values[slot_of(sample)], out);
 	}
 	fputc(']', out);
 }
