@@ -21,7 +21,7 @@ import redis
 from rig import HOST, wait_for
 
 # Seconds from one fault of a lane to the next, at least and at most.
-GAPS = {"replica": (0.8, 3), "link": (0.8, 3), "master": (0.6, 2), "weir": (0.8, 3)}
+GAPS = {"replica": (0.8, 3), "link": (0.8, 3), "master": (0.6, 2), "weir": (0.8, 3), "switchover": (0.2, 1)}
 
 
 # ---- replicas
@@ -194,6 +194,15 @@ def restart_weir(rig, weir, dice):
     yield 0
 
 
+# ---- who is the master
+
+def switchover(rig, weir, dice):
+    """Another server is the master for a while."""
+    rig.switch(f"node{dice.randint(1, len(rig.replicas))}")
+    yield dice.uniform(0.1, 1.5)
+    rig.switch(rig.master.name)
+
+
 class Fault(NamedTuple):
     group: str
     run: object
@@ -220,17 +229,20 @@ FAULTS = {
     "end_master": Fault("master", end_master),
     "kill_weir": Fault("weir", kill_weir),
     "restart_weir": Fault("weir", restart_weir),
+    "switchover": Fault("switchover", switchover),
 }
 GROUPS = sorted({fault.group for fault in FAULTS.values()})
 
 
 def choose(words, persistence="aof"):
     """The names of faults that are meant by names of faults and groups. Without an
-    AOF a master that is killed would lose what it has acknowledged."""
+    AOF a master that is killed would lose what it has acknowledged; and a switchover,
+    which is no fault, wants servers that live: it has to be named."""
     known = set(FAULTS) | set(GROUPS) | {"all", "none"}
     assert not set(words) - known, f"{sorted(set(words) - known)} is not among {sorted(known)}"
-    return [name for name, fault in FAULTS.items() if {name, fault.group, "all"} & set(words)
-            and not (name == "kill_master" and persistence != "aof")]
+    return [name for name, fault in FAULTS.items()
+            if {name, fault.group} & set(words) or ("all" in words and name != "switchover")
+            if not (name == "kill_master" and persistence != "aof")]
 
 
 # ---- the plan
@@ -246,7 +258,8 @@ def targets(group, replica_count):
     return {"replica": [f"replica{n}" for n in numbers],
             "link": ["door", "master", *(f"node{n}" for n in numbers), *(f"repl{n}" for n in numbers)],
             "master": ["master"],
-            "weir": ["weir"]}[group]
+            "weir": ["weir"],
+            "switchover": ["weir"]}[group]
 
 
 def make_plan(seed, seconds, names, replica_count):
@@ -312,7 +325,8 @@ class Nemesis:
         return {"replica": lambda: next(r for r in self.rig.replicas if r.name == target),
                 "link": lambda: target,
                 "master": lambda: self.rig.master,
-                "weir": lambda: self.rig.weir}[group]()
+                "weir": lambda: self.rig.weir,
+                "switchover": lambda: self.rig.weir}[group]()
 
     def _lane(self, group, target, lane):
         for planned in lane:

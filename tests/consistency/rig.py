@@ -180,6 +180,12 @@ class Rig:
         """Tells the replica to follow the master again, as soon as it listens."""
         wait_for(lambda: replica.cli("REPLICAOF", HOST, self.feed), timeout, f"{replica.name} takes REPLICAOF")
 
+    def switch(self, name, timeout=20):
+        """That node becomes the master, as soon as nothing speaks against it."""
+        wait_for(lambda: str(self.weir.admin("SWITCHOVER", name)).startswith("OK "), timeout,
+                 f"{name} becomes the master", interval=0.1)
+        self.wait_usable()
+
     def heal(self):
         """Nothing disturbs any more; whoever is down is up again and follows."""
         for name in self.relay.links:

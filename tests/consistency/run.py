@@ -39,14 +39,14 @@ FIRST_FAULT = 0.5       # seconds
 EXCUSED = {
     "UNKNOWNRESULT": {"master", "link"},
     "connection-reset": {"link", "weir", "beside"},
-    "connection-closed": {"link", "weir", "master"},    # a lost private backend takes its client along
+    "connection-closed": {"link", "weir", "master", "switchover"},  # a lost private backend takes its client along
     "no-greeting": {"link", "weir", "beside"},
     "listener:UNKNOWNRESULT": {"master", "link"},
-    "wait:BADTOKEN": {"master"},    # of another history
+    "wait:BADTOKEN": {"master", "switchover"},  # of another history
     "ping:LOADING": {"beside"},
     "listener:LOADING": {"beside"},
     "LOADING": {"beside"},
-    "EXECABORT": {"beside"},        # as above, inside MULTI
+    "EXECABORT": {"beside", "switchover"},  # as above, inside MULTI; of a transaction that stood open
 }
 
 
@@ -76,9 +76,12 @@ class Run:
     def __init__(self, options, seed, directory):
         self.options, self.seed, self.directory = options, seed, pathlib.Path(directory)
         self.persistence = "rdb" if seed % 3 == 2 else "aof"
-        self.weirs = options.weirs or (2 if seed % 4 == 3 else 1)
-        self.beside = seed % 4 == 1
         self.faults = nemesis.choose(options.nemeses.split(","), self.persistence)
+        alone = "switchover" in self.faults     # a second weir would only observe, and who writes beside is refused
+        if alone:
+            self.persistence = "none"           # as the replicas, or they would be no match for the master
+        self.weirs = options.weirs or (2 if seed % 4 == 3 and not alone else 1)
+        self.beside = seed % 4 == 1 and not alone
         self.history_path = self.directory / "history.json"
         self.violations, self.problems = [], []
         self.load, self.stats, self.happened = {}, Counter(), []
