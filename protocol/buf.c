@@ -82,3 +82,10 @@ void buf_free(struct buf *buf)
 	free(buf->bytes);
 	*buf = (struct buf){ 0 };
 }
+
+void buf_wipe(struct buf *buf)
+{
+	if (buf->bytes != NULL)
+		explicit_bzero(buf->bytes, buf->capacity);
+	buf_free(buf);
+}

@@ -44,5 +44,7 @@ void buf_consume(struct buf *buf, size_t count);
 void buf_shrink(struct buf *buf, size_t keep);
 /* Frees the memory; the buffer is a valid empty one afterwards. */
 void buf_free(struct buf *buf);
+/* The same for one that may have held a secret. */
+void buf_wipe(struct buf *buf);
 
 #endif

@@ -139,7 +139,7 @@ static void settle_backlog(struct backend *backend, struct backlog *backlog)
 
 	while ((request = backlog_next(backlog, &bytes)) != NULL)
 		settle(backend, request, bytes, is_torn(request, backlog, &torn));
-	buf_free(&backlog->stream);
+	buf_wipe(&backlog->stream);
 }
 
 /* A session's state was on that connection, or was to be. */
@@ -238,7 +238,7 @@ void backend_destroy(struct backend *backend, enum drop_reason reason)
 		assert(request->client == NULL);
 		request_free(&backend->worker->requests, request);
 	}
-	buf_free(&backlog.stream);
+	buf_wipe(&backlog.stream);
 	buf_free(&backend->reading.whole);
 	worker->private_backends -= backend->key.kind == BACKEND_PRIVATE;
 	worker->spare_private -= backend->key.kind == BACKEND_PRIVATE && list_is_linked(&backend->of_identity);
@@ -333,6 +333,7 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 	struct request *request = backend_unlink_head(backend);
 	uint64_t generation = backend->generation;
 	uint64_t end = request->at + request->length;
+	bool is_secret = request->flags & REQUEST_SECRET;
 
 	backend->mid_reply = false;
 	backend->reply_length = 0;
@@ -343,6 +344,8 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 		delivery_done(backend->worker, request, backend, told_type(type, last), bytes, now_ns);
 	if (backend->closing || backend->generation != generation || backend->state < BACKEND_HANDSHAKE)
 		return;
+	if (is_secret)
+		explicit_bzero(buf_head(&backend->stream), end - backend->base);
 	buf_consume(&backend->stream, end - backend->base);
 	backend->base = end;
 	backend_note_answer(backend, now_ns);

@@ -214,7 +214,8 @@ void backend_open(struct backend *backend)
 static void push_handshake(struct backend *backend, int step, const struct buf *bytes)
 {
 	struct worker *worker = backend->worker;
-	struct request *request = request_create(&worker->requests, REQUEST_HANDSHAKE, REQUEST_WHOLE, worker->now_ms);
+	struct request *request = request_create(&worker->requests, REQUEST_HANDSHAKE, REQUEST_WHOLE | REQUEST_SECRET,
+						 worker->now_ms);
 
 	request->step = (uint8_t)step;
 	backend_link_request(backend, request, buf_slice(bytes));
@@ -278,7 +279,7 @@ static void push_handshakes(struct backend *backend)
 	buf_consume(&bytes, buf_length(&bytes));
 	encode_own_words(&bytes, "CLIENT", "SETNAME", "weir-data", NULL);
 	push_handshake(backend, STEP_NAME, &bytes);
-	buf_free(&bytes);
+	buf_wipe(&bytes);
 }
 
 static void start_handshake(struct backend *backend)

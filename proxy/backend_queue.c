@@ -300,5 +300,5 @@ void backlog_requeue(struct backend *backend, struct backlog *backlog)
 		else
 			backend_link_request(backend, request, bytes);
 	}
-	buf_free(&backlog->stream);
+	buf_wipe(&backlog->stream);
 }

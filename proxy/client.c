@@ -33,6 +33,7 @@ enum {
 	OUTPUT_UNREAD = 256 * 1024,       /* unread bytes of which is asked whether the client reads at all, ... */
 	OUTPUT_UNPROVEN = 1024 * 1024,    /* ... and that wait for no proof */
 	UNREAD_TICKS = 3,                 /* without reading anything, until a client counts as one that writes first */
+	SHORT_BYTES = 1024,
 	WRITE_THROUGH_BYTES = 4 * 1024,   /* of replies in one piece that are worth a write of their own */
 	UNFINISHED_BYTES = 16 * 1024,     /* of a command, that show that its sender is slow and no slow loris */
 	UNAUTHENTICATED_OUTPUT = 64 * 1024, /* unread bytes of a client that no server has let in */
@@ -562,7 +563,10 @@ static size_t take_inline(struct client *client, const char *bytes, const struct
 		return request->length;
 	}
 	describe(client, &parsed, buf_head(scratch), canonical.length, &canonical, &last);
-	return dispatch(client, &parsed, 1) == 1 ? request->length : 0;
+	if (dispatch(client, &parsed, 1) == 0)
+		return 0;
+	explicit_bzero((char *)bytes, request->length); /* it may be an AUTH */
+	return request->length;
 }
 
 struct harvest {
@@ -778,6 +782,8 @@ static void keep_rest(struct client *client, const char *bytes, size_t length)
 {
 	if (length > 0 && !client->closing && !client->close_after_flush)
 		buf_append(&client->in, bytes, length);
+	if (length < SHORT_BYTES) /* half an AUTH, perhaps */
+		explicit_bzero((char *)bytes, length);
 }
 
 /* Into the worker's buffer while nothing is left over, into the client's own

@@ -114,25 +114,22 @@ static char *read_bytes(int fd, size_t size, size_t *length, struct config_probl
 	return bytes;
 }
 
-static char *read_open_file(int fd, size_t max, size_t *length, mode_t *mode, struct config_problem *problem)
+static char *read_open_file(int fd, size_t max, size_t *length, struct stat *status, struct config_problem *problem)
 {
-	struct stat status;
-
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+	if (fstat(fd, status) != 0 || !S_ISREG(status->st_mode)) {
 		config_refuse(problem, "is not a regular file");
 		return NULL;
 	}
-	if ((uintmax_t)status.st_size > max) {
+	if ((uintmax_t)status->st_size > max) {
 		config_refuse(problem, "is longer than %zu bytes", max);
 		return NULL;
 	}
-	*mode = status.st_mode;
-	return read_bytes(fd, (size_t)status.st_size, length, problem);
+	return read_bytes(fd, (size_t)status->st_size, length, problem);
 }
 
 /* The whole regular file with a NUL behind it, at most `max` bytes; the caller
  * frees it. NULL with *problem set. */
-static char *read_file(const char *path, size_t max, size_t *length, mode_t *mode, struct config_problem *problem)
+static char *read_file(const char *path, size_t max, size_t *length, struct stat *status, struct config_problem *problem)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a fifo must not keep us waiting */
 	char *bytes;
@@ -141,7 +138,7 @@ static char *read_file(const char *path, size_t max, size_t *length, mode_t *mod
 		config_refuse(problem, "cannot be opened: %s", strerror(errno));
 		return NULL;
 	}
-	bytes = read_open_file(fd, max, length, mode, problem);
+	bytes = read_open_file(fd, max, length, status, problem);
 	close(fd);
 	return bytes;
 }
@@ -344,17 +341,29 @@ static bool parse_password(char *bytes, size_t length, struct config_problem *pr
 	return true;
 }
 
+/* The group may read it, as is usual where somebody else hands secrets out. */
+static bool is_kept_secret(const struct stat *status, struct config_problem *problem)
+{
+	unsigned mode = status->st_mode & 07777;
+
+	if (mode & (S_IROTH | S_IWOTH))
+		return config_refuse(problem, "is open to every user of this machine (mode %04o); make it 0600", mode);
+	if (mode & S_IWGRP)
+		return config_refuse(problem, "can be changed by its group (mode %04o); make it 0600", mode);
+	if (status->st_uid != 0 && status->st_uid != geteuid())
+		return config_refuse(problem, "belongs to another user (%u)", (unsigned)status->st_uid);
+	return true;
+}
+
 static bool read_password(const char *path, char **password, struct config_problem *problem)
 {
 	size_t length;
-	mode_t mode;
-	char *bytes = read_file(path, PASSWORD_MAX_BYTES, &length, &mode, problem);
+	struct stat status;
+	char *bytes = read_file(path, PASSWORD_MAX_BYTES, &length, &status, problem);
 
 	if (bytes == NULL)
 		return false;
-	if ((mode & (S_IROTH | S_IWOTH)) != 0)
-		config_refuse(problem, "is open to every user of this machine (mode %04o); make it 0600", mode & 07777);
-	else if (parse_password(bytes, length, problem)) {
+	if (is_kept_secret(&status, problem) && parse_password(bytes, length, problem)) {
 		*password = bytes;
 		return true;
 	}
@@ -449,8 +458,8 @@ struct config *config_load(const char *path, char **error)
 	struct loader loader = { .path = path, .config = create() };
 	struct config_problem problem;
 	size_t length;
-	mode_t mode;
-	char *bytes = read_file(path, FILE_MAX_BYTES, &length, &mode, &problem);
+	struct stat status;
+	char *bytes = read_file(path, FILE_MAX_BYTES, &length, &status, &problem);
 
 	if (bytes == NULL) {
 		complain(&loader, 0, "", "", "%s", problem.text);

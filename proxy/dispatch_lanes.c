@@ -77,13 +77,15 @@ void dispatch_send_to(struct client *client, struct backend *backend, const stru
 	if (fast)
 		request->flags |= REQUEST_FAST;
 	if (parsed->class == COMMAND_USERS)
-		request->flags |= REQUEST_USERS;
+		request->flags |= REQUEST_USERS | REQUEST_SECRET;
 	if (flags & REQUEST_ON_REPLICA)
 		client->replica_in_flight++;
 	else
 		dispatch_on_lane(client, request, backend);
 	request->cost = fast ? COST_FAST : COST_SLOW;
 	backend_enqueue(backend, request, (struct slice){ parsed->bytes, parsed->length });
+	if (parsed->class == COMMAND_USERS)
+		parsed_wipe(parsed);
 }
 
 /* ---- lanes ---- */
@@ -95,11 +97,11 @@ enum verdict dispatch_wait_for_room(struct client *client)
 	return dispatch_stall(client, STALL_LANE);
 }
 
-/* A newcomer has one request to show what its replies are like. Many of them at
+/* A newcomer has one request to show what its replies are like. More of many at
  * once would flood a lane before anybody knows. */
 static bool waits_for_its_first(const struct client *client, const struct backend *lane)
 {
-	return client->in_flight > 0 && (lane->outstanding > NEWCOMERS_AT_ONCE || backend_is_flooded(lane));
+	return (client->in_flight > 0 && lane->outstanding > NEWCOMERS_AT_ONCE) || backend_is_flooded(lane);
 }
 
 bool dispatch_has_no_room(const struct client *client, const struct backend *lane)

@@ -86,6 +86,7 @@ static struct arguments noted_arguments(const struct settlement *settlement)
 
 static void drop_note(struct settlement *settlement, const struct note *note)
 {
+	explicit_bzero(buf_head(&settlement->notes), sizeof(*note) + note->length); /* passwords are among them */
 	buf_consume(&settlement->notes, sizeof(*note) + note->length);
 }
 
@@ -96,8 +97,7 @@ void local_forget(struct session *session)
 	if (settlement == NULL)
 		return;
 	session->settlement = NULL;
-	explicit_bzero(buf_head(&settlement->notes), buf_length(&settlement->notes)); /* passwords are among them */
-	buf_free(&settlement->notes);
+	buf_wipe(&settlement->notes);
 	buf_free(&settlement->answer);
 	buf_free(&settlement->lengths);
 	buf_free(&settlement->reply);
@@ -168,8 +168,9 @@ enum local_result local_ask_on(struct client *client, struct backend *backend, c
 	if (buf_length(&question) == 0)
 		buf_append(&question, parsed->bytes, parsed->length);
 	local_note(client, parsed);
-	local_ask(client, backend, REQUEST_ASKED, question_flag(parsed), buf_slice(&question));
-	buf_free(&question);
+	local_ask(client, backend, REQUEST_ASKED, question_flag(parsed) | REQUEST_SECRET, buf_slice(&question));
+	buf_wipe(&question);
+	parsed_wipe(parsed);
 	return LOCAL_DONE;
 }
 

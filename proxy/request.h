@@ -64,6 +64,7 @@ enum request_flag {
 	REQUEST_SUSPECT = 1 << 19,   /* what the server was at when it was lost: if that has died, perhaps of this */
 	REQUEST_BLOCKS = 1 << 20,    /* it may wait for data on the session's own connection, and nothing stands behind it */
 	REQUEST_QUESTION = 1 << 21,  /* leaves nothing behind: wherever its session's questions go, it may be asked again */
+	REQUEST_SECRET = 1 << 23,    /* there may be a password in it: its bytes are overwritten once it is answered */
 	REQUEST_WAITS = 1 << 22,     /* it may wait for data or replicas: how long it takes says nothing */
 };
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../protocol/alloc.h"
@@ -617,7 +618,8 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	worker->now_ns = clock_ns();
 	worker->random = (uint64_t)worker->now_ns | 1;
 	worker->commands = command_table_builtin();
-	worker->read_buffer = alloc_checked(malloc(WORKER_READ_BYTES));
+	worker->read_buffer = alloc_checked(aligned_alloc(4096, WORKER_READ_BYTES));
+	madvise(worker->read_buffer, WORKER_READ_BYTES, MADV_DONTDUMP); /* what clients say is no business of a core file */
 	identities_init(&worker->identities);
 	pause_init(&worker->pause);
 	list_init(&worker->clients);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "../protocol/buf.h"
 #include "../protocol/command.h"
@@ -51,6 +52,13 @@ struct parsed_command {
 	int32_t argc;
 	uint8_t class;            /* enum command_class, BLOCKING and its kin resolved */
 };
+
+/* A command that was taken, and had a password in it perhaps: overwrites it where
+ * it came in. */
+static inline void parsed_wipe(const struct parsed_command *parsed)
+{
+	explicit_bzero((char *)parsed->bytes, parsed->length);
+}
 
 /* What all workers of a weir share. */
 struct worker_shared {

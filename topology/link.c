@@ -62,18 +62,10 @@ static char *secret_copy(const char *text)
 	return memory_text(text != NULL ? text : "");
 }
 
-static void forget_secret(const char *text)
-{
-	char *copy = (char *)text;
-
-	explicit_bzero(copy, strlen(copy));
-	free(copy);
-}
-
 static void link_free(struct link *link)
 {
-	forget_secret(link->config.user);
-	forget_secret(link->config.password);
+	memory_forget(link->config.user);
+	memory_forget(link->config.password);
 	redisReaderFree(link->reader);
 	free(link->output);
 	free(link);
@@ -183,6 +175,7 @@ static void flush(struct link *link)
 		}
 		link->output_length -= (size_t)sent;
 		memmove(link->output, link->output + sent, link->output_length);
+		explicit_bzero(link->output + link->output_length, (size_t)sent); /* it may have been a password */
 	}
 	ev_io_stop(link->loop, &link->write_watcher);
 }
@@ -208,6 +201,7 @@ static bool send_request(struct link *link, link_reply_fn *on_reply, void *arg, 
 	link->output = memory_checked(realloc(link->output, link->output_length + (size_t)length));
 	memcpy(link->output + link->output_length, command, (size_t)length);
 	link->output_length += (size_t)length;
+	explicit_bzero(command, (size_t)length);
 	free(command);
 	link->requests[(link->first + link->outstanding) % REQUESTS_MAX] =
 		(struct request){on_reply, arg, clock_now_ns()};
@@ -295,8 +289,8 @@ void link_configure(struct link *link, const struct link_config *config)
 	if (link->state == LINK_READY &&
 	    (strcmp(before.user, link->config.user) != 0 || strcmp(before.password, link->config.password) != 0))
 		authenticate(link, on_auth_again);
-	forget_secret(before.user);
-	forget_secret(before.password);
+	memory_forget(before.user);
+	memory_forget(before.password);
 }
 
 static void on_connected(struct link *link)

@@ -29,4 +29,14 @@ static inline char *memory_text(const char *text)
 	return text == NULL ? NULL : memory_checked(strdup(text));
 }
 
+/* Frees a text that nobody shall find afterwards. NULL is fine. */
+static inline void memory_forget(const char *secret)
+{
+	char *text = (char *)secret;
+
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 #endif

@@ -365,7 +365,7 @@ static void free_sentinel(struct topology_sentinel_config *config)
 	free(config->addresses);
 	free(config->name);
 	free(config->user);
-	free(config->password);
+	memory_forget(config->password);
 }
 
 static void copy_config(struct topology_config *copy, const struct topology_config *config)
@@ -390,7 +390,7 @@ static void free_config(struct topology_config *config)
 		free(config->allow_overwrite[i]);
 	free(config->allow_overwrite);
 	free(config->user);
-	free(config->password);
+	memory_forget(config->password);
 }
 
 /* ---- what the sentinels say ---- */

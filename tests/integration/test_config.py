@@ -84,6 +84,21 @@ def test_open_password_file(ini, tmp_path):
     password.chmod(0o644)
     refused(ini(f"{GOOD}[auth]\npassword_file = {password}\n"),
             f"7: [auth] password_file: {password} is open to every user of this machine (mode 0644); make it 0600")
+    password.chmod(0o660)
+    refused(ini(f"{GOOD}[auth]\npassword_file = {password}\n"),
+            f"7: [auth] password_file: {password} can be changed by its group (mode 0660); make it 0600")
+    password.chmod(0o440)
+    assert weir("-t", "-c", ini(f"{GOOD}[auth]\npassword_file = {password}\n")).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_password_file_of_another_user(ini, tmp_path):
+    password = tmp_path / "password"
+    password.write_text("tell nobody\n")
+    password.chmod(0o600)
+    os.chown(password, 12345, -1)
+    refused(ini(f"{GOOD}[auth]\npassword_file = {password}\n"),
+            f"7: [auth] password_file: {password} belongs to another user (12345)")
 
 
 @pytest.mark.parametrize("text, expected", [
