@@ -16,16 +16,23 @@
 #include "admin.h"
 #include "clock.h"
 #include "config.h"
+#include "metrics_parts.h"
+#include "reload.h"
 #include "stats.h"
 #include "version.h"
 
-static void begin_family(const char *name, const char *type, const char *help, FILE *out)
+void metrics_begin_family(const char *name, const char *type, const char *help, FILE *out)
 {
 	fprintf(out, "# HELP weir_%s %s\n# TYPE weir_%s %s\n", name, help, name, type);
 }
 
+void metrics_begin_common_family(const char *name, const char *type, const char *help, FILE *out)
+{
+	fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
 /* A label's value: the format gives backslash, quote and line feed a meaning. */
-static void print_quoted(const char *value, FILE *out)
+void metrics_print_quoted(const char *value, FILE *out)
 {
 	fputc('"', out);
 	for (; *value != '\0'; value++) {
@@ -42,7 +49,7 @@ static void print_quoted(const char *value, FILE *out)
 
 static void print_number(const char *name, const char *kind, const char *help, int64_t value, FILE *out)
 {
-	begin_family(name, kind, help, out);
+	metrics_begin_family(name, kind, help, out);
 	fprintf(out, "weir_%s %" PRId64 "\n", name, value);
 }
 
@@ -70,7 +77,7 @@ static void print_counters(const struct admin_sources *sources, FILE *out)
 		if (row->metric[0] == '\0')
 			continue;
 		if (strcmp(row->metric, family) != 0)
-			begin_family(row->metric, row->kind == STAT_KIND_COUNTER ? "counter" : "gauge", row->help, out);
+			metrics_begin_family(row->metric, row->kind == STAT_KIND_COUNTER ? "counter" : "gauge", row->help, out);
 		family = row->metric;
 		fprintf(out, "weir_%s%s%s%s %" PRId64 "\n", row->metric, labelled ? "{" : "", row->labels,
 			labelled ? "}" : "", value);
@@ -166,7 +173,7 @@ static void print_sample(const struct node_metric *metric, const struct topology
 			 FILE *out)
 {
 	fprintf(out, "weir_%s{node=", metric->name);
-	print_quoted(node->name, out);
+	metrics_print_quoted(node->name, out);
 	if (metric->audience == EVERY_SERVER_BY_ROLE)
 		fprintf(out, ",role=\"%s\"", node_role(node));
 	fprintf(out, metric->field == FIELD_MS ? "} %.6f\n" : "} %.17g\n", value);
@@ -177,7 +184,7 @@ static void print_nodes(const struct topology_view *view, FILE *out)
 	for (size_t i = 0; i < sizeof(node_metrics) / sizeof(node_metrics[0]); i++) {
 		const struct node_metric *metric = &node_metrics[i];
 
-		begin_family(metric->name, metric->type, metric->help, out);
+		metrics_begin_family(metric->name, metric->type, metric->help, out);
 		for (size_t j = 0; j < view->node_count; j++) {
 			const struct topology_node_view *node = &view->nodes[j];
 			double value = node_value(node, metric);
@@ -188,33 +195,62 @@ static void print_nodes(const struct topology_view *view, FILE *out)
 	}
 }
 
+/* A counter of the server's own process: with every restart it begins anew. */
+static void print_resyncs(const struct topology_view *view, FILE *out)
+{
+	static const char *const kinds[] = { "full", "partial", "refused" };
+
+	metrics_begin_family("node_resyncs_total", "counter",
+			     "Resyncs that the server has served; refused: a partial one was asked for, and became full.", out);
+	for (size_t i = 0; i < view->node_count; i++) {
+		const struct topology_node_view *node = &view->nodes[i];
+		const int64_t counts[] = { node->resyncs_full, node->resyncs_partial, node->resyncs_refused };
+
+		for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+			if (counts[kind] < 0)
+				continue;
+			fputs("weir_node_resyncs_total{node=", out);
+			metrics_print_quoted(node->name, out);
+			fprintf(out, ",kind=\"%s\"} %" PRId64 "\n", kinds[kind], counts[kind]);
+		}
+	}
+}
+
 /* ---- weir itself ---- */
 
 static void print_state(const struct topology_view *view, FILE *out)
 {
 	static const enum topology_state states[] = { TOPOLOGY_OK, TOPOLOGY_DEGRADED, TOPOLOGY_NO_MASTER };
 
-	begin_family("state", "gauge", "1 for the state that the group is in.", out);
+	metrics_begin_family("state", "gauge", "1 for the state that the group is in.", out);
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
 		fprintf(out, "weir_state{state=\"%s\"} %d\n", topology_state_name(states[i]), view->state == states[i]);
 }
 
 static void print_succession(const struct topology_succession_view *view, FILE *out)
 {
-	begin_family("switchovers_total", "counter", "Planned changes of the master, by what became of them.", out);
+	metrics_begin_family("switchovers_total", "counter", "Planned changes of the master, by what became of them.", out);
 	fprintf(out, "weir_switchovers_total{result=\"done\"} %" PRIu64 "\n", view->done);
 	fprintf(out, "weir_switchovers_total{result=\"undone\"} %" PRIu64 "\n", view->undone);
 	fprintf(out, "weir_switchovers_total{result=\"refused\"} %" PRIu64 "\n", view->refused);
-	begin_family("switchover_held_seconds_total", "counter", "For how long writes were held by those that were done.", out);
+	metrics_begin_family("switchover_held_seconds_total", "counter", "For how long writes were held by those that were done.", out);
 	fprintf(out, "weir_switchover_held_seconds_total %.6f\n", (double)view->held_total_us / 1e6);
 	print_integer("switchover_under_way", "Whether one is under way.", view->step != NULL, out);
+}
+
+static void print_reloads(const struct admin_sources *sources, FILE *out)
+{
+	metrics_begin_family("config_last_reload_success_timestamp_seconds", "gauge",
+			     "When the configuration in force was taken, in Unix time.", out);
+	fprintf(out, "weir_config_last_reload_success_timestamp_seconds %.3f\n",
+		(double)reload_succeeded_unix_ms(sources->reload) / 1e3);
 }
 
 void metrics_print(const struct admin_sources *sources, FILE *out)
 {
 	const struct topology_view *view = topology_view(sources->topology);
 
-	begin_family("build_info", "gauge", "Always 1; the label has the version.", out);
+	metrics_begin_family("build_info", "gauge", "Always 1; the label has the version.", out);
 	fputs("weir_build_info{version=\"" WEIR_VERSION "\"} 1\n", out);
 	print_integer("uptime_seconds", "Seconds since weir started.", (clock_ns() - sources->started_ns) / 1000000000,
 		      out);
@@ -230,6 +266,10 @@ void metrics_print(const struct admin_sources *sources, FILE *out)
 	print_succession(&view->succession, out);
 	print_integer("wiring_enforced", "Whether weir sends REPLICAOF where it is safe.",
 		      strcmp(view->wiring_mode, "enforce") == 0, out);
+	print_reloads(sources, out);
 	print_nodes(view, out);
+	print_resyncs(view, out);
 	print_counters(sources, out);
+	metrics_print_measures(sources, view, out);
+	metrics_print_process(sources, out);
 }

@@ -68,6 +68,7 @@ TABLE
 needed_unpacked() {
 	cat <<'TABLE'
 prometheus-redis-exporter usr/bin/prometheus-redis-exporter
+prometheus usr/bin/promtool
 TABLE
 }
 

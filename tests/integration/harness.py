@@ -23,6 +23,7 @@ import pathlib
 import re
 import resource
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -65,6 +66,14 @@ def wait_for(condition, timeout=10.0, what=None, interval=0.01):
             name = what or getattr(condition, "__name__", "the condition")
             raise AssertionError(f"waited {timeout * PATIENCE:g} s for: {name} (last: {last!r})")
         time.sleep(interval)
+
+
+def promtool():
+    """Prometheus' own judge of metrics and rules; make deps unpacks it."""
+    unpacked = TOP / "build" / "packages" / "usr" / "bin" / "promtool"
+    found = shutil.which("promtool") or (str(unpacked) if os.access(unpacked, os.X_OK) else None)
+    assert found, "promtool is not there: run make deps first"
+    return found
 
 
 # ------------------------------------------------------------------- ports

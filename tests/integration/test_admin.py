@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from harness import HOST, PATIENCE, Raw, ServerError, encode, free_port, wait_for
+from harness import HOST, PATIENCE, Raw, ServerError, encode, free_port, promtool, wait_for
 
 PEERS_MAX = 32
 DEADLINE = 5.0
@@ -246,25 +246,65 @@ def test_metrics_are_well_formed(shared_group):
             families.add(name)
         elif line.startswith("# TYPE "):
             family, kind = line[7:].split(" ")
-            assert family in families and kind in ("counter", "gauge")
+            assert family in families and kind in ("counter", "gauge", "histogram")
             assert family.endswith("_total") == (kind == "counter"), line
+            members = [family + end for end in ("_bucket", "_sum", "_count")] if kind == "histogram" else [family]
         else:
-            sample = re.fullmatch(r'(weir_[a-z_]+)((?:\{[a-z_]+="[^"]*"(?:,[a-z_]+="[^"]*")*\})?) (\S+)', line)
+            sample = re.fullmatch(r'((?:weir|process)_[a-z_]+)((?:\{[a-z_]+="[^"]*"(?:,[a-z_]+="[^"]*")*\})?) (\S+)', line)
             assert sample, line
-            assert sample[1] == family
+            assert sample[1] in members
             assert (sample[1], sample[2]) not in series
             series.add((sample[1], sample[2]))
             float(sample[3])
 
 
+def histogram(metrics, name, labels):
+    """Its buckets by their limits, its count and its sum."""
+    found = {}
+    for series, value in metrics.items():
+        bucket = re.fullmatch(rf'weir_{name}_bucket\{{{labels}{"," if labels else ""}le="([^"]+)"\}}', series)
+        if bucket:
+            found[float(bucket[1])] = value
+    braces = f"{{{labels}}}" if labels else ""
+    return found, metrics[f"weir_{name}_count{braces}"], metrics[f"weir_{name}_sum{braces}"]
+
+
+def test_histograms_hold_together(shared_group):
+    with shared_group.weir.client() as client:
+        for turn in range(300):
+            client.set("for histograms", turn)
+            client.get("for histograms")
+            client.client_id()
+    shared_group.settle()
+    metrics = shared_group.weir.metrics()
+    names = [server.address for server in shared_group.servers]
+    kinds = [("command_duration_seconds", f'class="{word}"') for word in ("read", "write", "local")]
+    kinds += [("node_duration_seconds", f'node="{name}"') for name in names] + [("loop_lag_seconds", "")]
+    for name, labels in kinds:
+        buckets, count, total = histogram(metrics, name, labels)
+        assert len(buckets) == 20 and max(buckets) == float("inf"), (name, labels)
+        assert [buckets[limit] for limit in sorted(buckets)] == sorted(buckets.values())
+        assert buckets[float("inf")] == count > 0
+        assert 0 <= total < count * 10
+    count = {labels: histogram(metrics, name, labels)[1] for name, labels in kinds}
+    assert count['class="write"'] >= 300 and count['class="local"'] >= 300 and count['class="read"'] >= 300
+    assert count[f'node="{names[0]}"'] >= 300 and sum(count[f'node="{name}"'] for name in names[1:]) >= 200
+
+
+def test_the_process_is_told(shared_group):
+    metrics = shared_group.weir.metrics()
+    assert abs(metrics["process_resident_memory_bytes"] - shared_group.weir.rss_bytes()) < 32e6
+    assert 0 < metrics["process_cpu_seconds_total"] < 3600
+    assert abs(metrics["process_start_time_seconds"] - time.time()) < 3600
+    assert metrics["process_max_fds"] >= 1024
+    workers = [value for series, value in metrics.items() if series.startswith("weir_worker_cpu_seconds_total")]
+    assert len(workers) == 2 and 0 < sum(workers) <= metrics["process_cpu_seconds_total"] + 1
+
+
 def test_metrics_pass_promtool(shared_group):
-    """Where promtool is installed (Debian's package prometheus)."""
-    tool = os.environ.get("PROMTOOL", "promtool")
-    try:
-        result = subprocess.run([tool, "check", "metrics"], input=get(shared_group.weir, "/metrics")[1],
-                                capture_output=True, timeout=60)
-    except FileNotFoundError:
-        pytest.skip("promtool is not installed")
+    body = get(shared_group.weir, "/metrics")[1]
+    assert body.count(b"# TYPE ") > 50, "promtool has nothing to say against an empty scrape"
+    result = subprocess.run([promtool(), "check", "metrics"], input=body, capture_output=True, timeout=60)
     assert (result.returncode, result.stdout + result.stderr) == (0, b"")
 
 

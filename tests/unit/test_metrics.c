@@ -11,6 +11,10 @@
 
 #define topology_view fake_view
 #define metrics_print tested_metrics_print
+#define metrics_begin_family tested_begin_family
+#define metrics_begin_common_family tested_begin_common_family
+#define metrics_print_quoted tested_print_quoted
+#define reload_succeeded_unix_ms fake_reload
 #include "../../proxy/metrics.c"
 
 static struct topology_node_view nodes[2];
@@ -25,12 +29,19 @@ const struct topology_view *fake_view(struct topology *topology)
 	return &view;
 }
 
+int64_t fake_reload(const struct reload *reload)
+{
+	(void)reload;
+	return 1700000000250;
+}
+
 static int set_up(void **state)
 {
 	(void)state;
-	nodes[0] = (struct topology_node_view){ .name = "a:1", .up = true, .is_master = true, .offset = 9007199254740991,
+	nodes[0] = (struct topology_node_view){ .name = "a:1", .up = true, .is_master = true, .offset = 9007199254740991, .resyncs_full = 3,
 						.keys = -1, .lag_ms = -1 };
-	nodes[1] = (struct topology_node_view){ .name = "b:1", .lag_ms = 1234.5, .lag_bytes = -1, .offset = 0 };
+	nodes[1] = (struct topology_node_view){ .name = "b:1", .lag_ms = 1234.5, .lag_bytes = -1, .offset = 0,
+						.resyncs_full = -1, .resyncs_partial = -1, .resyncs_refused = -1 };
 	view = (struct topology_view){ .state = TOPOLOGY_OK, .wiring_mode = "observe", .master = 0, .node_count = 2,
 				       .nodes = nodes };
 	memset(stats, 0, sizeof(stats));
@@ -76,6 +87,12 @@ static void test_values(void **state)
 	expect(text, "\nweir_state{state=\"ok\"} 1\nweir_state{state=\"degraded\"} 0\n");
 	expect(text, "\nweir_wiring_enforced 0\n");
 	expect(text, "\nweir_clients_max 7\n");
+	expect(text, "\nweir_config_last_reload_success_timestamp_seconds 1700000000.250\n");
+	expect(text, "\nweir_node_resyncs_total{node=\"a:1\",kind=\"full\"} 3\n");
+	expect(text, "\nweir_node_resyncs_total{node=\"a:1\",kind=\"partial\"} 0\n");
+	expect_none(text, "weir_node_resyncs_total{node=\"b:1\"");
+	expect(text, "\nprocess_start_time_seconds ");
+	expect(text, "\nprocess_resident_memory_bytes ");
 	free(text);
 }
 
