@@ -296,6 +296,8 @@ static void finish_own(struct backend *backend, struct request *request, struct 
 	}
 	if (request->kind == REQUEST_HANDSHAKE)
 		backend_on_handshake_reply(backend, request, reply);
+	else if (request->kind == REQUEST_BARRIER && reply.length > 0 && reply.bytes[0] != ':' && reply.bytes[0] != '-')
+		backend_desync(backend, "a barrier that is answered with something else");
 	else if (request->kind == REQUEST_BARRIER)
 		barrier_answered(backend);
 	else

@@ -403,11 +403,21 @@ static bool is_essential(const struct backend *backend, const struct request *re
 	}
 }
 
+/* Of what type the answer to each step is, unless it is an error; 0: of several.
+ * Another one was meant for something else: the stream is out of step. */
+static const char answer_types[] = {
+	[STEP_ENTER] = '+', [STEP_AUTHENTICATE] = 0, [STEP_SELECT] = '+', [STEP_NO_TOUCH] = '+', [STEP_ID] = ':', [STEP_NAME] = '+',
+};
+
 void backend_on_handshake_reply(struct backend *backend, const struct request *request, struct slice reply)
 {
 	bool failed = reply.length > 0 && reply.bytes[0] == '-';
 	bool wants_authentication = slice_begins_with(reply, "-NOAUTH");
 
+	if (!failed && answer_types[request->step] != 0 && !(reply.length > 0 && reply.bytes[0] == answer_types[request->step])) {
+		backend_desync(backend, "a handshake that is answered with something else");
+		return;
+	}
 	if (failed && is_essential(backend, request, wants_authentication)) {
 		on_refused(backend, request, reply);
 		return;

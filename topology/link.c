@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "memory.h"
+#include "reply_guard.h"
 
 enum {
 	REQUESTS_MAX = 32,             /* outstanding at once */
@@ -48,6 +49,7 @@ struct link {
 	bool authenticated;
 	redisReader *reader;
 	size_t fed;              /* bytes since the last whole reply */
+	struct reply_guard guard;
 	char *output;            /* what the kernel has not taken yet */
 	size_t output_length;
 	struct request requests[REQUESTS_MAX]; /* a ring */
@@ -358,6 +360,7 @@ static void deliver_all(struct link *link)
 		if (reply == NULL)
 			return;
 		link->fed = 0;
+		reply_guard_reset(&link->guard);
 		if (reply_type_is_known(reply))
 			deliver(link, reply);
 		else
@@ -384,6 +387,8 @@ static void take_input(struct link *link)
 	link->fed += (size_t)got;
 	if (link->fed > REPLY_LIMIT)
 		lose(link, LINK_BROKEN, "a reply over 16 MiB");
+	else if (!reply_guard_allows(&link->guard, chunk, (size_t)got, REPLY_ELEMENTS_MAX))
+		lose(link, LINK_BROKEN, "a reply that claims too many elements");
 	else if (redisReaderFeed(link->reader, chunk, (size_t)got) != REDIS_OK)
 		lose(link, LINK_BROKEN, "malformed reply");
 	else
