@@ -76,4 +76,20 @@ static inline size_t line_short_header(const char *at, char type, size_t *number
 	return at[4] == '\r' && at[5] == '\n' ? 6 : 0;
 }
 
+/* The same for a number of any length that is there whole and not below zero. */
+static inline size_t line_whole_header(const char *at, size_t available, char type, size_t *number)
+{
+	size_t header = available >= LINE_SHORT_BYTES ? line_short_header(at, type, number) : 0;
+	int64_t value;
+	int line;
+
+	if (header > 0 || available == 0 || at[0] != type)
+		return header;
+	line = line_number(at + 1, available - 1, &value);
+	if (line <= 0 || value < 0)
+		return 0;
+	*number = (size_t)value;
+	return 1 + (size_t)line;
+}
+
 #endif

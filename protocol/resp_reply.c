@@ -274,11 +274,11 @@ static inline size_t whole_bulk(const char *data, size_t length)
 {
 	size_t bytes, header, end;
 
-	if (length < LINE_SHORT_BYTES)
+	header = line_whole_header(data, length, data[0], &bytes);
+	if (header == 0 || bytes >= length)
 		return 0;
-	header = line_short_header(data, data[0], &bytes);
 	end = header + bytes + 2;
-	if (header == 0 || end > length || data[end - 2] != '\r' || data[end - 1] != '\n')
+	if (end > length || data[end - 2] != '\r' || data[end - 1] != '\n')
 		return 0;
 	return end;
 }

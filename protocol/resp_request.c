@@ -160,8 +160,7 @@ static inline enum resp_result bulk_end(struct resp_request_framer *framer, cons
 	return RESP_OK;
 }
 
-/* The hot path: a request that is there as a whole, with short headers, in one
- * pass. Returns its length; 0: the long way has to find out. */
+/* The hot path: a request that is there as a whole, in one pass. Returns its length; 0: the long way has to find out. */
 static inline size_t whole_multibulk(const struct resp_limits *limits, const char *data, size_t length,
 			      struct resp_request *request)
 {
@@ -173,10 +172,8 @@ static inline size_t whole_multibulk(const struct resp_limits *limits, const cha
 	if (at == 0 || argc == 0 || (int64_t)argc > limits->max_args)
 		return 0;
 	for (size_t i = 0; i < argc; i++) {
-		if (length - at < LINE_SHORT_BYTES)
-			return 0;
-		header = line_short_header(data + at, '$', &bytes);
-		if (header == 0 || (int64_t)bytes > limits->max_bulk || length - at < header + bytes + 2)
+		header = line_whole_header(data + at, length - at, '$', &bytes);
+		if (header == 0 || bytes >= length || (int64_t)bytes > limits->max_bulk || length - at < header + bytes + 2)
 			return 0;
 		at += header;
 		if (i == 0)

@@ -58,14 +58,13 @@ class Cell:
         return " ".join(words + ([f"{self.value} bytes"] if self.value != 3 else []))
 
     @property
-    def words(self):
-        """As redis-benchmark wants them."""
-        key = "key:__rand_int__"
-        return ["SET", key, "x" * self.value] if self.command == "SET" else ["GET", key]
+    def written(self):
+        """What it writes; None: it reads."""
+        return "x" * self.value if self.command == "SET" else None
 
     @property
     def request_bytes(self):
-        return len(encode(*[word.replace("__rand_int__", "0" * 12) for word in self.words]))
+        return len(encode(*[self.command, KEY % 0, *([self.written] if self.written else [])]))
 
     @property
     def reply_bytes(self):
@@ -84,10 +83,11 @@ CELLS = [Cell("GET"), Cell("SET"), Cell("GET", pipeline=16), Cell("SET", pipelin
 
 def benchmark(port, cell, operations):
     """What redis-benchmark says of one run."""
+    from_stdin = ["-x"] if cell.written else []     # a value may be longer than an argument can be
     output = subprocess.run(
         ["redis-benchmark", "-h", HOST, "-p", str(port), "-c", str(cell.clients), "-P", str(cell.pipeline),
-         "-n", str(operations), "-r", str(cell.keys), "--csv", *cell.words],
-        capture_output=True, text=True, timeout=300, check=True)
+         "-n", str(operations), "-r", str(cell.keys), "--csv", *from_stdin, cell.command, "key:__rand_int__"],
+        input=cell.written, capture_output=True, text=True, timeout=300, check=True)
     if "Error" in output.stdout + output.stderr:
         raise SystemExit(f"redis-benchmark: {output.stdout}{output.stderr}")
     header, row = [line for line in output.stdout.splitlines() if line.startswith('"')][-2:]
