@@ -11,6 +11,7 @@ struct journal;
 struct reload;
 struct measures;
 struct sampler;
+struct slowlog;
 struct stats;
 struct topology;
 
@@ -25,6 +26,7 @@ struct admin_sources {
 	struct reload *reload;
 	struct topology *topology;
 	const struct journal *journal;
+	struct slowlog *slowlog;
 	const struct sampler *sampler;    /* the admin endpoint's own */
 	const struct stats *const *stats; /* one per worker, and the acceptor's */
 	size_t stats_count;

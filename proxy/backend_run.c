@@ -37,29 +37,24 @@ static bool belongs(const struct backend *backend, const struct request *request
 	       (!(request->flags & REQUEST_ON_REPLICA) || consistency_is_met(backend, request));
 }
 
-/* The row at the head of the queue. `bytes` 0: there is none. */
-struct row {
-	struct request *last;
-	unsigned requests;
-	uint32_t cost;
-	size_t bytes;
-};
-
-static struct row find_row(const struct backend *backend, const char *bytes, size_t length)
+/* The row at the head of the queue, and what it cost. Its count is 0 when there
+ * is none. */
+static struct delivery_row find_row(const struct backend *backend, const char *bytes, size_t length, uint32_t *cost)
 {
 	struct request *request = backend->head;
 	uint64_t end = sendings_end(&backend->sendings, request->at + request->length);
-	struct row row = { 0 };
+	struct delivery_row row = { .first = request, .replies = { bytes, 0 } };
 
-	while (request != NULL && row.bytes < length && request->at < end && belongs(backend, request) &&
-	       is_plain(bytes + row.bytes, length - row.bytes)) {
-		size_t reply = resp_reply_scalar(bytes + row.bytes, length - row.bytes);
+	*cost = 0;
+	while (request != NULL && row.replies.length < length && request->at < end && belongs(backend, request) &&
+	       is_plain(bytes + row.replies.length, length - row.replies.length)) {
+		size_t reply = resp_reply_scalar(bytes + row.replies.length, length - row.replies.length);
 
 		if (reply == 0)
 			break;
-		row.bytes += reply;
-		row.cost += request->cost;
-		row.requests++;
+		row.replies.length += reply;
+		*cost += request->cost;
+		row.count++;
 		row.last = request;
 		if (request->next_of_client != request->next_of_backend)
 			break; /* something else stands between them in one of the queues */
@@ -73,17 +68,19 @@ size_t backend_take_run(struct backend *backend, const char *bytes, size_t lengt
 	struct request *first = backend->head;
 	struct worker *worker = backend->worker;
 	uint64_t generation = backend->generation;
-	struct row row;
+	struct delivery_row row;
+	uint32_t cost;
 
 	if (first == NULL || backend->mid_reply || backend->key.kind == BACKEND_PRIVATE || !delivery_waits_for(first))
 		return 0;
-	row = find_row(backend, bytes, length);
-	if (row.bytes == 0)
+	row = find_row(backend, bytes, length, &cost);
+	if (row.count == 0)
 		return 0;
-	backend_measure(backend, first, row.requests, now_ns);
-	backend_unlink_run(backend, row.last, row.cost);
-	delivery_run(worker, first, row.last, row.requests, backend, (struct slice){ bytes, row.bytes }, now_ns);
+	backend_measure(backend, first, row.count, now_ns);
+	row.requests = backend_request_bytes(backend, first).bytes;
+	backend_unlink_run(backend, row.last, cost);
+	delivery_run(worker, &row, backend, now_ns);
 	if (!backend->closing && backend->generation == generation)
 		backend_note_answer(backend, now_ns);
-	return row.bytes;
+	return row.replies.length;
 }

@@ -69,6 +69,7 @@ struct config {
 	char *admin_hosts;              /* blank-separated names, "" none */
 	/* [log] */
 	enum log_level log_level;
+	int64_t slower_than_ms;         /* 0: no slow log */
 };
 
 /* Reads the file. On failure returns NULL and *error is one line of the form

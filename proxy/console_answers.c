@@ -6,6 +6,7 @@
 
 #include "../protocol/alloc.h"
 #include "../protocol/encode.h"
+#include "config_values.h"
 #include "console_parts.h"
 
 void console_copy_word(char text[CONSOLE_WORD_ROOM], struct slice word)
@@ -15,6 +16,17 @@ void console_copy_word(char text[CONSOLE_WORD_ROOM], struct slice word)
 	for (size_t i = 0; i < length; i++)
 		text[i] = (unsigned char)word.bytes[i] < ' ' || word.bytes[i] == 0x7f ? '?' : word.bytes[i];
 	text[length] = '\0';
+}
+
+bool console_number(struct console_call *call, size_t at, int64_t min, int64_t max, int64_t *value)
+{
+	char text[CONSOLE_WORD_ROOM];
+
+	console_copy_word(text, call->argv[at]);
+	if (config_parse_number(text, min, max, value))
+		return true;
+	console_error(call, "ERR expected a number from %" PRId64 " to %" PRId64 ", got '%s'", min, max, text);
+	return false;
 }
 
 void console_error(struct console_call *call, const char *format, ...)
@@ -74,7 +86,7 @@ void console_table_decimal(struct console_table *table, double value)
 {
 	char text[64];
 
-	snprintf(text, sizeof(text), "%.1f", value);
+	snprintf(text, sizeof(text), value < 10 ? "%.3f" : "%.1f", value);
 	console_table_text(table, value < 0 ? NULL : text);
 }
 

@@ -7,8 +7,9 @@
 
 /* What the files of the console's verbs share with each other and with nobody
  * else: console_verbs.c (the table), console_answers.c (words and tables for
- * people), console_state.c (how everything is), console_change.c (what changes
- * something), console_peer.c (the connection itself). */
+ * people), console_state.c (how everything is), console_latency.c (how long
+ * things take), console_change.c (what changes something), console_peer.c (the
+ * connection itself). */
 
 enum { CONSOLE_WORD_ROOM = 128 }; /* of a verb or a node's name, as repeated in an answer */
 
@@ -17,6 +18,8 @@ enum { CONSOLE_WORD_ROOM = 128 }; /* of a verb or a node's name, as repeated in 
 /* A word from outside as text that is safe to repeat: cut, and without control
  * bytes. */
 void console_copy_word(char text[CONSOLE_WORD_ROOM], struct slice word);
+/* A number as the argument `at`; an error is appended where it is none. */
+bool console_number(struct console_call *call, size_t at, int64_t min, int64_t max, int64_t *value);
 void console_error(struct console_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Of a request whose failure is said in words; NULL is success. */
 void console_outcome(struct console_call *call, const char *failure);
@@ -44,6 +47,11 @@ void console_info(struct console_call *call);
 void console_role(struct console_call *call);
 void console_replicas(struct console_call *call);
 void console_events(struct console_call *call);
+
+void console_slowlog_get(struct console_call *call);
+void console_slowlog_len(struct console_call *call);
+void console_slowlog_reset(struct console_call *call);
+void console_latency(struct console_call *call);
 
 void console_drain(struct console_call *call);
 void console_enable(struct console_call *call);

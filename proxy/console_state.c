@@ -8,7 +8,6 @@
 #include "../topology/journal.h"
 #include "../topology/topology.h"
 #include "admin.h"
-#include "config_values.h"
 #include "console_info.h"
 #include "console_parts.h"
 #include "events.h"
@@ -108,16 +107,10 @@ void console_events(struct console_call *call)
 	const struct journal *journal = call->sources->journal;
 	uint64_t newest = journal_newest(journal), first = 0, count = 0;
 	int64_t wanted = EVENTS_AT_ONCE;
-	char number[CONSOLE_WORD_ROOM];
 	const struct event *event;
 
-	if (call->argc > 1) {
-		console_copy_word(number, call->argv[1]);
-		if (!config_parse_number(number, 1, JOURNAL_EVENTS_MAX, &wanted)) {
-			console_error(call, "ERR expected a number from 1 to %d", JOURNAL_EVENTS_MAX);
-			return;
-		}
-	}
+	if (call->argc > 1 && !console_number(call, 1, 1, JOURNAL_EVENTS_MAX, &wanted))
+		return;
 	if (newest > (uint64_t)wanted)
 		first = newest - (uint64_t)wanted;
 	for (event = journal_after(journal, first); event != NULL; event = journal_after(journal, event->id))

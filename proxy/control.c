@@ -26,6 +26,7 @@
 #include "mailbox.h"
 #include "reload.h"
 #include "service.h"
+#include "slowlog.h"
 #include "version.h"
 #include "worker.h"
 
@@ -50,6 +51,7 @@ struct control {
 	struct stats stats;             /* of the acceptor */
 	const struct stats **all_stats; /* one per worker, then the acceptor's */
 	struct journal *journal;
+	struct slowlog *slowlog;
 	const struct measures **all_measures; /* one per worker */
 	struct topology *topology;
 	struct learner *learner;
@@ -220,6 +222,19 @@ void control_line_note(struct control_line *line, enum event_kind kind, const ch
 	vsnprintf(letter->text, sizeof(letter->text), format, args);
 	va_end(args);
 	mailbox_post(&line->mailbox, &letter->mail);
+}
+
+static void open_slow(void *receiver, struct mail *mail)
+{
+	struct control *control = receiver;
+
+	slowlog_add(control->slowlog, CONTAINER_OF(mail, struct slow_command, mail));
+}
+
+void control_line_slow(struct control_line *line, struct slow_command *command)
+{
+	command->mail.open = open_slow;
+	mailbox_post(&line->mailbox, &command->mail);
 }
 
 static void open_stopped(void *receiver, struct mail *mail)
@@ -509,6 +524,7 @@ static void start_services(struct control *control, const struct control_sockets
 					 .measures_count = control->shared.worker_count,
 					 .journal = control->journal,
 					 .reload = control->reload,
+					 .slowlog = control->slowlog,
 					 .started_ns = clock_ns(),
 					 .started_unix_ms = clock_unix_ms() };
 
@@ -547,6 +563,7 @@ static void join_workers(struct control *control)
 	for (size_t i = 0; i < shared->worker_count; i++)
 		worker_free(&shared->workers[i]);
 	mailbox_fini(&control->line.mailbox);
+	slowlog_destroy(&control->slowlog);
 	free(shared->workers);
 	free(control->all_stats);
 	free(control->ticks_seen);
@@ -573,6 +590,7 @@ int control_run(const char *path, struct config *config, const struct control_so
 	control->service = service_start(control->loop, &(struct service_events){ .is_alive = is_alive,
 										   .describe = describe, .arg = control });
 	control->ending = ending_create(control->loop, &control->shared, control->journal, control->service);
+	control->slowlog = slowlog_create();
 	start_services(control, sockets);
 	start_workers(control);
 	journal_note(control->journal, EVENT_started, NULL, "weir " WEIR_VERSION " runs with %zu workers",

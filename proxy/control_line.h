@@ -8,6 +8,7 @@
 /* What workers say to the control thread. Any thread; never blocks. */
 
 struct control_line;
+struct slow_command;
 
 /* A new data connection to this node waits for the proof of who it is. */
 void control_line_confirm(struct control_line *line, uint32_t node_id);
@@ -23,6 +24,8 @@ void control_line_acknowledged(struct control_line *line);
  * kept. */
 void control_line_note(struct control_line *line, enum event_kind kind, const char *node, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
+/* A command took long; the line takes it. */
+void control_line_slow(struct control_line *line, struct slow_command *command);
 /* A worker's thread has ended. */
 void control_line_stopped(struct control_line *line);
 

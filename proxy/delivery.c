@@ -28,6 +28,7 @@
 #include "log.h"
 #include "pool.h"
 #include "request.h"
+#include "slow_note.h"
 #include "worker.h"
 
 /* ---- runs ---- */
@@ -316,14 +317,17 @@ static void judge_cursor(struct worker *worker, struct request *request, struct 
 
 /* How long the client had to wait, wherever the time went. What weir judges has
  * a class of its own, as what it answers without asking. */
-static void measure(struct worker *worker, const struct request *request)
+static void measure(struct worker *worker, const struct request *request, const struct backend *from, const char *bytes)
 {
+	uint32_t total_us = worker->reading_us - request->begun_us;
 	enum latency_class class = !is_clients_word(request) ? LATENCY_LOCAL
 				   : request->flags & REQUEST_READ ? LATENCY_READ : LATENCY_WRITE;
 
-	if (!(request->flags & REQUEST_WAITS))
-		tally_count(&worker->in_all, &worker->measures.classes[class], worker->reading_us - request->begun_us,
-			    1);
+	if (request->flags & REQUEST_WAITS)
+		return;
+	tally_count(&worker->in_all, &worker->measures.classes[class], total_us, 1);
+	if (total_us >= worker->slow_us && class != LATENCY_LOCAL)
+		slow_note(worker, request, from, bytes, total_us);
 }
 
 /* What so many replies prove about what this session has seen. `flags`: those
@@ -403,7 +407,7 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 		return;
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
-	measure(worker, request);
+	measure(worker, request, from, bytes.bytes);
 	observe(client, from, request->flags, 1, now_ns);
 	if (type == '_' && (request->flags & REQUEST_ON_REPLICA))
 		dispatch_missed(client, bytes);
@@ -445,34 +449,36 @@ static void leave_lane_together(struct client *client, const struct request *one
 }
 
 /* They leave the client's queue. Returns the flags that any of them had. */
-static uint32_t free_row(struct worker *worker, struct client *client, struct request *first, const struct request *last)
+static uint32_t free_row(struct worker *worker, struct client *client, const struct delivery_row *row,
+			 const struct backend *from)
 {
+	struct request *request = row->first;
+	uint64_t begin = request->at;
 	uint32_t flags = 0;
 	bool more = true;
 
-	client->head = last->next_of_client;
+	client->head = row->last->next_of_client;
 	if (client->head == NULL)
 		client->tail = NULL;
 	while (more) {
-		struct request *next = first->next_of_client;
+		struct request *next = request->next_of_client;
 
-		more = first != last;
-		flags |= first->flags;
-		measure(worker, first);
-		request_free(&worker->requests, first);
-		first = next;
+		more = request != row->last;
+		flags |= request->flags;
+		measure(worker, request, from, row->requests + (request->at - begin));
+		request_free(&worker->requests, request);
+		request = next;
 	}
 	return flags;
 }
 
-void delivery_run(struct worker *worker, struct request *first, const struct request *last, unsigned count,
-		  struct backend *from, struct slice bytes, int64_t now_ns)
+void delivery_run(struct worker *worker, const struct delivery_row *row, struct backend *from, int64_t now_ns)
 {
-	struct client *client = first->client;
+	struct client *client = row->first->client;
 
-	leave_lane_together(client, first, count);
-	observe(client, from, free_row(worker, client, first, last), count, now_ns);
-	pass_on(client, bytes.bytes, bytes.length);
+	leave_lane_together(client, row->first, row->count);
+	observe(client, from, free_row(worker, client, row, from), row->count, now_ns);
+	pass_on(client, row->replies.bytes, row->replies.length);
 	if (!client->closing)
 		advance(client);
 }

@@ -50,12 +50,20 @@ void delivery_confirmation(struct request *request, struct slice bytes);
 void delivery_done(struct worker *worker, struct request *request, struct backend *from, char type,
 		   struct slice bytes, int64_t now_ns);
 
-/* The same for a row of requests, from `first` to `last` in the queues of their
- * backend, which they have left, and of their client, at whose head they stand:
- * `bytes` are their replies. delivery_waits_for() was true of the first one, and
+/* Requests that follow each other, from `first` to `last`, in the queue of their
+ * backend, which they have left, and in that of their client, at whose head
+ * they stand. */
+struct delivery_row {
+	struct request *first;
+	const struct request *last;
+	unsigned count;
+	const char *requests;  /* their bytes, as the backend's stream had them */
+	struct slice replies;
+};
+
+/* The same for such a row. delivery_waits_for() was true of the first one, and
  * delivery_is_plain() of each. */
-void delivery_run(struct worker *worker, struct request *first, const struct request *last, unsigned count,
-		  struct backend *from, struct slice bytes, int64_t now_ns);
+void delivery_run(struct worker *worker, const struct delivery_row *row, struct backend *from, int64_t now_ns);
 
 /* Does a client wait for just this one? */
 bool delivery_waits_for(const struct request *request);

@@ -1,5 +1,7 @@
 #include "latency.h"
 
+#include <stdbool.h>
+
 uint64_t latency_bucket_end(unsigned bucket)
 {
 	unsigned shift;
@@ -8,6 +10,21 @@ uint64_t latency_bucket_end(unsigned bucket)
 		return bucket + 1;
 	shift = (bucket >> LATENCY_FINE_BITS) - 1;
 	return (uint64_t)(LATENCY_FINE + bucket % LATENCY_FINE + 1) << shift;
+}
+
+void latency_forget(struct latency *latency)
+{
+	for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+		atomic_store_explicit(&latency->counts[i], 0, memory_order_relaxed);
+	atomic_store_explicit(&latency->sum_us, 0, memory_order_relaxed);
+}
+
+static bool was_forgotten(const struct latency_sum *sum, const struct latency_sum *earlier)
+{
+	for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
+		if (sum->counts[i] < earlier->counts[i])
+			return true;
+	return false;
 }
 
 void latency_sum_add(struct latency_sum *sum, const struct latency *latency)
@@ -23,6 +40,8 @@ void latency_sum_add(struct latency_sum *sum, const struct latency *latency)
 
 void latency_sum_since(struct latency_sum *sum, const struct latency_sum *earlier)
 {
+	if (was_forgotten(sum, earlier))
+		return;
 	for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
 		sum->counts[i] -= earlier->counts[i];
 	sum->count -= earlier->count;

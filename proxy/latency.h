@@ -76,12 +76,16 @@ static inline void tally_count(struct tally *tally, struct latency *latency, uin
 	tally->times += times;
 }
 
+/* Owner thread only. */
+void latency_forget(struct latency *latency);
+
 /* The first duration that is beyond the bucket. */
 uint64_t latency_bucket_end(unsigned bucket);
 
 /* Any thread: adds what `latency` has counted so far. */
 void latency_sum_add(struct latency_sum *sum, const struct latency *latency);
-/* What has been counted since `earlier`, a sum over the same histograms. */
+/* What has been counted since `earlier`, a sum over the same histograms; all of
+ * it when they were forgotten in between. */
 void latency_sum_since(struct latency_sum *sum, const struct latency_sum *earlier);
 /* The duration that `share` (0..1) of them did not exceed, to a bucket's width;
  * negative when nothing was counted. */

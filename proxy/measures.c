@@ -49,3 +49,9 @@ int64_t measures_cpu_ns(const struct measures *measures)
 		return 0;
 	return used.tv_sec * (int64_t)CLOCK_NS_PER_S + used.tv_nsec;
 }
+
+void measures_forget_node(struct measures *measures, uint32_t node_id)
+{
+	if (node_id < MEASURES_NODES)
+		latency_forget(&measures->nodes[node_id]);
+}

@@ -37,6 +37,8 @@ struct measures {
 void measures_begin(struct measures *measures);
 /* The same, at its end. */
 void measures_end(struct measures *measures);
+/* Another server gets this id: what was measured is not of it. */
+void measures_forget_node(struct measures *measures, uint32_t node_id);
 
 /* ---- any thread ---- */
 

@@ -31,10 +31,16 @@ enum {
 	LEARN_MS = 2 * 1000,    /* that commands wait for the table once there is a master */
 	REFUSED_SECONDS = 5,    /* until a replica that refused a user is tried again */
 	TOUCHES_PER_SECOND = 2000,
+	SLOW_NOTES_PER_SECOND = 100,
 	STACK_BYTES = 512 * 1024,
 };
 
 /* ---- the turn ---- */
+
+static uint32_t slow_limit_us(const struct config *config)
+{
+	return config->slower_than_ms == 0 ? UINT32_MAX : (uint32_t)(config->slower_than_ms * 1000);
+}
 
 static void on_turn_begin(struct ev_loop *loop, ev_check *check, int events)
 {
@@ -45,6 +51,7 @@ static void on_turn_begin(struct ev_loop *loop, ev_check *check, int events)
 	worker->now_ns = clock_ns();
 	worker->now_ms = (uint32_t)(worker->now_ns / CLOCK_NS_PER_MS);
 	worker->now_us = worker->sending_us = clock_us(worker->now_ns);
+	worker->slow_us = slow_limit_us(worker->config);
 }
 
 static void read_clients(struct worker *worker)
@@ -246,6 +253,7 @@ static void every_second(struct worker *worker)
 	unsigned seconds = worker->ticks / TICKS_PER_SECOND;
 
 	worker->touches_left = worker->misses_left = TOUCHES_PER_SECOND;
+	worker->slow_notes_left = SLOW_NOTES_PER_SECOND;
 	for (size_t i = 0; i < worker->load_count; i++)
 		worker->loads[i].served /= 2;
 	close_idle_clients(worker);
@@ -374,6 +382,8 @@ static void adopt_loads(struct worker *worker, const struct snapshot *snapshot, 
 
 		if (before == NULL || before->incarnation != node->incarnation)
 			begin_load(load, worker->now_ns);
+		if (before == NULL || strcmp(before->name, node->name) != 0)
+			measures_forget_node(&worker->measures, node->id);
 		if (!node->readable)
 			load->readable_since_ns = 0;
 		else if (before == NULL || !before->readable || before->incarnation != node->incarnation)
@@ -625,6 +635,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->clients);
 	list_init(&worker->backends);
 	worker->touches_left = worker->misses_left = TOUCHES_PER_SECOND;
+	worker->slow_notes_left = SLOW_NOTES_PER_SECOND;
 	list_init(&worker->readable_clients);
 	list_init(&worker->dirty_clients);
 	list_init(&worker->dirty_backends);

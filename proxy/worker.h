@@ -102,6 +102,8 @@ struct worker {
 	uint32_t sending_us;                  /* when this turn's requests are written */
 	struct tally in_all;                  /* of one read's replies: from the client's word, ... */
 	struct tally at_node;                 /* ... and from its writing */
+	uint32_t slow_us;                     /* commands that take as long are told to the slow log */
+	unsigned slow_notes_left;             /* in this second */
 	unsigned answered_here;               /* commands that weir has answered itself in this turn */
 	int64_t tick_due_ns;                  /* when the next tick should come */
 	uint64_t leaving_nodes;               /* in the snapshot, one bit per id */

@@ -84,6 +84,22 @@ static void a_span_is_what_was_counted_since(void **state)
 	assert_int_equal((uint64_t)latency_sum_quantile(&after, 1), 10);
 }
 
+static void what_was_forgotten_is_not_missed(void **state)
+{
+	struct latency_sum before, after;
+
+	(void)state;
+	latency_count(&latency, 50, 7);
+	latency_count(&latency, 9, 1);
+	before = sum_of();
+	latency_forget(&latency);
+	latency_count(&latency, 10, 30);
+	after = sum_of();
+	latency_sum_since(&after, &before);
+	assert_int_equal(after.count, 30);
+	assert_int_equal(after.sum_us, 300);
+}
+
 static void a_tally_counts_what_follows_itself_once(void **state)
 {
 	struct latency other = { 0 };
@@ -148,6 +164,7 @@ int main(void)
 		cmocka_unit_test_setup(quantiles_are_those_of_what_was_counted, clear),
 		cmocka_unit_test_setup(nothing_counted_has_no_quantile, clear),
 		cmocka_unit_test_setup(a_span_is_what_was_counted_since, clear),
+		cmocka_unit_test_setup(what_was_forgotten_is_not_missed, clear),
 		cmocka_unit_test_setup(a_tally_counts_what_follows_itself_once, clear),
 		cmocka_unit_test_setup(a_request_was_written_with_its_last_byte, clear),
 		cmocka_unit_test_setup(too_many_batches_under_way_are_one, clear),
