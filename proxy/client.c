@@ -33,7 +33,10 @@ enum {
 	OUTPUT_UNREAD = 256 * 1024,       /* unread bytes of which is asked whether the client reads at all, ... */
 	OUTPUT_UNPROVEN = 1024 * 1024,    /* ... and that wait for no proof */
 	UNREAD_TICKS = 3,                 /* without reading anything, until a client counts as one that writes first */
+	UNSENT_BYTES = 128 * 1024,        /* in the kernel */
 	SHORT_BYTES = 1024,
+	READ_BYTES = 64 * 1024,           /* in one turn: others want theirs, too */
+	WRITES_PER_TURN = 4,
 	WRITE_THROUGH_BYTES = 4 * 1024,   /* of replies in one piece that are worth a write of their own */
 	UNFINISHED_BYTES = 16 * 1024,     /* of a command, that show that its sender is slow and no slow loris */
 	UNAUTHENTICATED_OUTPUT = 64 * 1024, /* unread bytes of a client that no server has let in */
@@ -56,6 +59,7 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 	struct client *client = alloc_zeroed(1, sizeof(*client));
 
 	conn_set_options(fd, &patience);
+	conn_limit_unsent(fd, UNSENT_BYTES);
 	client->worker = worker;
 	conn_init(&client->conn, worker->loop, fd, on_ready);
 	list_init(&client->readable);
@@ -421,7 +425,7 @@ void client_flush(struct client *client)
 
 	if (client->awaits_proof)
 		return; /* its replies become due with the proof */
-	while (buf_length(&client->out) > 0 && result == CONN_OK) {
+	for (int i = 0; i < WRITES_PER_TURN && buf_length(&client->out) > 0 && result == CONN_OK; i++) {
 		result = conn_write(&client->conn, buf_head(&client->out), buf_length(&client->out), &wrote);
 		buf_consume(&client->out, wrote);
 		count_written(client, wrote);
@@ -809,7 +813,7 @@ static enum conn_result read_some(struct client *client, size_t *got)
 			take_again(client);
 		return result;
 	}
-	result = conn_read(&client->conn, worker->read_buffer, WORKER_READ_BYTES, got);
+	result = conn_read(&client->conn, worker->read_buffer, READ_BYTES, got);
 	if (result != CONN_OK)
 		return result;
 	count_read(client, *got);

@@ -127,6 +127,11 @@ void conn_set_options(int fd, const struct conn_patience *patience)
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof(unanswered_ms));
 }
 
+void conn_limit_unsent(int fd, unsigned bytes)
+{
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
 int conn_connect(const struct sockaddr *address, socklen_t length, const struct conn_patience *patience)
 {
 	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -50,6 +50,9 @@ void conn_close(struct conn *conn);
 /* Of a stream that carries messages: sent at once, and lost in time. NULL: the
  * caller has timers of its own. */
 void conn_set_options(int fd, const struct conn_patience *patience);
+/* No more than so much waits in the kernel for a peer that does not take it: all
+ * sockets of a machine share what memory there is for that. */
+void conn_limit_unsent(int fd, unsigned bytes);
 /* A connecting, non-blocking, close-on-exec socket, or -1 with errno. */
 int conn_connect(const struct sockaddr *address, socklen_t length, const struct conn_patience *patience);
 /* After the socket became writable: 0, or the errno of the failed connect. */

@@ -1,6 +1,7 @@
 /* weir: options, configuration, sockets; then the control thread takes over. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,10 @@
 #include "listener.h"
 #include "log.h"
 #include "version.h"
+
+/* A buffer so large has a mapping of its own: it grows without being copied, and is
+ * the system's again when it is freed. (malloc(3) would raise the limit by itself.) */
+enum { OWN_MAPPING_BYTES = 256 * 1024 };
 
 static const char usage[] =
 	"usage: weir [-c proxy.ini] [-t | -T]\n"
@@ -112,6 +117,7 @@ static int run(const char *path, struct config *config)
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
+	mallopt(M_MMAP_THRESHOLD, OWN_MAPPING_BYTES);
 	descriptors_fit(config);
 	sockets.listen = bind_all(&config->listen);
 	sockets.listen_replica = bind_all(&config->listen_replica);

@@ -9,6 +9,7 @@ them against its latency when all is quiet.
 claims    1,000 connections that each announce a million arguments of 500 MB
 readers   1,000 connections that ask for 100 values of 100 KiB and read nothing
 loris     10,000 connections that send a byte of a command every ten seconds
+greedy    50 clients of redis-benchmark that send 500 commands at a time, without end
 burst     100 pipelines of 10,000 commands, and 100 values of 8 MB, then silence
 
 Every scenario has a fresh group of servers: a master, a replica, weir with two
@@ -21,6 +22,7 @@ import contextlib
 import multiprocessing
 import pathlib
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -113,7 +115,9 @@ class Run:
 def connect(run, count):
     found = []
     for _ in range(count):
-        one = socket.create_connection((HOST, run.weir.port))
+        one = socket.socket()
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)    # theirs would be another machine's memory
+        one.connect((HOST, run.weir.port))
         found.append(one)
     return found
 
@@ -203,7 +207,29 @@ def take(one, expected):
     assert got == expected
 
 
-SCENARIOS = {one.__name__: one for one in (claims, readers, loris, burst)}
+def greedy(lab, scale):
+    run = Run(lab, "greedy")
+    count = max(1, int(50 * scale))
+    direct = latency_beside(run, run.group.replicas[0].port, count)
+    result = latency_beside(run, run.weir.port, count)
+    run.tell(count, result, f"Beside them on a bare server: p50 {direct['p50']:.0f} us, p99 {direct['p99']:.0f} us.")
+
+
+def latency_beside(run, port, count):
+    """Ten seconds of what they make of others' lives."""
+    load = subprocess.Popen(["redis-benchmark", "-p", str(port), "-t", "get", "-P", "500", "-c", str(count), "-n",
+                             "100000000", "-q"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(1)
+        polite = Polite(port)
+        run.watch(10)
+        return polite.finish()
+    finally:
+        load.kill()
+        load.wait()
+
+
+SCENARIOS = {one.__name__: one for one in (claims, readers, loris, burst, greedy)}
 
 
 def main():
