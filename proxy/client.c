@@ -210,7 +210,7 @@ static bool waits_in_vain(const struct client *client)
  * be resumed.) */
 static void finish_at_end(struct client *client)
 {
-	if (!client->at_end || list_is_linked(&client->resume))
+	if (!client->at_end || (client->stall == STALL_NONE && list_is_linked(&client->resume)))
 		return;
 	if (client->close_reason == CLOSE_peer && waits_in_vain(client)) {
 		client_flush(client); /* it may have closed only its own direction */
