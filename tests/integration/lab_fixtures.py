@@ -20,7 +20,7 @@ TEST_SECONDS = 120
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "time_limit(seconds): how long a test may take (120 by default)")
-    config.addinivalue_line("markers", "plain: only for the ordinary build: it asserts memory or speed")
+    config.addinivalue_line("markers", "plain: only for the ordinary build: it asserts memory or speed, or does not run weir")
     harness.unlimited_files()
     # `timeout` and CI end a run with SIGTERM: leave by the same door as Ctrl-C,
     # through the fixtures that end the servers.

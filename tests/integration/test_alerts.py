@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 
+import pytest
+
 from harness import TOP, promtool, wait_for
 from test_dashboard import SCRAPE_LABELS, scrape, selectors
 
@@ -119,12 +121,14 @@ def judge(tmp_path, groups):
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.plain
 def test_each_fires_and_is_silent(tmp_path):
     groups = [group(name, given, firing) for name, fires, silent in CASES for given, firing in [(fires, True), (silent, False)]]
     status, output = judge(tmp_path, groups)
     assert status == 0, output
 
 
+@pytest.mark.plain
 def test_the_judge_looks_at_each(tmp_path):
     """The same, expecting the contrary."""
     groups = [group(name, given, not firing) for name, fires, silent in CASES
