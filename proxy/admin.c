@@ -205,7 +205,7 @@ struct admin *admin_start(struct ev_loop *loop, const int *listen_fds, size_t li
 	admin->http = http_start(loop, &admin->sources, &events);
 	if (admin->http == NULL)
 		log_fatal("admin: libmicrohttpd does not start");
-	admin->acceptor = acceptor_start(loop, on_accept, admin);
+	admin->acceptor = acceptor_start(loop, on_accept, admin, NULL);
 	for (size_t i = 0; i < listen_count; i++)
 		acceptor_add(admin->acceptor, listen_fds[i], ENDPOINT_SPLIT);
 	return admin;

@@ -19,12 +19,13 @@ enum config_fallback { FALLBACK_MASTER, FALLBACK_ERROR };
 enum config_no_master_reads { NO_MASTER_READS_SERVE, NO_MASTER_READS_REFUSE };
 enum config_scan { SCAN_MASTER, SCAN_REPLICA };
 
-/* host:port, [v6]:port or unix:/path. Host names stay unresolved here. */
+/* host:port, [v6]:port or unix:/path [mode=0660]. Host names stay unresolved here. */
 struct config_address {
 	char *text;      /* as written */
 	char *host;      /* NULL for unix */
 	uint16_t port;
 	char *unix_path; /* NULL for TCP */
+	unsigned unix_mode; /* of that file; 0: as the umask says */
 };
 
 /* No address stands twice among all listeners, and none is a server's. */

@@ -125,11 +125,27 @@ static const struct config_key *listener_owner(const struct config *config, cons
 	return NULL;
 }
 
+static bool parse_mode(const char *text, unsigned *mode)
+{
+	size_t digits = strspn(text, "01234567");
+
+	*mode = (unsigned)strtoul(text, NULL, 8);
+	return digits >= 3 && digits <= 4 && text[digits] == '\0' && *mode > 0 && *mode <= 0777;
+}
+
 static bool parse_unix_path(const char *path, struct config_address *address)
 {
-	if (path[0] != '/' || strchr(path, ';') != NULL || strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+	static const char option[] = " mode=";
+	const char *mode = strstr(path, option);
+	size_t length = mode != NULL ? (size_t)(mode - path) : strlen(path);
+
+	if (path[0] != '/' || strchr(path, ';') != NULL || length >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return false;
-	address->unix_path = alloc_text(path, strlen(path));
+	if (mode != NULL && !parse_mode(mode + sizeof(option) - 1, &address->unix_mode))
+		return false;
+	while (path[length - 1] == ' ')
+		length--;
+	address->unix_path = alloc_text(path, length);
 	return true;
 }
 

@@ -357,10 +357,8 @@ static bool on_accept(void *arg, int fd, enum session_endpoint endpoint)
 {
 	struct control *control = arg;
 
-	if (workers_open_clients(&control->shared) >= control->config->max_clients) {
-		stats_add(&control->stats, STAT_clients_rejected, 1);
+	if (workers_open_clients(&control->shared) >= control->config->max_clients)
 		return false;
-	}
 	worker_give_client(least_busy(control), fd, ++control->last_client_id, endpoint);
 	return true;
 }
@@ -533,7 +531,7 @@ static void start_services(struct control *control, const struct control_sockets
 	control->learner = learner_start(control->loop, config, on_learned, control);
 	control->topology = topology_start(control->loop, &config->topology, control->journal, &events);
 	sources.topology = control->topology;
-	control->acceptor = acceptor_start(control->loop, on_accept, control);
+	control->acceptor = acceptor_start(control->loop, on_accept, control, &control->stats);
 	add_listeners(control, &config->listen, sockets->listen, ENDPOINT_SPLIT);
 	add_listeners(control, &config->listen_replica, sockets->listen_replica, ENDPOINT_REPLICA);
 	control->admin = admin_start(control->loop, sockets->admin, config->admin_listen.count, &sources);

@@ -4,15 +4,18 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "../protocol/alloc.h"
 #include "log.h"
+#include "stats.h"
 
 enum {
 	BACKLOG = 1024,
@@ -62,11 +65,16 @@ static int bind_tcp(const struct config_address *address, char **error)
 	return fd;
 }
 
-/* A socket file that refuses connections belongs to nobody any more. */
+/* A socket file that refuses connections belongs to nobody any more. (So does any
+ * other file, but that is somebody's.) */
 static void remove_stale(const struct sockaddr_un *address)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat status;
+	int fd;
 
+	if (lstat(address->sun_path, &status) < 0 || !S_ISSOCK(status.st_mode))
+		return;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return;
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 && errno == ECONNREFUSED)
@@ -84,9 +92,24 @@ static int bind_unix(const struct config_address *address, char **error)
 	memcpy(name.sun_path, address->unix_path, strlen(address->unix_path));
 	remove_stale(&name);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0 || listen(fd, BACKLOG) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&name, sizeof(name)) < 0)
+		return fail(fd, error, address->text, strerror(errno));
+	/* Nobody can connect before it listens. */
+	if ((address->unix_mode != 0 && chmod(name.sun_path, address->unix_mode) < 0) || listen(fd, BACKLOG) < 0)
 		return fail(fd, error, address->text, strerror(errno));
 	return fd;
+}
+
+/* The file goes with its listener, before another weir may have made one anew. */
+static void close_listener(int fd)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNSPEC };
+	socklen_t length = sizeof(name);
+
+	if (getsockname(fd, (struct sockaddr *)&name, &length) == 0 && name.sun_family == AF_UNIX &&
+	    length > offsetof(struct sockaddr_un, sun_path))
+		unlink(name.sun_path);
+	close(fd);
 }
 
 int listener_bind(const struct config_address *address, char **error)
@@ -106,6 +129,7 @@ struct acceptor {
 	struct ev_loop *loop;
 	accept_fn accept;
 	void *arg;
+	struct stats *stats;
 	struct listening listening[LISTENERS_MAX];
 	size_t count;
 	ev_timer pause;
@@ -118,12 +142,14 @@ static int open_reserve(void)
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void turn_away(int fd)
+static void turn_away(struct acceptor *acceptor, int fd)
 {
 	ssize_t written = send(fd, too_many, sizeof(too_many) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 	(void)written; /* it is gone or slow; either way it is closed */
 	close(fd);
+	if (acceptor->stats != NULL)
+		stats_add(acceptor->stats, STAT_clients_rejected, 1);
 }
 
 /* Out of descriptors: the connection that waits is told so with the one in
@@ -138,7 +164,7 @@ static void out_of_descriptors(struct acceptor *acceptor, int listen_fd)
 		close(acceptor->reserve);
 		fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0)
-			turn_away(fd);
+			turn_away(acceptor, fd);
 		acceptor->reserve = open_reserve();
 	}
 	for (size_t i = 0; i < acceptor->count; i++)
@@ -178,17 +204,18 @@ static void on_connection(struct ev_loop *loop, ev_io *io, int events)
 		if (fd < 0)
 			return;
 		if (!acceptor->accept(acceptor->arg, fd, listening->endpoint))
-			turn_away(fd);
+			turn_away(acceptor, fd);
 	}
 }
 
-struct acceptor *acceptor_start(struct ev_loop *loop, accept_fn accept, void *arg)
+struct acceptor *acceptor_start(struct ev_loop *loop, accept_fn accept, void *arg, struct stats *stats)
 {
 	struct acceptor *acceptor = alloc_zeroed(1, sizeof(*acceptor));
 
 	acceptor->loop = loop;
 	acceptor->accept = accept;
 	acceptor->arg = arg;
+	acceptor->stats = stats;
 	acceptor->reserve = open_reserve();
 	ev_timer_init(&acceptor->pause, on_pause_over, 0., 0.);
 	acceptor->pause.data = acceptor;
@@ -218,7 +245,7 @@ void acceptor_stop(struct acceptor **handle)
 		return;
 	for (size_t i = 0; i < acceptor->count; i++) {
 		ev_io_stop(acceptor->loop, &acceptor->listening[i].io);
-		close(acceptor->listening[i].io.fd);
+		close_listener(acceptor->listening[i].io.fd);
 	}
 	ev_timer_stop(acceptor->loop, &acceptor->pause);
 	if (acceptor->reserve >= 0)

@@ -7,6 +7,7 @@
 #include "session.h"
 
 struct ev_loop;
+struct stats;
 
 /* Listening sockets, and the acceptor of clients: one thread accepts for all
  * workers, so that clients are spread evenly whatever the kernel would hash. */
@@ -22,8 +23,9 @@ struct acceptor;
  * clients; the acceptor says so to the client and closes it. */
 typedef bool (*accept_fn)(void *arg, int fd, enum session_endpoint endpoint);
 
-/* Takes over the sockets (closed by acceptor_stop()). Lives on this loop. */
-struct acceptor *acceptor_start(struct ev_loop *loop, accept_fn accept, void *arg);
+/* Takes over the sockets (closed by acceptor_stop(), and files removed with them).
+ * Lives on this loop. `stats` counts who is turned away; NULL: nobody does. */
+struct acceptor *acceptor_start(struct ev_loop *loop, accept_fn accept, void *arg, struct stats *stats);
 void acceptor_add(struct acceptor *acceptor, int fd, enum session_endpoint endpoint);
 /* Stops listening; frees *acceptor, sets it to NULL. */
 void acceptor_stop(struct acceptor **acceptor);

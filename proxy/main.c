@@ -104,13 +104,6 @@ static int *bind_all(const struct config_listeners *listeners)
 	return sockets;
 }
 
-static void remove_unix_sockets(const struct config_listeners *listeners)
-{
-	for (size_t i = 0; i < listeners->count; i++)
-		if (listeners->addresses[i].unix_path != NULL)
-			remove(listeners->addresses[i].unix_path);
-}
-
 static int run(const char *path, struct config *config)
 {
 	struct control_sockets sockets;
@@ -123,9 +116,6 @@ static int run(const char *path, struct config *config)
 	sockets.listen_replica = bind_all(&config->listen_replica);
 	sockets.admin = bind_all(&config->admin_listen);
 	status = control_run(path, config, &sockets);
-	remove_unix_sockets(&config->listen);
-	remove_unix_sockets(&config->listen_replica);
-	remove_unix_sockets(&config->admin_listen);
 	free(sockets.listen);
 	free(sockets.listen_replica);
 	free(sockets.admin);

@@ -317,6 +317,7 @@ static void open_client_mail(void *receiver, struct mail *mail)
 
 	if (worker->draining || worker->halted) {
 		close(letter->fd);
+		stats_add(&worker->stats, STAT_clients_rejected, 1);
 		atomic_fetch_sub_explicit(&worker->open_clients, 1, memory_order_relaxed);
 	} else {
 		client_open(worker, letter->fd, letter->id, letter->endpoint);

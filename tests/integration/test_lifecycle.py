@@ -261,6 +261,20 @@ def test_unix_socket(lab):
     wait_for(lambda: weir.status()["state"] == "ok")
     with harness.Raw(str(path)) as raw:
         assert raw.commands([("SET", "u", "1"), ("GET", "u")]) == ["OK", b"1"]
+    weir.kill()
+    assert path.is_socket(), "left by one that was killed, ..."
+    weir.settings["proxy"]["listen"] = f"unix:{path} mode=0620"
+    weir.start(wait=False)
+    wait_for(lambda: weir.status()["state"] == "ok", what="... and taken over by the next one")
+    assert path.stat().st_mode & 0o777 == 0o620
+    with harness.Raw(str(path)) as raw:
+        assert raw.command("GET", "u") == b"1"
+    weir.stop()
+    assert not path.exists()
+    path.write_text("somebody's notes\n")
+    weir.start(wait=False)
+    assert weir.exit_status() != 0
+    assert path.read_text() == "somebody's notes\n", "what is no socket is left alone"
 
 
 def test_no_files_leak(lab):

@@ -153,7 +153,7 @@ static const char everything[] =
 	"[proxy] ; the first section\n"
 	"listen = 0.0.0.0:7000 ; a comment\n"
 	"listen = [::1]:7000\n"
-	"listen=unix:/run/weir.sock\r\n"
+	"listen=unix:/run/weir.sock mode=0660\r\n"
 	"listen_replica\t=\thost-1.example:7001\n"
 	"workers = 4\n"
 	"max_clients = 20000\n"
@@ -203,6 +203,7 @@ static void assert_everything(const struct config *config)
 	assert_int_equal(config->listen.count, 3);
 	assert_string_equal(config->listen.addresses[1].host, "::1");
 	assert_string_equal(config->listen.addresses[2].unix_path, "/run/weir.sock");
+	assert_int_equal(config->listen.addresses[2].unix_mode, 0660);
 	assert_null(config->listen.addresses[2].host);
 	assert_string_equal(config->listen_replica.addresses[0].host, "host-1.example");
 	assert_int_equal(config->workers, 4);
@@ -429,6 +430,10 @@ static const struct complaint complaints[] = {
 	{ "[routing]\nmodule_reads = a*b\n", "2: [routing] module_reads: expected names of commands, got \"a*b\"" },
 	/* listeners */
 	{ "[proxy]\nlisten = 7379\n", "2: [proxy] listen: expected host:port, [v6]:port or unix:/path, got \"7379\"" },
+	{ "[proxy]\nlisten = unix:/a mode=9\n",
+	  "2: [proxy] listen: expected host:port, [v6]:port or unix:/path, got \"unix:/a mode=9\"" },
+	{ "[proxy]\nlisten = unix:/a mode=\n",
+	  "2: [proxy] listen: expected host:port, [v6]:port or unix:/path, got \"unix:/a mode=\"" },
 	{ "[proxy]\nlisten = :7379\n", "2: [proxy] listen: expected host:port, [v6]:port or unix:/path, got \":7379\"" },
 	{ "[proxy]\nlisten = ::1:7379\n",
 	  "2: [proxy] listen: expected host:port, [v6]:port or unix:/path, got \"::1:7379\"" },
