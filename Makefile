@@ -302,6 +302,10 @@ fuzzers: $(FUZZERS)
 compat: weir ## Redis' own test suite, bare and through weir; COMPAT="unit/scan" chooses
 	@tests/compat/fetch.sh $(FETCHED)
 	@$(PYTHON) tests/compat/compat.py $(FETCHED)/suite build/compat $(if $(COMPAT),--units $(COMPAT))
+compat-valkey: weir ## the units of it that end against a bare Valkey (tests/compat/valkey.txt), through weir in front of Valkey
+	@tests/compat/fetch.sh $(FETCHED)
+	@server=$$(tests/integration/valkey.sh $(FETCHED)) && REDIS_SERVER=$$server $(PYTHON) tests/compat/compat.py \
+		$(FETCHED)/suite build/compat/valkey-output --units-of tests/compat/valkey.txt
 compat-judge:
 	@$(call pytest,tests/compat)
 
@@ -314,6 +318,6 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 always:
-.PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge consistency demo deps figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
+.PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge compat-valkey consistency demo deps figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
 	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan lint page screenshots soak test tsan uninstall unit
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

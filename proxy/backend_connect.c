@@ -328,7 +328,9 @@ static void on_refused(struct backend *backend, const struct request *handshake,
 	bool wants_credentials = handshake->step == STEP_AUTHENTICATE || slice_begins_with(error, "-NOAUTH");
 
 	log_refusal(backend, error);
-	if (to_master && wants_credentials)
+	if (slice_begins_with(error, "-NOAUTH")) /* HELLO has more to say, but it is not what the clients have said */
+		error = slice_of("-NOAUTH Authentication required.\r\n");
+	if (to_master && wants_credentials && backend->key.identity->state != IDENTITY_ACCEPTED)
 		identity_refuse(backend->key.identity, error);
 	if (to_master)
 		buf_append(&backend->refusal, error.bytes, error.length);

@@ -8,11 +8,12 @@
 #include "../protocol/resp.h"
 #include "../protocol/server_words.h"
 #include "clock.h"
+#include "local.h"
 #include "worker.h"
 
-struct client_command client_command_of(const char *request)
+struct client_command client_command_of(const struct client *client, const char *request)
 {
-	struct client_command command = { 0 };
+	struct client_command command = { .in_exec = local_is_in_exec(&client->session) };
 	struct resp_args args;
 	struct slice arg;
 
@@ -50,7 +51,7 @@ struct client_traits client_traits_of(struct client *client)
 }
 
 /* Redis' letters, in its order; some of its states no client of weir is in. */
-static const char *flag_letters(struct client *client, char letters[16])
+static const char *flag_letters(struct client *client, bool in_multi, char letters[16])
 {
 	const struct session *session = &client->session;
 	const struct {
@@ -60,7 +61,7 @@ static const char *flag_letters(struct client *client, char letters[16])
 		{ session->bonds.replicating, 'S' },
 		{ session->bonds.monitoring, 'O' },
 		{ session_is_subscribed(session), 'P' },
-		{ session->in_multi, 'x' },
+		{ in_multi, 'x' },
 		{ session->pin == PIN_SINGLE || client->stall == STALL_PAUSE || client->wait.since_ns != 0, 'b' },
 		{ session->bonds.tracking, 't' },
 		{ session->broadcasts, 'B' },
@@ -173,6 +174,7 @@ void client_info_line(struct client *client, const struct client_command *comman
 	const struct session *session = &client->session;
 	const struct session_bonds *bonds = &session->bonds;
 	const struct server_words *words = command_table_words(client->worker->commands);
+	bool in_multi = session->in_multi || (command != NULL && command->in_exec);
 	char flags[16];
 	const struct field_value values[CLIENT_FIELD_COUNT] = {
 		[CLIENT_FIELD_ID] = number((int64_t)session->id),
@@ -182,12 +184,12 @@ void client_info_line(struct client *client, const struct client_command *comman
 		[CLIENT_FIELD_NAME] = text(session->name),
 		[CLIENT_FIELD_AGE] = number(seconds_since(client->connected_ns)),
 		[CLIENT_FIELD_IDLE] = number(seconds_since(client->active_ns)),
-		[CLIENT_FIELD_FLAGS] = text(flag_letters(client, flags)),
+		[CLIENT_FIELD_FLAGS] = text(flag_letters(client, in_multi, flags)),
 		[CLIENT_FIELD_DB] = number(session->db),
 		[CLIENT_FIELD_SUB] = number(bonds->channels),
 		[CLIENT_FIELD_PSUB] = number(bonds->patterns),
 		[CLIENT_FIELD_SSUB] = number(bonds->shard_channels),
-		[CLIENT_FIELD_MULTI] = number(session->in_multi ? (int64_t)session->queued : -1),
+		[CLIENT_FIELD_MULTI] = number(in_multi ? (int64_t)session->queued : -1),
 		[CLIENT_FIELD_WATCH] = number(session->watched),
 		[CLIENT_FIELD_QBUF] = number((int64_t)(buf_length(&client->in) + (command != NULL ? command->bytes : 0))),
 		[CLIENT_FIELD_QBUF_FREE] = number((int64_t)(client->in.capacity - buf_length(&client->in))),

@@ -13,9 +13,10 @@
 struct client_command {
 	size_t bytes;
 	size_t argument_bytes;
+	bool in_exec;          /* it was queued: its client is in a transaction that ends */
 };
 
-struct client_command client_command_of(const char *request);
+struct client_command client_command_of(const struct client *client, const char *request);
 
 /* Appends one line, LF included. `command` is NULL for a client that is not
  * the one that asks. */

@@ -180,8 +180,11 @@ static enum verdict take_apart(struct client *client, const struct parsed_comman
  * a session that a server has let in. */
 static enum verdict take_gated(struct client *client, const struct parsed_command *parsed)
 {
-	enum local_gate gate = dispatch_is_cross_protocol(parsed) ? GATE_OPEN : local_pass_gate(client);
+	enum local_gate gate;
 
+	if (client_is_shut_out(client) && (!command_takes(parsed->command, parsed->argc) || parsed->command->special == SPECIAL_EXEC))
+		return take_write(client, parsed); /* the server says what is wrong with it */
+	gate = dispatch_is_cross_protocol(parsed) ? GATE_OPEN : local_pass_gate(client);
 	if (gate != GATE_OPEN)
 		return gate == GATE_STALLED ? STALLED : TAKEN;
 	if (parsed->class == COMMAND_REFUSED)

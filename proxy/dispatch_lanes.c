@@ -242,7 +242,7 @@ void dispatch_hold_error(struct client *client)
 static enum verdict send_of_stranger(struct client *client, struct backend *lane, const struct parsed_command *parsed,
 				     unsigned flags)
 {
-	if (parsed->command->known && command_takes(parsed->command, parsed->argc)) {
+	if (parsed->command->known && command_takes(parsed->command, parsed->argc) && parsed->command->special != SPECIAL_EXEC) {
 		dispatch_answer(client, client->session.identity->refusal);
 		return TAKEN;
 	}

@@ -29,6 +29,9 @@ struct identity {
 	bool may_not_ask_role;   /* a server does not let it run ROLE: nothing proves its reads on replicas */
 	uint64_t foreign_nodes;  /* bit per node id: its rules for the user are not known to be the master's; as of: */
 	uint64_t foreign_generation, foreign_changes;
+	uint64_t granted;        /* bit per enum command_special: the master lets it say so (local_settle.c); as of: */
+	uint64_t granted_changes;
+	int64_t granted_ns;
 	bool has_credentials;
 	bool has_user;           /* AUTH user password, rather than AUTH password */
 	struct slice user;       /* owned; "default" when none was named */

@@ -634,11 +634,11 @@ static const struct local_command commands[SPECIAL_COUNT] = {
 	[SPECIAL_HELLO] = { handle_hello, false, hello_is_sound, NULL, settle_hello },
 	[SPECIAL_RESET] = { handle_reset, false, NULL, NULL, NULL },
 	[SPECIAL_QUIT] = { handle_quit, false, NULL, NULL, NULL },
-	[SPECIAL_CLIENT_ID] = { local_at_once, true, local_client_is_bare, NULL, local_client_id },
-	[SPECIAL_CLIENT_GETNAME] = { local_at_once, true, local_client_is_bare, NULL, local_client_getname },
-	[SPECIAL_CLIENT_SETNAME] = { local_at_once, true, local_client_setname_is_sound, NULL, local_client_setname },
-	[SPECIAL_CLIENT_SETINFO] = { local_client_setinfo_handle, true, local_client_setinfo_is_sound, NULL, local_client_setinfo },
-	[SPECIAL_CLIENT_INFO] = { local_at_once, true, local_client_is_bare, NULL, local_client_info },
+	[SPECIAL_CLIENT_ID] = { local_if_granted, true, local_client_is_bare, NULL, local_client_id },
+	[SPECIAL_CLIENT_GETNAME] = { local_if_granted, true, local_client_is_bare, NULL, local_client_getname },
+	[SPECIAL_CLIENT_SETNAME] = { local_if_granted, true, local_client_setname_is_sound, local_client_setname_question, local_client_setname },
+	[SPECIAL_CLIENT_SETINFO] = { local_client_setinfo_handle, true, local_client_setinfo_is_sound, local_client_setinfo_question, local_client_setinfo },
+	[SPECIAL_CLIENT_INFO] = { local_if_granted, true, local_client_is_bare, NULL, local_client_info },
 	[SPECIAL_CLIENT_REPLY] = { local_at_once, true, local_client_reply_is_sound, local_client_reply_question, local_client_reply },
 	[SPECIAL_CLIENT_NO_EVICT] = { local_ask_first, true, local_client_is_switch, local_client_no_evict_question, local_client_no_evict },
 	[SPECIAL_CLIENT_NO_TOUCH] = { local_ask_first, true, local_client_is_switch, local_client_no_touch_question, local_client_no_touch },
@@ -685,7 +685,7 @@ enum local_result local_handle(struct client *client, const struct parsed_comman
 	const struct local_command *command = &commands[parsed->command->special];
 	const char *refusal;
 
-	if (command->handle == NULL)
+	if (command->handle == NULL || (command->gated && client_is_shut_out(client) && !command_takes(parsed->command, parsed->argc)))
 		return LOCAL_FORWARD;
 	if (command->gated) {
 		enum local_gate gate = local_pass_gate(client);

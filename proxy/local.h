@@ -46,6 +46,8 @@ const char *local_refusal(struct client *client, const struct parsed_command *pa
 /* Has the answer come, while what is made of it is not decided yet? It may bind
  * the session to the connection that gave it. */
 bool local_is_settling(const struct session *session);
+/* The same, and it is the answer to EXEC. */
+bool local_is_in_exec(const struct session *session);
 /* The commands noted so far will not be executed. */
 void local_forget(struct session *session);
 

@@ -32,6 +32,14 @@ bool local_client_setname_is_sound(const struct arguments *arguments)
 	return arguments->count == 3 && local_is_valid_name(arguments->at[2]);
 }
 
+/* Of weir's connection, which keeps its name. */
+void local_client_setname_question(const struct client *client, const struct arguments *arguments, struct buf *out)
+{
+	(void)client;
+	(void)arguments;
+	encode_request_words(out, "CLIENT", "SETNAME", "weir-data", NULL);
+}
+
 enum local_outcome local_client_setname(struct client *client, const struct arguments *arguments, struct buf *reply)
 {
 	local_replace_text(&client->session.name, arguments->at[2]);
@@ -43,6 +51,13 @@ bool local_client_setinfo_is_sound(const struct arguments *arguments)
 {
 	return arguments->count == 4 && local_is_valid_name(arguments->at[3]) &&
 	       (slice_is(arguments->at[2], "lib-name") || slice_is(arguments->at[2], "lib-ver"));
+}
+
+void local_client_setinfo_question(const struct client *client, const struct arguments *arguments, struct buf *out)
+{
+	(void)client;
+	(void)arguments;
+	encode_request_words(out, "CLIENT", "SETINFO", "LIB-NAME", "weir", NULL);
 }
 
 enum local_outcome local_client_setinfo(struct client *client, const struct arguments *arguments, struct buf *reply)
@@ -58,12 +73,12 @@ enum local_outcome local_client_setinfo(struct client *client, const struct argu
 /* Redis 7.2 brought it; an older server says itself that it does not know it. */
 enum local_result local_client_setinfo_handle(struct client *client, const struct parsed_command *parsed)
 {
-	return parsed->command->listed ? local_at_once(client, parsed) : LOCAL_FORWARD;
+	return parsed->command->listed ? local_if_granted(client, parsed) : LOCAL_FORWARD;
 }
 
 enum local_outcome local_client_info(struct client *client, const struct arguments *arguments, struct buf *reply)
 {
-	struct client_command command = client_command_of(arguments->request);
+	struct client_command command = client_command_of(client, arguments->request);
 	struct buf line = { 0 };
 
 	client_info_line(client, &command, &line);
@@ -110,13 +125,20 @@ bool local_client_is_switch(const struct arguments *arguments)
 	return arguments->count == 3 && (slice_is(arguments->at[2], "on") || slice_is(arguments->at[2], "off"));
 }
 
+/* Spelled as the client does: a server that does not know it says so with that word. */
+static void encode_switch(const struct arguments *arguments, struct slice position, struct buf *out)
+{
+	struct slice words[] = { arguments->at[0], arguments->at[1], position };
+
+	encode_request(out, 3, words);
+}
+
 /* The server's evictions are of weir's connections, which many clients share:
  * they stay as they are, and weir evicts no client of its own. */
 void local_client_no_evict_question(const struct client *client, const struct arguments *arguments, struct buf *out)
 {
 	(void)client;
-	(void)arguments;
-	encode_request_words(out, "CLIENT", "NO-EVICT", "OFF", NULL);
+	encode_switch(arguments, slice_of("OFF"), out);
 }
 
 enum local_outcome local_client_no_evict(struct client *client, const struct arguments *arguments, struct buf *reply)
@@ -130,9 +152,8 @@ enum local_outcome local_client_no_evict(struct client *client, const struct arg
  * one of its own does as it says. */
 void local_client_no_touch_question(const struct client *client, const struct arguments *arguments, struct buf *out)
 {
-	(void)arguments;
 	if (client->session.pinned == NULL)
-		encode_request_words(out, "CLIENT", "NO-TOUCH", client->session.no_touch ? "ON" : "OFF", NULL);
+		encode_switch(arguments, slice_of(client->session.no_touch ? "ON" : "OFF"), out);
 }
 
 enum local_outcome local_client_no_touch(struct client *client, const struct arguments *arguments, struct buf *reply)

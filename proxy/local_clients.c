@@ -164,7 +164,7 @@ enum local_outcome local_clients_list(struct client *client, const struct argume
 		return answer_syntax_error(reply);
 	call = alloc_zeroed(1, sizeof(*call));
 	call->filter = filter;
-	call->command = client_command_of(arguments->request);
+	call->command = client_command_of(client, arguments->request);
 	errand_send(&call->errand, &roll_calls, client);
 	return OUTCOME_LATER;
 }

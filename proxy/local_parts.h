@@ -75,6 +75,8 @@ void local_ask(struct client *client, struct backend *backend, enum request_kind
  * the session's own way. */
 enum local_result local_at_once(struct client *client, const struct parsed_command *parsed);
 enum local_result local_ask_first(struct client *client, const struct parsed_command *parsed);
+/* The same, unless it has answered that a moment ago. */
+enum local_result local_if_granted(struct client *client, const struct parsed_command *parsed);
 /* The same on a connection where nothing stands in front of it. */
 enum local_result local_ask_alone_first(struct client *client, const struct parsed_command *parsed);
 /* On any way; nothing of the client may be in flight. */
@@ -115,8 +117,10 @@ enum local_outcome local_client_id(struct client *client, const struct arguments
 enum local_outcome local_client_getname(struct client *client, const struct arguments *arguments, struct buf *reply);
 enum local_outcome local_client_info(struct client *client, const struct arguments *arguments, struct buf *reply);
 bool local_client_setname_is_sound(const struct arguments *arguments);
+void local_client_setname_question(const struct client *client, const struct arguments *arguments, struct buf *out);
 enum local_outcome local_client_setname(struct client *client, const struct arguments *arguments, struct buf *reply);
 bool local_client_setinfo_is_sound(const struct arguments *arguments);
+void local_client_setinfo_question(const struct client *client, const struct arguments *arguments, struct buf *out);
 enum local_outcome local_client_setinfo(struct client *client, const struct arguments *arguments, struct buf *reply);
 enum local_result local_client_setinfo_handle(struct client *client, const struct parsed_command *parsed);
 bool local_client_reply_is_sound(const struct arguments *arguments);

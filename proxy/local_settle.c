@@ -187,6 +187,48 @@ enum local_result local_ask_first(struct client *client, const struct parsed_com
 	return local_ask_on(client, local_way(client), parsed);
 }
 
+/* The server's rules are the rules, but it need not be asked each time. Rules
+ * that are changed beside weir are noticed when a grant has become old. */
+enum { GRANT_LASTS_MS = 1000 };
+
+static const unsigned grants = 64; /* the specials that have a bit */
+
+_Static_assert((unsigned)SPECIAL_CLIENT_INFO < 64 && (unsigned)SPECIAL_CLIENT_SETINFO < 64, "has a bit");
+
+static bool is_granted(const struct client *client, enum command_special special)
+{
+	const struct identity *identity = client->session.identity;
+	const struct worker *worker = client->worker;
+
+	return (identity->granted >> special & 1) && identity->granted_changes == worker_user_changes(worker) &&
+	       worker->now_ns - identity->granted_ns < clock_ms_to_ns(GRANT_LASTS_MS);
+}
+
+static void grant(struct client *client, enum command_special special)
+{
+	struct identity *identity = client->session.identity;
+	const struct worker *worker = client->worker;
+
+	if (client->session.endpoint != ENDPOINT_SPLIT || is_granted(client, special))
+		return;
+	if (identity->granted_changes != worker_user_changes(worker) ||
+	    worker->now_ns - identity->granted_ns >= clock_ms_to_ns(GRANT_LASTS_MS)) {
+		identity->granted = 0;
+		identity->granted_changes = worker_user_changes(worker);
+		identity->granted_ns = worker->now_ns;
+	}
+	identity->granted |= 1ULL << special;
+}
+
+enum local_result local_if_granted(struct client *client, const struct parsed_command *parsed)
+{
+	bool nobody_to_ask = client->session.endpoint == ENDPOINT_SPLIT && client->worker->snapshot->master < 0;
+
+	if (nobody_to_ask || is_granted(client, (enum command_special)parsed->command->special))
+		return local_at_once(client, parsed);
+	return local_ask_first(client, parsed);
+}
+
 enum local_result local_ask_alone_first(struct client *client, const struct parsed_command *parsed)
 {
 	struct arguments arguments = arguments_of(parsed->bytes);
@@ -328,6 +370,8 @@ static enum local_outcome settle(struct client *client, struct settlement *settl
 
 	if (element.length == 0 || element.bytes[0] == '-')
 		return OUTCOME_KEPT;
+	if ((unsigned)note->special < grants)
+		grant(client, note->special);
 	return local_command(note->special)->settle(client, &arguments, reply);
 }
 
@@ -446,6 +490,11 @@ struct slice local_server_answer(const struct client *client)
 int64_t local_asked_ns(const struct client *client)
 {
 	return client->session.settlement->asked_ns;
+}
+
+bool local_is_in_exec(const struct session *session)
+{
+	return local_is_settling(session) && session->settlement->request->kind == REQUEST_EXEC;
 }
 
 bool local_is_settling(const struct session *session)

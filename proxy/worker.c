@@ -742,6 +742,9 @@ void worker_users_changed(struct worker *worker)
 {
 	atomic_fetch_add(&worker->shared->user_changes, 1);
 	control_line_audit(worker->shared->control);
+	if (worker->snapshot->master >= 0)
+		pool_renew_checker(worker); /* perhaps it was the password of those who have none */
+	worker_alert_others(worker);
 }
 
 void worker_want_floors(struct worker *worker)

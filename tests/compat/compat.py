@@ -4,7 +4,7 @@ with two replicas that take the reads, and compares test by test. Fails unless
 everything that passes bare passes through weir or is listed in skip.txt with
 its reason.
 
-    compat.py SUITE OUTPUT [--units unit/type/list ...] [--lanes 2] [--limit 240]
+    compat.py SUITE OUTPUT [--units unit/type/list ...] [--units-of FILE] [--lanes 2] [--limit 240]
 
 SUITE is where fetch.sh put it; what it prints goes to OUTPUT, one file for
 every run. Units run side by side in lanes; a run that leaves something in its
@@ -146,6 +146,7 @@ class Job:
         self.suite, self.output, self.limit = options.suite.resolve(), options.output.resolve(), options.limit
         self.units, self.skips, self.scratch = units, skips, scratch
         self.chosen = options.units is not None
+        self.own_failures = options.units_of is not None
         self.outcomes = {}
         self.reads = collections.Counter()
         self.stopping = threading.Event()
@@ -188,7 +189,7 @@ class Job:
 
     def complaints(self, unit):
         bare, through = (self.outcomes[Task(mode, unit)] for mode in MODES)
-        return suite.judge(bare, through, self.skips_of(Task("weir", unit)))
+        return suite.judge(bare, through, self.skips_of(Task("weir", unit)), self.own_failures)
 
     def try_again(self):
         """What may have been bad luck, once more, with the machine to itself."""
@@ -204,7 +205,7 @@ class Job:
     def verdict(self):
         results = {unit: tuple(self.outcomes[Task(mode, unit)] for mode in MODES) for unit in self.units}
         print("\nthrough weir: " + ", ".join(f"{self.reads[place]} {place.replace('_', ' ')}" for place in READ_PLACES))
-        right = suite.report(results, [skip for skip in self.skips if skip.unit in self.units])
+        right = suite.report(results, [skip for skip in self.skips if skip.unit in self.units], self.own_failures)
         return right and (self.chosen or self.reads["reads_on_replicas"] > 0)
 
 
@@ -229,6 +230,8 @@ def arguments():
     parser.add_argument("suite", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
     parser.add_argument("--units", nargs="+", help="these alone, instead of all")
+    parser.add_argument("--units-of", type=pathlib.Path, help="the units listed in that file, because $REDIS_SERVER is"
+                        " another server than the suite's: a test that it fails bare is its own")
     parser.add_argument("--lanes", type=int, default=2, help="units that run at a time")
     parser.add_argument("--limit", type=float, default=240, help="seconds a unit may take")
     return parser.parse_args()
@@ -237,7 +240,7 @@ def arguments():
 def main():
     options = arguments()
     known = suite.list_units(options.suite)
-    units = options.units or known
+    units = options.units or (suite.read_units(options.units_of) if options.units_of else known)
     skips = suite.read_skips(TOP / "tests/compat/skip.txt")
     strangers = [unit for unit in units + [skip.unit for skip in skips] if unit not in known]
     if strangers:

@@ -62,6 +62,22 @@ def test_what_is_wrong_bare(lines, status, wrong):
     assert any(complaint.startswith(wrong) for complaint in suite.judge(outcome(*lines, status=status), GOOD, []))
 
 
+def test_what_another_server_fails_is_its_own():
+    """It may fail through weir as well, or not; anything else is as ever."""
+    bare = outcome(OK.format("one"), FAILED.format("two"), DONE, status=1)
+    assert suite.judge(bare, bare, [])
+    assert suite.judge(bare, bare, [], own_failures=True) == []
+    assert suite.judge(bare, outcome(OK.format("one"), OK.format("two"), DONE), [], own_failures=True) == []
+    assert suite.judge(bare, outcome(OK.format("two"), FAILED.format("one"), DONE, status=1), [], own_failures=True)
+    assert suite.judge(bare, outcome(OK.format("two"), DONE), [], own_failures=True)
+    assert suite.judge(bare, outcome(OK.format("one"), EXCEPTION, status=1), [], own_failures=True)
+
+
+def test_the_list_of_units_itself():
+    units = suite.read_units(pathlib.Path(__file__).parent / "valkey.txt")
+    assert len(units) == len(set(units)) > 20 and all(unit.startswith(("unit/", "integration/")) for unit in units)
+
+
 def test_a_skip_that_matches_nothing_is_wrong():
     assert suite.judge(GOOD, GOOD, [skip("three")]) == ["skip.txt: matches no test: three"]
 
