@@ -43,10 +43,7 @@ EXCUSED = {
     "no-greeting": {"link", "weir", "beside"},
     "listener:UNKNOWNRESULT": {"master", "link"},
     "wait:BADTOKEN": {"master", "switchover"},  # of another history
-    "ping:LOADING": {"beside"},
-    "listener:LOADING": {"beside"},
-    "LOADING": {"beside"},
-    "EXECABORT": {"beside", "switchover"},  # as above, inside MULTI; of a transaction that stood open
+    "EXECABORT": {"switchover"},    # of a transaction that stood open
 }
 
 
@@ -115,8 +112,7 @@ class Run:
                  "--seed", self.seed, "--history", self.history_path, "--fat"]
         for door in rig.doors:
             words += ["--door", door]
-        if not self.beside:         # a redis-server has no WEIR TOKEN
-            words.append("--tokens")
+        words.append("--last-is-beside" if self.beside else "--tokens")    # a redis-server has no WEIR TOKEN
         return [str(word) for word in words]
 
     def _disturb(self, rig):
@@ -152,11 +148,9 @@ class Run:
         return judge.Rules(self.options.level, self.options.scope, self.options.max_lag * 1_000_000, self.orphaned)
 
     def _check_errors(self):
-        groups = {nemesis.FAULTS[name].group for name in self.faults}
-        if self.beside and "master" in groups:
-            groups.add("beside")        # those who talk to it directly see all of it
+        groups = {nemesis.FAULTS[name].group for name in self.faults} | ({"beside"} if self.beside else set())
         for word, count in self.load["errors"].items():
-            if word == "TIMEOUT" and is_impatient(self.seed):
+            if word.startswith("beside:") or (word == "TIMEOUT" and is_impatient(self.seed)):
                 continue
             if not EXCUSED.get(word, set()) & groups:
                 self.problems.append(f"{count} clients were told {word}")

@@ -86,6 +86,7 @@ static void print_counts(const struct load *load, double seconds)
 
 static const struct option long_options[] = {
 	{ "door", required_argument, NULL, 'd' },      { "reads-at", required_argument, NULL, 'R' },
+	{ "last-is-beside", no_argument, NULL, 'b' },
 	{ "reader-door", required_argument, NULL, 'D' }, { "readers", required_argument, NULL, 'e' },
 	{ "general", required_argument, NULL, 'g' },   { "consumers", required_argument, NULL, 'c' },
 	{ "listeners", required_argument, NULL, 'l' }, { "seconds", required_argument, NULL, 's' },
@@ -135,6 +136,9 @@ static bool take_option(struct options *options, int letter, const char *value)
 		return true;
 	case 'h':
 		options->history = value;
+		return true;
+	case 'b':
+		options->last_is_beside = true;
 		return true;
 	case 'o':
 		options->own = true;

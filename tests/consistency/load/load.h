@@ -31,6 +31,7 @@ enum {
 struct options {
 	uint16_t doors[DOORS_MAX];
 	uint32_t door_count;
+	bool last_is_beside;  /* the last of them leads to a server, past weir */
 	uint16_t reads_at;    /* port that gets what only reads, in place of the door; 0: none */
 	uint16_t reader_door; /* port that takes nothing but reads; 0: none */
 	uint32_t general;     /* actors of each role */

@@ -78,18 +78,27 @@ static bool is_weirs_own(enum operation_name name)
 	return name == OPERATION_TOKEN || name == OPERATION_WAIT;
 }
 
-/* A server never fails to change a session: what stands behind it in the burst
- * would go to another database. Such an error is told apart, and so is that of
- * weir's own verbs. A listener's session ends with the connection that it has to
- * itself. */
+/* Whose errors are told apart; NULL: the others'. A server never fails to change a
+ * session: what stands behind it in the burst would go to another database. Those of
+ * weir's own verbs are others, too; a listener's session ends with the connection
+ * that it has to itself; and who talks to the server directly sees all of it. */
+static const char *who_is_refused(const struct actor *actor, const struct operation *operation)
+{
+	if (actor->door == actor->load->options.door_count - 1 && actor->load->options.last_is_beside)
+		return "beside";
+	if (operation_has_row(operation->name) && !is_weirs_own(operation->name))
+		return NULL;
+	return actor->role == &role_listener ? "listener" : operation_text(operation->name);
+}
+
 static void count_refusal(const struct actor *actor, const struct operation *operation, const struct reply *reply)
 {
 	struct load *load = actor->load;
-	const char *who = actor->role == &role_listener ? "listener" : operation_text(operation->name);
+	const char *who = who_is_refused(actor, operation);
 	char text[ERROR_SIZE];
 	int word = (int)strcspn(reply->text, " \r");
 
-	if (operation_has_row(operation->name) && !is_weirs_own(operation->name)) {
+	if (who == NULL) {
 		load_count_error(load, reply->text, reply->length);
 		return;
 	}
