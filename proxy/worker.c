@@ -293,6 +293,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	pool_tick(worker);
 	client_tick(worker);
 	ceiling_tick(worker);
+	worker_wake_lane_waiters(worker); /* what they wait for may have ended with its connection */
 	pause_tick(worker);
 	handover_tick(worker);
 	redirect_tick(worker);
