@@ -316,6 +316,15 @@ static bool is_silent_for(const struct backend *backend, int64_t limit_ms)
 	       waited_ms(backend->worker, backend->head) > (uint64_t)limit_ms;
 }
 
+/* The master may take its time to begin a reply. That it stops in the middle of
+ * one, while its control connection is answered, is no sign of work: the length
+ * was wrong, or the connection is broken. Everybody behind would wait for ever. */
+static bool is_stuck_in_reply(const struct backend *backend, int64_t limit_ms)
+{
+	return backend->key.node == BACKEND_TO_MASTER && backend->paused_for == NULL && backend->mid_reply &&
+	       backend->worker->now_ns - backend->last_read_ns > clock_ms_to_ns(limit_ms);
+}
+
 /* A replica that says nothing loses the reads that wait for it, since others can
  * answer them; the connection stays, for it may be one slow query. If it says
  * nothing for much longer, the connection is no good. */
@@ -323,7 +332,8 @@ static void judge_silence(struct backend *backend)
 {
 	int64_t limit_ms = backend->worker->config->backend_timeout_ms;
 
-	if (backend->state == BACKEND_READY && is_silent_for(backend, limit_ms * SILENCES)) {
+	if (backend->state == BACKEND_READY &&
+	    (is_silent_for(backend, limit_ms * SILENCES) || is_stuck_in_reply(backend, limit_ms * SILENCES))) {
 		backend_disconnect(backend, DROP_silent, NULL);
 	} else if (backend->state == BACKEND_READY && is_silent_for(backend, limit_ms)) {
 		if (dispatch_leave_silent(backend))

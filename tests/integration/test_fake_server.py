@@ -412,6 +412,40 @@ def test_a_read_lost_everywhere_waits_for_the_master(lab):
         assert sum(crooked.bent for crooked in between) == 3
 
 
+class AndThenNothing(list):
+    """These parts, and nothing more of the connection until `over`."""
+
+    def __init__(self, parts, over):
+        super().__init__(parts)
+        self.over = over
+
+    def __iter__(self):
+        yield from super().__iter__()
+        self.over.wait(30)
+        yield CLOSE
+
+
+def test_a_master_that_stops_in_the_middle_of_a_reply(lab):
+    """Its control connection is answered, so it is not at work: those who wait
+    behind such a reply do not do so for ever."""
+    master, over = lab.redis(name="master"), threading.Event()
+    with Crooked(master) as crooked:
+        weir = lab.weir(crooked.address, (), {"proxy": {"workers": 1}, "routing": {"backend_timeout": "100ms"}}).wait_state("ok")
+        master.client().mset({"bad": "value", "other": "its own"})
+        with weir.raw() as raw, weir.raw() as other, weir.raw() as writer:
+            assert [client.command("GET", "other") for client in (raw, other, writer)] == [b"its own"] * 3
+            crooked.script = lambda words, reply: AndThenNothing([reply[:6]], over)
+            raw.send(encode("GET", "bad"))
+            wait_for(lambda: crooked.bent == 1)
+            other.send(encode("GET", "other"))
+            weir.take(writer, encode("SET", "other", "its own"))
+            assert raw.read_all() == b"$5\r\nva", "it has seen some of it: its connection ends"
+            assert other.reply() == b"its own"
+            assert str(writer.reply()).startswith("UNKNOWNRESULT ")
+        over.set()
+        wait_for(lambda: weir.metrics()["weir_clients_connected"] == 0)
+
+
 class Late(Crooked):
     """Takes a write, lets the connection to weir break, and hands the write to
     the server a good while later: as bytes do that lie in a socket."""
