@@ -14,6 +14,7 @@ struct sampler;
 struct slowlog;
 struct stats;
 struct topology;
+struct worker_shared;
 
 /* The admin endpoint: one port with two doors. The first byte decides: '*' is
  * the Redis protocol, and the connection becomes a console; anything else is
@@ -27,6 +28,7 @@ struct admin_sources {
 	struct topology *topology;
 	const struct journal *journal;
 	struct slowlog *slowlog;
+	struct worker_shared *workers;    /* to be asked (inquiry.h) */
 	const struct sampler *sampler;    /* the admin endpoint's own */
 	const struct stats *const *stats; /* one per worker, and the acceptor's */
 	size_t stats_count;

@@ -74,6 +74,14 @@ void console_table_text(struct console_table *table, const char *text)
 	snprintf(cell, CONSOLE_CELL_ROOM, "%s", text == NULL ? "-" : text);
 }
 
+void console_table_slice(struct console_table *table, struct slice text)
+{
+	char word[CONSOLE_WORD_ROOM];
+
+	console_copy_word(word, text);
+	console_table_text(table, word);
+}
+
 void console_table_integer(struct console_table *table, int64_t value)
 {
 	char text[32];

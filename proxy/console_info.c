@@ -6,6 +6,7 @@
 #include "console_info.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "admin.h"
 #include "clock.h"
 #include "config.h"
+#include "measures.h"
 #include "stats.h"
 #include "version.h"
 
@@ -39,14 +41,29 @@ static int64_t total(const struct admin_sources *sources, enum stat_id id)
 
 /* ---- server ---- */
 
+/* -1 where there is no TCP listener. */
+static int64_t first_port(const struct config_listeners *listeners)
+{
+	for (size_t i = 0; i < listeners->count; i++)
+		if (listeners->addresses[i].host != NULL)
+			return listeners->addresses[i].port;
+	return -1;
+}
+
 static void section_server(const struct admin_sources *sources, FILE *out)
 {
 	const struct topology_view *view = topology_view(sources->topology);
 	int64_t uptime = (clock_ns() - sources->started_ns) / 1000000000;
 
 	field_text(out, "redis_version", view->master < 0 ? NULL : view->nodes[view->master].redis_version);
+	field_text(out, "redis_mode", "standalone");
 	field_text(out, "weir_version", WEIR_VERSION);
+	field_integer(out, "weir_workers", (int64_t)sources->measures_count);
+	field_integer(out, "arch_bits", (int64_t)sizeof(void *) * 8);
+	field_text(out, "multiplexing_api", "epoll");
 	field_integer(out, "process_id", getpid());
+	field_integer(out, "tcp_port", first_port(&sources->config->listen));
+	field_integer(out, "server_time_usec", clock_unix_ms() * 1000);
 	field_integer(out, "uptime_in_seconds", uptime);
 	field_integer(out, "uptime_in_days", uptime / 86400);
 }
@@ -59,14 +76,83 @@ static void section_clients(const struct admin_sources *sources, FILE *out)
 	field_integer(out, "maxclients", sources->config->max_clients);
 }
 
+/* ---- memory ---- */
+
+/* As people read it: 1.50M. */
+static void field_human(FILE *out, const char *name, int64_t bytes)
+{
+	static const char units[] = { 'B', 'K', 'M', 'G', 'T' };
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	for (; value >= 1024 && unit + 1 < sizeof(units); unit++)
+		value /= 1024;
+	fprintf(out, "%s:%.2f%c\r\n", name, value, units[unit]);
+}
+
+/* Pages of the process that are in memory; -1 unknown. */
+static int64_t resident_bytes(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "re");
+	int64_t resident = -1;
+
+	if (statm == NULL)
+		return -1;
+	if (fscanf(statm, "%*d %" SCNd64, &resident) != 1)
+		resident = -1;
+	fclose(statm);
+	return resident < 0 ? -1 : resident * sysconf(_SC_PAGESIZE);
+}
+
+static void section_memory(const struct admin_sources *sources, FILE *out)
+{
+	struct mallinfo2 heap = mallinfo2();
+	int64_t used = (int64_t)(heap.uordblks + heap.hblkhd), resident = resident_bytes();
+
+	field_integer(out, "used_memory", used);
+	field_human(out, "used_memory_human", used);
+	if (resident >= 0) {
+		field_integer(out, "used_memory_rss", resident);
+		field_human(out, "used_memory_rss_human", resident);
+	}
+	field_integer(out, "mem_clients_normal", total(sources, STAT_memory_clients));
+	field_integer(out, "weir_memory_servers", total(sources, STAT_memory_servers));
+	field_text(out, "mem_allocator", "libc");
+}
+
 /* ---- stats ---- */
+
+/* What clients said, whatever became of it. */
+static int64_t commands_processed(const struct admin_sources *sources)
+{
+	static const enum stat_id kinds[] = { STAT_reads_on_replicas, STAT_reads_on_master, STAT_master_reads, STAT_writes,
+					      STAT_scripts, STAT_transactions, STAT_private, STAT_local, STAT_refused };
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		sum += total(sources, kinds[i]);
+	return sum;
+}
+
+static void print_syncs(const struct topology_view *view, FILE *out)
+{
+	const struct topology_node_view *master = view->master < 0 ? NULL : &view->nodes[view->master];
+
+	if (master == NULL)
+		return;
+	field_integer(out, "sync_full", master->resyncs_full);
+	field_integer(out, "sync_partial_ok", master->resyncs_partial);
+	field_integer(out, "sync_partial_err", master->resyncs_refused);
+}
 
 static void section_stats(const struct admin_sources *sources, FILE *out)
 {
 	char name[64];
 
 	field_integer(out, "total_connections_received", total(sources, STAT_clients_total));
+	field_integer(out, "total_commands_processed", commands_processed(sources));
 	field_integer(out, "rejected_connections", total(sources, STAT_clients_rejected));
+	print_syncs(topology_view(sources->topology), out);
 	field_integer(out, "total_net_input_bytes", total(sources, STAT_client_bytes_in));
 	field_integer(out, "total_net_output_bytes", total(sources, STAT_client_bytes_out));
 	for (size_t i = 0; i < STAT_COUNT; i++) {
@@ -189,6 +275,42 @@ static void section_replication(const struct admin_sources *sources, FILE *out)
 		print_node(i, &view->nodes[i], out);
 }
 
+/* ---- commandstats, latencystats ---- */
+
+/* weir tells reads, writes and what it answers itself apart, not one command
+ * from another: they stand where Redis has the names of commands. */
+static struct latency_sum sum_of(const struct admin_sources *sources, int class)
+{
+	struct latency_sum sum;
+
+	measures_sum_class(sources->measures, sources->measures_count, (enum latency_class)class, &sum);
+	return sum;
+}
+
+static void section_commandstats(const struct admin_sources *sources, FILE *out)
+{
+	for (int i = 0; i < LATENCY_CLASS_COUNT; i++) {
+		struct latency_sum sum = sum_of(sources, i);
+
+		if (sum.count > 0)
+			fprintf(out, "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%.2f\r\n",
+				latency_class_name((enum latency_class)i), sum.count, sum.sum_us,
+				(double)sum.sum_us / (double)sum.count);
+	}
+}
+
+static void section_latencystats(const struct admin_sources *sources, FILE *out)
+{
+	for (int i = 0; i < LATENCY_CLASS_COUNT; i++) {
+		struct latency_sum sum = sum_of(sources, i);
+
+		if (sum.count > 0)
+			fprintf(out, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f\r\n",
+				latency_class_name((enum latency_class)i), latency_sum_quantile(&sum, 0.5),
+				latency_sum_quantile(&sum, 0.99), latency_sum_quantile(&sum, 0.999));
+	}
+}
+
 /* ---- all of them ---- */
 
 struct section {
@@ -200,8 +322,11 @@ struct section {
 static const struct section all_sections[] = {
 	{ "server", "Server", section_server },
 	{ "clients", "Clients", section_clients },
+	{ "memory", "Memory", section_memory },
 	{ "stats", "Stats", section_stats },
 	{ "replication", "Replication", section_replication },
+	{ "commandstats", "Commandstats", section_commandstats },
+	{ "latencystats", "Latencystats", section_latencystats },
 };
 
 static bool is_wanted(const char *name, const struct slice *sections, size_t count)

@@ -35,6 +35,7 @@ struct console_table *console_table_begin(const char *const *titles);
 void console_table_row(struct console_table *table);
 /* The cells of a row, from left to right. NULL and negative values are unknown. */
 void console_table_text(struct console_table *table, const char *text);
+void console_table_slice(struct console_table *table, struct slice text);
 void console_table_integer(struct console_table *table, int64_t value);
 void console_table_decimal(struct console_table *table, double value);
 /* Appends it and frees it. */
@@ -52,6 +53,16 @@ void console_slowlog_get(struct console_call *call);
 void console_slowlog_len(struct console_call *call);
 void console_slowlog_reset(struct console_call *call);
 void console_latency(struct console_call *call);
+
+void console_clients(struct console_call *call);
+void console_backends(struct console_call *call);
+void console_client_list(struct console_call *call);
+void console_client_kill(struct console_call *call);
+void console_route(struct console_call *call);
+void console_route_floor(struct console_call *call);
+void console_config_get(struct console_call *call);
+void console_config_set(struct console_call *call);
+void console_reload(struct console_call *call);
 
 void console_drain(struct console_call *call);
 void console_enable(struct console_call *call);

@@ -224,6 +224,11 @@ void control_line_note(struct control_line *line, enum event_kind kind, const ch
 	mailbox_post(&line->mailbox, &letter->mail);
 }
 
+void control_line_post(struct control_line *line, struct mail *mail)
+{
+	mailbox_post(&line->mailbox, mail);
+}
+
 static void open_slow(void *receiver, struct mail *mail)
 {
 	struct control *control = receiver;
@@ -523,6 +528,7 @@ static void start_services(struct control *control, const struct control_sockets
 					 .journal = control->journal,
 					 .reload = control->reload,
 					 .slowlog = control->slowlog,
+					 .workers = &control->shared,
 					 .started_ns = clock_ns(),
 					 .started_unix_ms = clock_unix_ms() };
 

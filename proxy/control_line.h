@@ -8,6 +8,7 @@
 /* What workers say to the control thread. Any thread; never blocks. */
 
 struct control_line;
+struct mail;
 struct slow_command;
 
 /* A new data connection to this node waits for the proof of who it is. */
@@ -26,6 +27,8 @@ void control_line_note(struct control_line *line, enum event_kind kind, const ch
 	__attribute__((format(printf, 4, 5)));
 /* A command took long; the line takes it. */
 void control_line_slow(struct control_line *line, struct slow_command *command);
+/* Whatever else it is; opened on the control thread. */
+void control_line_post(struct control_line *line, struct mail *mail);
 /* A worker's thread has ended. */
 void control_line_stopped(struct control_line *line);
 

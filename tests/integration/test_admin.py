@@ -373,7 +373,8 @@ def test_info_replication_is_the_masters_own(shared_group):
 
 def test_info_sections(shared_group):
     titles = lambda *names: re.findall(r"^# (\w+)", shared_group.weir.admin("INFO", *names).decode(), re.M)  # noqa: E731
-    assert titles() == titles("all") == titles("everything") == ["Server", "Clients", "Stats", "Replication"]
+    assert titles() == titles("all") == titles("everything") == ["Server", "Clients", "Memory", "Stats", "Replication", "Commandstats",
+                                                                "Latencystats"]
     assert titles("CLIENTS") == ["Clients"]
     assert titles("replication", "server") == ["Server", "Replication"]
     assert titles("nothing") == []

@@ -76,10 +76,11 @@ def test_what_waits_here_is_told_apart_from_what_waits_there(lab):
         weir.take(raw, encode("SET", "held", "1"))
         group.master.start()
         assert raw.reply() == "OK"
-        other.send(encode("EVAL", BUSY, "0", "200"))
+        other.send(encode("EVAL", BUSY, "0", "1500"))
         wait_for(lambda: weir.metrics()["weir_commands_total{class=\"script\",route=\"master\"}"] == 1)
         raw.send(encode("SET", "behind", "1"))
         assert raw.reply() == "OK"
+        other.reply()
     entries = wait_for(lambda: len(weir.admin("SLOWLOG", "GET")) >= 3 and weir.admin("SLOWLOG", "GET"))
     shares = {entry[3][1]: (entry[8], entry[9]) for entry in entries if entry[3][0] == b"SET"}
     queued, at_node = shares[b"held"]
@@ -104,7 +105,7 @@ def test_secrets_are_not_shown(slow_group):
     client = weir.client()
     for words in (["ACL", "SETUSER", "bob", "on", ">hunter2", "~*", "+@all"], ["CONFIG", "SET", "masterauth", "hunter2"]):
         with Raw((HOST, master.port)) as busy:
-            busy.send(encode("EVAL", BUSY, "0", "200"))
+            busy.send(encode("EVAL", BUSY, "0", "500"))
             wait_for(lambda: weir.admin("PING") == "PONG")
             client.execute_command(*words)
             busy.reply()
@@ -196,3 +197,191 @@ def test_events(shared_group):
                for line in lines)
     assert lines == sorted(lines, key=lambda line: line.split()[0])
     assert cli(weir, "events", "1") == lines[-1:]
+
+
+# ---- INFO, as Redis' tools read it
+
+def test_info_is_what_redis_py_reads(shared_group):
+    weir = shared_group.weir
+    client = weir.client()
+    for n in range(20):
+        client.set("k", n)
+        client.get("k")
+    info = console(weir).info("all")
+    assert info["connected_clients"] >= 1 and info["maxclients"] == 10000
+    assert info["tcp_port"] == weir.port and info["weir_workers"] == 2
+    assert info["redis_version"] == shared_group.master.info()["redis_version"]
+    assert info["used_memory_rss"] >= info["used_memory"] / 2 > 100000
+    assert abs(info["server_time_usec"] / 1e6 - client.time()[0]) < 60
+    assert info["total_commands_processed"] >= 40
+    for name, least in (("read", 20), ("write", 20)):
+        row = info[f"cmdstat_{name}"]
+        assert row["calls"] >= least and row["usec"] >= 0
+        assert row["usec_per_call"] == pytest.approx(row["usec"] / row["calls"], abs=0.01)
+        percentiles = info[f"latency_percentiles_usec_{name}"]
+        assert 0 < percentiles["p50"] <= percentiles["p99"] <= percentiles["p99.9"]
+    master = shared_group.master.info("stats")
+    assert (info["sync_full"], info["sync_partial_ok"]) == (master["sync_full"], master["sync_partial_ok"])
+
+
+def test_redis_cli_reads_it(shared_group):
+    for section in ("server", "memory", "commandstats", "latencystats"):
+        lines = cli(shared_group.weir, "info", section)
+        assert lines[0].lower() == f"# {section}"
+        assert all(re.fullmatch(r"[a-z_0-9]+:.*", line) for line in lines[1:] if line)
+
+
+# ---- the configuration
+
+def test_config_get(shared_group):
+    settings = console(shared_group.weir).config_get("*")
+    assert settings["proxy.listen"] == shared_group.weir.address
+    assert settings["replication.replica"] == ", ".join(server.address for server in shared_group.replicas)
+    assert settings["routing.max_lag"] == "1s" and settings["admin.token_file"] == ""
+    assert console(shared_group.weir).config_get("max_l*") == {"routing.max_lag": "1s", "routing.max_lag_bytes": "16mb"}
+    assert console(shared_group.weir).config_get("health.r??e") == {"health.rise": "2"}
+    assert shared_group.weir.admin("CONFIG", "GET", "nothing") == []
+    assert shared_group.weir.admin("CONFIG", "GET", "*" * 60 + "x") == []
+
+
+def test_config_set_is_all_or_nothing(lab):
+    group = lab.group(1)
+    weir = group.weir
+    assert weir.admin("CONFIG", "SET", "max_clients", "2", "routing.max_lag", "3s") == "OK"
+    assert console(weir).config_get("max_clients") == {"proxy.max_clients": "2"}
+    first, second = weir.raw(), weir.raw()
+    assert first.command("PING") == second.command("PING") == "PONG"
+    with weir.raw() as third:
+        assert "max number of clients reached" in str(third.read_all())
+    for words, expected in [
+            (["max_lag", "9s", "workers", "3"], "ERR [proxy] workers: another value needs a restart"),
+            (["max_lag", "9s", "fallback", "x"], "ERR [routing] fallback: expected master | error, got \"x\""),
+            (["max_lag", "9s", "listen", "x:1"], "ERR 'listen' is a key of [proxy] and of [admin], say which: proxy.listen"),
+            (["max_lag", "9s", "max_lagg", "1"], "ERR unknown key 'max_lagg', did you mean routing.max_lag?"),
+            (["max_lag", "9s", "health.intervall", "1"], "ERR unknown key 'health.intervall', did you mean health.interval?"),
+            (["max_lag", "9s", "max_clients", "5\n[x]"], "ERR expected a value without control characters"),
+            (["max_lag", "9s", "module_reads", "x" * 9999], "ERR expected a value of less than "),
+            (["max_lag", "9s", "fall"], "ERR wrong number of arguments, expected a value behind every key")]:
+        assert str(weir.admin("CONFIG", "SET", *words)).startswith(expected), words
+        assert console(weir).config_get("max_lag") == {"routing.max_lag": "3s"}, words
+    assert weir.admin("RELOAD") == "OK"
+    assert console(weir).config_get("max_lag") == {"routing.max_lag": "1s"}
+    weir.config_path.write_text("[proxy]\nlisten = nonsense\n")
+    assert "nonsense" in str(weir.admin("RELOAD"))
+    assert first.command("PING") == "PONG"
+    first.close()
+    second.close()
+
+
+# ---- the clients and the connections, which the workers know
+
+def test_clients_and_their_end(shared_group):
+    weir = shared_group.weir
+    with weir.raw() as raw, weir.raw() as other:
+        assert raw.command("CLIENT", "SETNAME", "victim") == "OK"
+        number = raw.command("CLIENT", "ID")
+        raw.command("SET", "k", "v")
+        other.command("PING")
+        row, = (row for row in table(weir.admin("CLIENTS")) if row["name"] == "victim")
+        assert (int(row["id"]), row["user"], row["connection"], row["command"]) == (number, "default", "shared", "set")
+        assert row["address"] == "%s:%d" % raw.socket.getsockname()
+        listed, = (row for row in console(weir).client_list() if row["name"] == "victim")
+        assert listed["addr"] == row["address"]
+        assert weir.admin("CLIENT", "KILL", "ID", number) == 1
+        assert raw.read_all() == b""
+        assert weir.admin("CLIENT", "KILL", "ID", number) == 0
+        assert str(weir.admin("CLIENT", "KILL", row["address"])) == "ERR No such client"
+        assert str(weir.admin("CLIENT", "KILL", "ID", "x")) == "ERR syntax error"
+        assert weir.admin("CLIENT", "KILL", "%s:%d" % other.socket.getsockname()) == "OK"
+        assert other.read_all() == b""
+
+
+def test_backends(shared_group):
+    rows = table(shared_group.weir.admin("BACKENDS"))
+    for server in shared_group.servers:
+        assert {row["worker"] for row in rows if row["server"] == server.address and row["kind"] == "shared"} == {"0", "1"}
+    assert {row["state"] for row in rows} <= {"idle", "connecting", "proving", "handshake", "ready"}
+
+
+def test_an_answer_that_comes_later_keeps_its_place(shared_group):
+    """Pipelined behind what the workers are asked, nothing overtakes; whoever
+    leaves before his answer leaves nothing."""
+    weir = shared_group.weir
+    with Raw((HOST, weir.admin_port)) as raw:
+        raw.send(b"".join(encode("BACKENDS") + encode("PING", n) for n in range(50)))
+        for n in range(50):
+            assert len(raw.reply()) > 1
+            assert raw.reply() == str(n).encode()
+    for _ in range(50):
+        with Raw((HOST, weir.admin_port)) as raw:
+            raw.send(encode("CLIENTS") + encode("ROUTE", "GET", "a"))
+    wait_for(lambda: weir.admin("PING") == "PONG", what="those who left are gone")
+    for _ in range(40):
+        assert len(weir.admin("ROUTE", "GET", "a")) == 5
+
+
+# ---- where a command goes
+
+def route(weir, *words):
+    lines = [str(line) for line in weir.admin("ROUTE", *words)]
+    fields = [line.split(":", 1) for line in lines]
+    return {name: text.strip() for name, text in fields[:3]}, [text.strip() for _, text in fields[3:]]
+
+
+def test_route(shared_group):
+    weir, (master, *replicas) = shared_group.weir, shared_group.servers
+    shared_group.settle()
+    answer, nodes = route(weir, "GET", "k")
+    assert answer["class"] == "read" and answer["goes to"] in [f"replica {server.address}" for server in replicas]
+    assert nodes == [f"{server.address} may serve it" for server in replicas]
+    before = weir.metrics()['weir_commands_total{class="read",route="replica"}']
+    for words, where, why in [
+            (["SET", "k", "v"], f"the master, {master.address}", "it may change data"),
+            (["INFO"], f"the master, {master.address}", "it speaks of one server"),
+            (["CLIENT", "ID"], "weir itself", "it speaks of the connection"),
+            (["REPLICAOF", "NO", "ONE"], "nowhere", "replication is wired by weir"),
+            (["EVAL", "return 1", "0"], f"the master, {master.address}", "scripts have a connection of their own"),
+            (["SCAN", "0"], f"the master, {master.address}", "cursors live there: [routing] scan = master"),
+            (["NOSUCH"], f"the master, {master.address}", "unknown to the server: it may change data")]:
+        answer, nodes = route(weir, *words)
+        assert (answer["goes to"], answer["because"], nodes) == (where, why, []), words
+    assert weir.metrics()['weir_commands_total{class="read",route="replica"}'] == before
+
+
+def test_route_without_a_replica(lab):
+    group = lab.group(1)
+    weir, name = group.weir, group.replicas[0].address
+    assert weir.admin("DRAIN", name) == "OK"
+    wait_for(lambda: route(weir, "GET", "k")[1] == [f"{name} may not: drained"])
+    answer, _ = route(weir, "GET", "k")
+    assert answer["goes to"] == f"the master, {group.master.address}" and answer["because"].startswith("no replica may")
+    assert weir.admin("ENABLE", name) == "OK"
+    wait_for(lambda: route(weir, "GET", "k")[0]["goes to"] == f"replica {name}")
+    group.replicas[0].freeze()
+    weir.client().set("k", "v")
+    floor = group.master.info("replication")["master_repl_offset"]
+    try:
+        wait_for(lambda: route(weir, "FLOOR", str(floor), "GET", "k")[0]["goes to"].startswith("the master"))
+    finally:
+        group.replicas[0].thaw()
+
+
+# ---- garbage
+
+@pytest.mark.parametrize("seed", range(4))
+def test_garbage(shared_group, seed):
+    """Words that stand in the table, and others, in any order: one reply each,
+    or an end; and the console goes on for others."""
+    import random
+    dice = random.Random(seed)
+    words = ["INFO", "ROUTE", "FLOOR", "GET", "SET", "CONFIG", "CLIENT", "LIST", "KILL", "SLOWLOG", "LEN", "LATENCY",
+             "EVENTS", "ID", "ADDR", "AUTH", "HELLO", "2", "-1", "0", "99999999999999999999", "*", "x" * 300, "", "\x00",
+             "\xff\xfe", "%s%n", "max_lag", "1s", "REPLICAS", "ROLE", "BACKENDS", "CLIENTS", "HELP", "VERBS", "PING"]
+    with Raw((HOST, shared_group.weir.admin_port), 20.0) as raw:
+        for _ in range(300):
+            request = [dice.choice(words) for _ in range(dice.randint(1, 6))]
+            if request[:2] == ["CONFIG", "SET"] or request[:2] == ["CLIENT", "KILL"]:
+                continue
+            raw.command(*request)
+        assert raw.command("PING") == "PONG"
+    assert shared_group.weir.status()["state"] == "ok"
