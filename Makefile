@@ -299,9 +299,9 @@ fuzz-smoke: ## replay the fuzzing corpora, and a few seconds more
 	@$(MAKE) --no-print-directory fuzz SECONDS_EACH=3
 fuzzers: $(FUZZERS)
 
-compat: weir ## Redis' own test suite, bare and through weir; COMPAT="unit/scan" chooses
+compat: weir ## Redis' own test suite, bare and through weir; COMPAT="unit/scan" chooses, WORKERS=2 is harder on it
 	@tests/compat/fetch.sh $(FETCHED)
-	@$(PYTHON) tests/compat/compat.py $(FETCHED)/suite build/compat $(if $(COMPAT),--units $(COMPAT))
+	@$(PYTHON) tests/compat/compat.py $(FETCHED)/suite build/compat $(if $(COMPAT),--units $(COMPAT)) $(if $(WORKERS),--workers $(WORKERS))
 compat-valkey: weir ## the units of it that end against a bare Valkey (tests/compat/valkey.txt), through weir in front of Valkey
 	@tests/compat/fetch.sh $(FETCHED)
 	@server=$$(tests/integration/valkey.sh $(FETCHED)) && REDIS_SERVER=$$server $(PYTHON) tests/compat/compat.py \

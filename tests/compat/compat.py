@@ -4,7 +4,7 @@ with two replicas that take the reads, and compares test by test. Fails unless
 everything that passes bare passes through weir or is listed in skip.txt with
 its reason.
 
-    compat.py SUITE OUTPUT [--units unit/type/list ...] [--units-of FILE] [--lanes 2] [--limit 240]
+    compat.py SUITE OUTPUT [--units unit/type/list ...] [--units-of FILE] [--workers 1] [--lanes 2] [--limit 240]
 
 SUITE is where fetch.sh put it; what it prints goes to OUTPUT, one file for
 every run. Units run side by side in lanes; a run that leaves something in its
@@ -29,11 +29,12 @@ import suite  # noqa: E402
 
 SERVER = ("--save", "", "--enable-debug-command", "yes", "--enable-protected-configs", "yes",
           "--enable-module-command", "yes")
-# One worker: the suite takes for granted that commands of several connections
-# are executed in the order in which it sent them, before any was answered; one
-# server does that, and so does one worker. And patience: some of its scripts
-# keep a server silent for seconds.
-WEIR = {"proxy": {"allow_sync": "yes", "workers": 1}, "health": {"timeout": "5s"}, "log": {"level": "notice"}}
+# One worker, if not told otherwise: the suite takes for granted that commands of
+# several connections are executed in the order in which it sent them, before any
+# was answered; one server does that (nearly: see HASTY), and so does one worker.
+# With --workers 2 a HASTY unit may need its second try. Health checks are as
+# shipped: scripts that keep a server silent for seconds cost nothing.
+WEIR = {"proxy": {"allow_sync": "yes"}, "log": {"level": "notice"}}
 READ_PLACES = ("reads_on_replicas", "reads_on_master")
 PROGRAMS = ("redis-server", "redis-cli", "redis-benchmark", "redis-check-rdb", "redis-check-aof")
 MODES = ("bare", "weir")
@@ -51,14 +52,15 @@ Task = collections.namedtuple("Task", "mode unit")
 class Stand:
     """Servers for a run, and the address where the suite meets them."""
 
-    def __init__(self, directory, mode):
+    def __init__(self, directory, mode, workers):
         self.mode = mode
         self.lab = harness.Lab(directory)
         self.weir = None
         if mode == "bare":
             self.address = self.lab.redis(*SERVER).address
         else:
-            self.weir = self.lab.group(2, redis_args=SERVER, config=WEIR).weir
+            config = {**WEIR, "proxy": {**WEIR["proxy"], "workers": workers}}
+            self.weir = self.lab.group(2, redis_args=SERVER, config=config).weir
             self.address = self.weir.address
 
     def reads(self):
@@ -127,7 +129,7 @@ class Lane:
             self.close_stand()
         if self.stand is None:
             self.stands += 1
-            self.stand = Stand(self.directory / f"{mode}{self.stands}", mode)
+            self.stand = Stand(self.directory / f"{mode}{self.stands}", mode, self.job.workers)
         return self.stand
 
     def close_stand(self):
@@ -147,6 +149,7 @@ class Job:
         self.units, self.skips, self.scratch = units, skips, scratch
         self.chosen = options.units is not None
         self.own_failures = options.units_of is not None
+        self.workers = options.workers
         self.outcomes = {}
         self.reads = collections.Counter()
         self.stopping = threading.Event()
@@ -232,6 +235,7 @@ def arguments():
     parser.add_argument("--units", nargs="+", help="these alone, instead of all")
     parser.add_argument("--units-of", type=pathlib.Path, help="the units listed in that file, because $REDIS_SERVER is"
                         " another server than the suite's: a test that it fails bare is its own")
+    parser.add_argument("--workers", type=int, default=1, help="of weir")
     parser.add_argument("--lanes", type=int, default=2, help="units that run at a time")
     parser.add_argument("--limit", type=float, default=240, help="seconds a unit may take")
     return parser.parse_args()

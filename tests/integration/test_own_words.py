@@ -67,12 +67,14 @@ def test_client_info_inside_exec(lab):
         lines = [dict(word.split(b"=", 1) for word in line.split()) for line in (answers[3][0], answers[4])]
         return [(line[b"flags"], line[b"multi"], line[b"cmd"]) for line in lines]
 
+    wait_for(lambda: "commands from the master" in group.weir.log())
     with group.weir.raw() as raw, group.master.raw() as direct:
         assert shown(raw) == shown(direct) == [(b"x", b"2", b"exec"), (b"N", b"-1", b"client|info")]
 
 
 def test_an_unknown_verb_is_called_as_the_client_called_it(lab):
     group = lab.group(0)
+    wait_for(lambda: "commands from the master" in group.weir.log())
     with group.weir.raw() as raw, group.master.raw() as direct:
         for words in ("client", "no-touch", "on"), ("Client", "No-Evict", "ON"), ("client", "no-evict", "foo"):
             assert raw.command(*words) == direct.command(*words), words
