@@ -205,6 +205,7 @@ test: deps ## everything below, stage by stage: about twelve minutes on two core
 	@$(STAGE) "integration, TSan"        900 $(MAKE) --no-print-directory integration-tsan
 	@$(STAGE) "integration"              900 $(MAKE) --no-print-directory integration
 	@$(STAGE) "integration, Valkey"      300 $(MAKE) --no-print-directory integration-valkey
+	@$(STAGE) "integration, valgrind"    300 $(MAKE) --no-print-directory valgrind
 	@$(STAGE) "failures injected"        180 $(MAKE) --no-print-directory inject-asan INJECT="--sample 50"
 	@$(STAGE) "consistency"              300 $(MAKE) --no-print-directory consistency
 	@$(STAGE) "client libraries"         300 $(MAKE) --no-print-directory libraries
@@ -227,6 +228,12 @@ integration-asan: asan
 	@WEIR_BIN=build/asan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) $(SIDE_BY_SIDE) $(CHOSEN)
 integration-tsan: tsan
 	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) $(SIDE_BY_SIDE) $(CHOSEN)
+
+# The ordinary build, and the libraries with it. VALGRIND="split scripts" chooses files.
+VALGRIND ?= transactions
+valgrind: weir ## some of them under valgrind
+	@WEIR_BIN=tests/valgrind.sh WEIR_TEST_PATIENCE=10 $(PYTHON) -m pytest -q -c tests/integration/pytest.ini -m "not plain" -n 2 \
+		$(VALGRIND:%=tests/integration/test_%.py)
 
 # What a client sees of a server goes for Valkey too; what is particular of
 # redis-server (its words, its files, its failures) is left to the tests above.
@@ -319,5 +326,5 @@ help: ## this list
 
 always:
 .PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge compat-valkey consistency demo deps figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
-	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan lint page screenshots soak test tsan uninstall unit
+	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan lint page screenshots soak test tsan uninstall unit valgrind
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)
