@@ -151,6 +151,12 @@ def restarts(stage, count):
         stage.rig.wait_usable(60)
 
 
+def reasons(metrics):
+    """Why weir has closed clients, by its own counters."""
+    found = {name.split('"')[1]: value for name, value in metrics.items() if name.startswith("weir_client_closed_total{")}
+    return ", ".join(f"{reason} {count:.0f}" for reason, count in sorted(found.items(), key=lambda row: -row[1]) if count)
+
+
 def counts(stage, options):
     stage.witness()
     stage.vanishers(options.vanish // 20)
@@ -171,7 +177,7 @@ def counts(stage, options):
     last = stage.quiet()
     print(f"weir's memory: {before[0] / 2**20:.1f} MiB before, {after[0] / 2**20:.1f} MiB after {took:.0f} s of faults, "
           f"{last[0] / 2**20:.1f} MiB in its last life; descriptors: {before[1]} before, {after[1]} after")
-    print(f"connections lost to a desync: {metrics['weir_backend_desync_total']:.0f}")
+    print(f"connections lost to a desync: {metrics['weir_backend_desync_total']:.0f}; clients closed: {reasons(metrics)}")
     return [f"descriptors were leaked: {before[1]}, {after[1]}"] if after[1] > before[1] + STILL_CLIENTS else []
 
 

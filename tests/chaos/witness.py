@@ -133,9 +133,8 @@ class Witness(threading.Thread):
             self.tally.error("no-connection" if self.raw is None else
                              "timed-out" if isinstance(error, TimeoutError) else
                              "closed" if isinstance(error, EOFError) else "reset")
-            if self.raw is None:
-                self.stopping.wait(0.02)
             self._hang_up()
+            self.stopping.wait(0.02)    # while weir is down, the relay in front of it is not
         for _, _, on_end in burst[answered:]:
             on_end("unknown")
         self.tally.add("commands", answered)
