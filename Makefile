@@ -140,6 +140,7 @@ $(INJECTOR): tests/inject/inject.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -Wno-missing-prototypes -shared -fPIC -o $@ $<
 
+$(BUILD)/tests/fuzz/fuzz_console: LDFLAGS += -Wl,--wrap=control_line_post
 # Only with CC=clang and SANITIZE=fuzzer-no-link,... as `make fuzz` does.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 	$(call say,LINK,$@)

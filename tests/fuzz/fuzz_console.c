@@ -13,10 +13,14 @@
 #include "../../proxy/config.h"
 #include "../../proxy/console.h"
 #include "../../proxy/console_verbs.h"
+#include "../../proxy/control_line.h"
 #include "../../proxy/log.h"
+#include "../../proxy/mailbox.h"
 #include "../../proxy/measures.h"
 #include "../../proxy/reload.h"
+#include "../../proxy/slowlog.h"
 #include "../../proxy/stats.h"
+#include "../../proxy/worker.h"
 #include "../../topology/journal.h"
 #include "../../topology/topology.h"
 
@@ -28,7 +32,18 @@
 static const char proxy_ini[] = "[replication]\nmaster = 127.0.0.1:1 name=a\nreplica = 127.0.0.1:2 name=b\n[log]\nlevel = warning\n";
 
 static struct ev_loop *loop;
+static struct mailbox home;        /* where an inquiry of the workers, of which there are none, comes back to */
+static struct worker_shared workers;
+static struct config *present;     /* what sources.config points to */
 static struct admin_sources sources;
+
+/* (The linker puts it in the place of control_line_post(): there is no control.) */
+void __wrap_control_line_post(struct control_line *line, struct mail *mail);
+void __wrap_control_line_post(struct control_line *line, struct mail *mail)
+{
+	(void)line;
+	mailbox_post(&home, mail);
+}
 
 static void on_publish(void *arg, struct snapshot *snapshot)
 {
@@ -54,7 +69,8 @@ static bool is_let_go(void *arg, uint32_t node_id, uint64_t generation, int64_t 
 static void on_config(void *arg, struct config *config)
 {
 	(void)arg;
-	sources.config = config;
+	config_release(&present);
+	sources.config = present = config_acquire(config);
 }
 
 static void set_up(void)
@@ -76,11 +92,13 @@ static void set_up(void)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	config = config_load(path, &error);
 	REQUIRE(config != NULL);
+	present = config;
 	log_set_level(LOG_LEVEL_WARNING);
 	REQUIRE(freopen("/dev/null", "w", stdout) != NULL);
 	loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	journal = journal_create();
-	sources = (struct admin_sources){ .config = config, .journal = journal, .stats = all_stats, .stats_count = 1,
+	mailbox_init(&home, loop, NULL);
+	sources = (struct admin_sources){ .config = config, .journal = journal, .slowlog = slowlog_create(), .workers = &workers, .stats = all_stats, .stats_count = 1,
 					  .measures = all_measures, .measures_count = 1, .started_ns = clock_ns(),
 					  .started_unix_ms = clock_unix_ms(), .is_near = true };
 	sources.topology = topology_start(loop, &config->topology, journal, &events);
@@ -154,7 +172,7 @@ static void drop_digits(struct buf *text)
 /* Verbs that change something are not said twice with the same effect. */
 static bool changes_something(const char *bytes, size_t length)
 {
-	static const char *const words[] = { "drain", "enable", "accept", "switchover", "events", "reload", "config", "reset", "info" };
+	static const char *const words[] = { "drain", "enable", "accept", "switchover", "events", "reload", "config", "reset", "info", "kill" };
 	char *lower = exact_copy(bytes, length);
 	bool found = false;
 
