@@ -61,7 +61,7 @@ def is_impatient(seed):
 
 def weir_config(options, seed):
     return {
-        "proxy": {"client_output_limit": "64mb"},
+        "proxy": {"client_output_limit": "64mb", "drain_timeout": "5s"},   # an end is waited for 10 s
         "routing": {"consistency": options.level, "session_scope": options.scope, "max_lag": f"{options.max_lag}ms",
                     "write_hold": "30s", "backend_timeout": "300ms" if is_impatient(seed) else "10s"},
     }
