@@ -226,7 +226,8 @@ def find_versions(history, final):
     """({key: Versioned}, violations found on the way)."""
     versioned, violations = defaultdict(Versioned), []
     places = {key: {text: index + 1 for index, text in enumerate(texts)} for key, texts in final.items()}
-    finder = _Finder(versioned, violations, final, places)
+    refused = {op.wrote for op in history.ops if op.name == "set" and op.outcome == "fail"}
+    finder = _Finder(versioned, violations, final, places, refused)
     for op in history.ops:
         if op.outcome != "fail":
             finder.take(op)
@@ -234,9 +235,9 @@ def find_versions(history, final):
 
 
 class _Finder:
-    def __init__(self, versioned, violations, final, places):
+    def __init__(self, versioned, violations, final, places, refused):
         self.versioned, self.violations = versioned, violations
-        self.final, self.places = final, places
+        self.final, self.places, self.refused = final, places, refused
         self.takers = {"set": self.set, "get": self.get, "append": self.append, "move": self.move, "range": self.range,
                        "transfer": self.transfer, "balance": self.balance, "message": self.message}
 
@@ -265,8 +266,9 @@ class _Finder:
             self.read(op.key, op, version_of(op.read))
 
     def message(self, op):
-        """Being told of a version is having seen it."""
-        if _belongs(op):
+        """Being told of a version is having seen it; unless its writer was refused, and
+        its word about it, which travels right behind, was not (-LOADING)."""
+        if _belongs(op) and op.read not in self.refused:
             self.read(key_of(op.read), op, version_of(op.read))
 
     def element(self, list_key, key, op, text):

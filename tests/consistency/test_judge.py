@@ -94,6 +94,12 @@ def test_what_is_concurrent_may_be_seen_or_not():
     assert told.found() == set()
 
 
+def test_word_of_a_write_that_was_refused_tells_nothing():
+    told = (story().set(1, "s:0:0=1", 0).set(1, "s:0:0=2", 10, "fail").tell(2, "message", "", None, "s:0:0=2", 15)
+            .get(2, "s:0:0", "1", 20))
+    assert told.found(rules=SESSION) == set()
+
+
 def test_a_write_of_unknown_outcome_may_show_late_or_never():
     told = story().set(1, "m:0:0=1.1", 0).set(2, "m:0:0=2.1", 10, "info").get(3, "m:0:0", "1.1", 50)
     assert told.found() == set()
