@@ -73,6 +73,6 @@ void console_auth(struct console_call *call);
 void console_hello(struct console_call *call);
 void console_ok(struct console_call *call);
 void console_quit(struct console_call *call);
-void console_command(struct console_call *call);
+void console_nothing(struct console_call *call);
 
 #endif

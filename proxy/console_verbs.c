@@ -40,6 +40,8 @@ static const struct verb verbs[] = {
 	{ "ROUTE", NULL, ACCESS_READ, 1, ANY_ARGS, console_route, "<command ...>",
 	  "where a new client's command would go now, and why" },
 	{ "EVENTS", NULL, ACCESS_READ, 0, 1, console_events, "[count]", "what happened, newest last" },
+	{ "LATENCY", "LATEST", ACCESS_READ, 0, 0, console_nothing, "", NULL },
+	{ "LATENCY", "HISTOGRAM", ACCESS_READ, 0, ANY_ARGS, console_nothing, "", NULL },
 	{ "LATENCY", NULL, ACCESS_READ, 0, 1, console_latency, "[server]",
 	  "how long commands take here and there, in milliseconds" },
 	{ "SLOWLOG", "GET", ACCESS_CHANGE, 0, 1, console_slowlog_get, "[count]",
@@ -66,7 +68,7 @@ static const struct verb verbs[] = {
 	  "closes clients; the filters are those of Redis" },
 	{ "CLIENT", "SETNAME", ACCESS_READ, 1, 1, console_ok, "<name>", NULL },
 	{ "CLIENT", "SETINFO", ACCESS_READ, 2, 2, console_ok, "<attribute> <value>", NULL },
-	{ "COMMAND", NULL, ACCESS_READ, 0, ANY_ARGS, console_command, "", NULL },
+	{ "COMMAND", NULL, ACCESS_READ, 0, ANY_ARGS, console_nothing, "", NULL },
 	{ "HELLO", NULL, ACCESS_READ, 0, ANY_ARGS, console_hello, "2 [AUTH <user> <token>] [SETNAME <name>]", NULL },
 };
 

@@ -113,3 +113,15 @@ def test_users(fronts, exporter):
         finally:
             admin.acl_deluser("monitor")
     fronts.compare(run)
+
+
+def test_the_console(fronts, exporter):
+    """Pointed at the admin endpoint it shows weir itself."""
+    weir = fronts.group.weir
+    weir.client().set("a", 1)
+    weir.client().get("a")
+    metrics = exporter("console", weir.admin_port).metrics()
+    assert metrics["redis_up"] == 1 and metrics['redis_exporter_last_scrape_error{err=""}'] == 0
+    assert metrics["redis_connected_slaves"] == 2
+    assert metrics['redis_commands_total{cmd="write"}'] >= 1 and metrics["redis_commands_processed_total"] >= 2
+    assert metrics["redis_memory_used_bytes"] >= 0 and metrics["redis_slowlog_length"] >= 0
