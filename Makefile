@@ -11,6 +11,7 @@ BUILD ?= build
 SANITIZE ?=
 PREFIX ?= /usr/local
 SYSCONFDIR ?= $(PREFIX)/etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 DESTDIR ?=
 PYTHON ?= /usr/bin/python3
 PKG_CONFIG ?= pkg-config
@@ -168,16 +169,27 @@ demo: ## a master, three replicas and weir, followed in this terminal
 	@$(MAKE) --no-print-directory -j$(JOBS) weir
 	@deploy/demo
 
-install: weir ## install under PREFIX (/usr/local), DESTDIR honoured
+install: weir $(BUILD)/proxy.ini.5 ## install under PREFIX (/usr/local), DESTDIR honoured
 	install -D -m 755 weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -D -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/weir/README.md
 	install -D -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/weir/LICENSE
 	install -D -m 644 proxy.ini $(DESTDIR)$(PREFIX)/share/doc/weir/proxy.ini
+	install -D -m 644 deploy/weir.8 $(DESTDIR)$(PREFIX)/share/man/man8/weir.8
+	install -D -m 644 $(BUILD)/proxy.ini.5 $(DESTDIR)$(PREFIX)/share/man/man5/proxy.ini.5
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|@BINDIR@|$(PREFIX)/bin|; s|@CONFIG@|$(SYSCONFDIR)/weir/proxy.ini|' deploy/systemd/weir.service.in > $(DESTDIR)$(UNITDIR)/weir.service
 	@# The administrator's own file stays as it is.
 	test -e $(DESTDIR)$(SYSCONFDIR)/weir/proxy.ini || install -D -m 644 proxy.ini $(DESTDIR)$(SYSCONFDIR)/weir/proxy.ini
 
 uninstall: ## remove what install put there; the configuration stays
-	rm -rf $(DESTDIR)$(PREFIX)/bin/weir $(DESTDIR)$(PREFIX)/share/doc/weir
+	rm -rf $(DESTDIR)$(PREFIX)/bin/weir $(DESTDIR)$(PREFIX)/share/doc/weir $(DESTDIR)$(UNITDIR)/weir.service \
+		$(DESTDIR)$(PREFIX)/share/man/man8/weir.8 $(DESTDIR)$(PREFIX)/share/man/man5/proxy.ini.5
+
+# The manual of the file is written from the table of its keys, as that is compiled.
+$(BUILD)/proxy.ini.5: $(BUILD)/deploy/manual
+	@$< > $@
+$(BUILD)/deploy/manual: $(BUILD)/deploy/manual.o $(LIBRARY)
+	@$(LINK) -o $@ $^ $(PACKAGE_LIBS)
 
 clean: ## remove everything that was built; what make deps fetched stays
 	rm -rf $(filter-out build/uplot build/node build/packages,$(wildcard build/*)) $(filter-out build,$(BUILD)) weir

@@ -56,6 +56,9 @@ python3-pytest     module  pytest          their runner
 python3-pytest-xdist module xdist          several of them at a time
 python3-redis      module  redis           a client library
 python3-hypothesis module  hypothesis      generated test cases
+groff-base         command groff           reads the manuals
+systemd            command systemd-analyze judges the unit
+python3-yaml       module  yaml            reads the container files
 nodejs             command node            runs client libraries of its own
 cppcheck           command cppcheck        one of the analyzers of make lint
 valgrind           command valgrind        memory checks of the ordinary build
