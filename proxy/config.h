@@ -70,6 +70,7 @@ struct config {
 	char *admin_hosts;              /* blank-separated names, "" none */
 	/* [log] */
 	enum log_level log_level;
+	enum log_format log_format;
 	int64_t slower_than_ms;         /* 0: no slow log */
 };
 

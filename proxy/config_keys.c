@@ -25,6 +25,7 @@ static const char *const fallback_words[] = { [FALLBACK_MASTER] = "master", [FAL
 static const char *const no_master_reads_words[] = {
 	[NO_MASTER_READS_SERVE] = "serve", [NO_MASTER_READS_REFUSE] = "refuse", NULL };
 static const char *const scan_words[] = { [SCAN_MASTER] = "master", [SCAN_REPLICA] = "replica", NULL };
+static const char *const log_format_words[] = { [LOG_FORMAT_TEXT] = "text", [LOG_FORMAT_JSON] = "json", NULL };
 static const char *const log_level_words[] = {
 	[LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_VERBOSE] = "verbose",
 	[LOG_LEVEL_NOTICE] = "notice", [LOG_LEVEL_WARNING] = "warning", NULL };

@@ -326,6 +326,7 @@ static void on_config(void *arg, struct config *config)
 
 	control->config = config_acquire(config);
 	log_set_level(config->log_level);
+	log_set_format(config->log_format);
 	if (config->consistency != CONSISTENCY_EVENTUAL)
 		want_floors(&control->shared);
 	for (size_t i = 0; i < control->shared.worker_count; i++)

@@ -7,12 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 1024 };
+enum {
+	TEXT_MAX_BYTES = 1024,
+	LINE_MAX_BYTES = 128 + 6 * TEXT_MAX_BYTES, /* every byte escaped */
+};
 
 static _Atomic int threshold = LOG_LEVEL_NOTICE;
+static _Atomic int line_format = LOG_FORMAT_TEXT;
+static _Atomic bool to_journal;
 static _Thread_local char thread_name[16] = "main";
 
 static const char *const level_names[] = {
@@ -53,6 +59,21 @@ void log_name_thread(const char *name)
 	snprintf(thread_name, sizeof(thread_name), "%s", name);
 }
 
+void log_set_format(enum log_format format)
+{
+	atomic_store_explicit(&line_format, (int)format, memory_order_relaxed);
+}
+
+void log_find_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat status;
+
+	if (stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0)
+		atomic_store(&to_journal, status.st_dev == device && status.st_ino == inode);
+}
+
 /* Text that came from outside must not be able to start a line of its own. */
 static void mask_controls(char *text)
 {
@@ -61,29 +82,85 @@ static void mask_controls(char *text)
 			*text = '?';
 }
 
-static size_t line_prefix(char *line, size_t room, const char *level)
+/* By syslog(3). */
+static int priority_of(const char *level)
 {
-	struct timespec now;
+	switch (level[0]) {
+	case 'f':
+		return 2;
+	case 'w':
+		return 4;
+	case 'n':
+		return 5;
+	case 'v':
+		return 6;
+	default:
+		return 7;
+	}
+}
+
+static size_t text_line(char *line, size_t room, const char *level, const struct timespec *now, const char *text)
+{
+	struct tm parts;
+	char stamp[32], priority[8] = "";
+
+	localtime_r(&now->tv_sec, &parts);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &parts);
+	if (atomic_load_explicit(&to_journal, memory_order_relaxed))
+		snprintf(priority, sizeof(priority), "<%d>", priority_of(level));
+	return (size_t)snprintf(line, room, "%s%s.%03ld [%s] %s: %s", priority, stamp, now->tv_nsec / 1000000, thread_name,
+				level, text);
+}
+
+/* Bytes of a server's that are no ASCII may be no UTF-8 either: each is shown as
+ * the Latin-1 character it would be. */
+static size_t put_json(char *to, size_t room, const char *text)
+{
+	size_t length = 0;
+
+	for (; *text != '\0' && length + 7 < room; text++) {
+		unsigned char byte = (unsigned char)*text;
+
+		if (byte == '"' || byte == '\\')
+			length += (size_t)snprintf(to + length, room - length, "\\%c", byte);
+		else if (byte < 0x20 || byte >= 0x7f)
+			length += (size_t)snprintf(to + length, room - length, "\\u%04x", byte);
+		else
+			to[length++] = (char)byte;
+	}
+	to[length] = '\0';
+	return length;
+}
+
+static size_t json_line(char *line, size_t room, const char *level, const struct timespec *now, const char *text)
+{
 	struct tm parts;
 	char stamp[32];
+	size_t at;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	localtime_r(&now.tv_sec, &parts);
-	strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &parts);
-	return (size_t)snprintf(line, room, "%s.%03ld [%s] %s: ", stamp, now.tv_nsec / 1000000, thread_name, level);
+	gmtime_r(&now->tv_sec, &parts);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &parts);
+	at = (size_t)snprintf(line, room, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"thread\":\"%s\",\"text\":\"", stamp,
+			      now->tv_nsec / 1000000, level, thread_name);
+	at += put_json(line + at, room - at - 3, text);
+	memcpy(line + at, "\"}", 3);
+	return at + 2;
 }
 
 static void __attribute__((format(printf, 2, 0))) write_line(const char *level, const char *format, va_list args)
 {
+	bool json = atomic_load_explicit(&line_format, memory_order_relaxed) == LOG_FORMAT_JSON;
 	int saved = errno;
-	char line[LINE_MAX_BYTES];
-	size_t at = line_prefix(line, sizeof(line), level);
+	char text[TEXT_MAX_BYTES], line[LINE_MAX_BYTES];
+	struct timespec now;
 	ssize_t written;
+	size_t at;
 
-	errno = saved; /* %m belongs to the caller */
-	vsnprintf(line + at, sizeof(line) - at - 1, format, args);
-	mask_controls(line + at);
-	at += strlen(line + at);
+	vsnprintf(text, sizeof(text), format, args); /* %m belongs to the caller, so this comes first */
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (!json)
+		mask_controls(text);
+	at = json ? json_line(line, sizeof(line), level, &now, text) : text_line(line, sizeof(line), level, &now, text);
 	line[at++] = '\n';
 	written = write(STDERR_FILENO, line, at);
 	(void)written; /* nowhere left to tell */

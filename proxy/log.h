@@ -14,7 +14,17 @@ enum log_level {
 	LOG_LEVEL_WARNING,
 };
 
-/* The only mutable global of weir: lines below this level are dropped. */
+enum log_format {
+	LOG_FORMAT_TEXT,
+	LOG_FORMAT_JSON, /* one object per line */
+};
+
+void log_set_format(enum log_format format);
+/* Where stderr is the journal's ($JOURNAL_STREAM), lines of text begin with their
+ * priority from now on, as sd-daemon(3) has it. At the start. */
+void log_find_journal(void);
+/* Lines below this level are dropped. It, the format and where stderr leads are the
+ * only mutable globals of weir. */
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 /* "debug", "verbose", "notice", "warning"; false for any other word. */

@@ -130,7 +130,9 @@ int main(int argc, char **argv)
 
 	last_resort_install();
 	config = load(options.path);
+	log_find_journal();
 	log_set_level(config->log_level);
+	log_set_format(config->log_format);
 	if (options.print)
 		config_print(config, stdout);
 	else if (options.test)
