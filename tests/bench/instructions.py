@@ -117,7 +117,8 @@ def routed(chosen, functions):
     counts = {}
     with tempfile.TemporaryDirectory(prefix="weir-bench.") as directory, Lab(directory) as lab:
         counted = Counted(directory)
-        config = {"proxy": {"workers": 1}, "log": {"level": "warning"},
+        # Under callgrind every command is a slow one, and none shall be told to the slow log.
+        config = {"proxy": {"workers": 1}, "log": {"level": "warning", "slower_than": "0"},
                   "health": {"timeout": "10s"}, "routing": {"max_lag": "30s", "backend_timeout": "10s"}}
         group = lab.group(2, config=config, binary=counted.program)
         with Raw((HOST, group.weir.port), 60) as raw:
