@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 enum {
+	KINDS_MAX = 256,
+	LINES_PER_SECOND = 100,
 	TEXT_MAX_BYTES = 1024,
 	LINE_MAX_BYTES = 128 + 6 * TEXT_MAX_BYTES, /* every byte escaped */
 };
@@ -167,12 +170,52 @@ static void __attribute__((format(printf, 2, 0))) write_line(const char *level, 
 	errno = saved;
 }
 
+/* ---- limits: of each kind of line, so many a second ---- */
+
+/* Who turns on verbose or debug wants them all. Two kinds that share a place are
+ * not limited, which does no harm. */
+static struct kind {
+	_Atomic(const char *) format;
+	_Atomic long second;
+	_Atomic unsigned count;
+} kinds[KINDS_MAX];
+
+static void say(const char *level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(const char *level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	write_line(level, format, args);
+	va_end(args);
+}
+
+static bool is_allowed(const char *level, const char *format)
+{
+	struct kind *kind = &kinds[((uintptr_t)format / 8) % KINDS_MAX];
+	int saved = errno;
+	struct timespec now;
+	unsigned before;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (atomic_load(&kind->format) == format && atomic_load(&kind->second) == now.tv_sec)
+		return atomic_fetch_add(&kind->count, 1) < LINES_PER_SECOND;
+	before = atomic_exchange(&kind->count, 1);
+	if (atomic_exchange(&kind->format, format) == format && before > LINES_PER_SECOND)
+		say(level, "%u lines like the next one were suppressed", before - LINES_PER_SECOND);
+	atomic_store(&kind->second, now.tv_sec);
+	errno = saved;
+	return true;
+}
+
 #define DEFINE_LOG(name, level)                                       \
 	void log_##name(const char *format, ...)                      \
 	{                                                             \
 		va_list args;                                         \
                                                                       \
-		if (log_get_level() > (level))                        \
+		if (log_get_level() > (level) ||                      \
+		    ((level) >= LOG_LEVEL_NOTICE && !is_allowed(level_names[level], format))) \
 			return;                                       \
 		va_start(args, format);                               \
 		write_line(level_names[level], format, args);         \
