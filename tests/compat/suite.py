@@ -141,7 +141,9 @@ def without_its_own(bare, through):
     as well is no matter; that nothing aborts is."""
     spared = [dataclasses.replace(outcome, failed={test: details for test, details in outcome.failed.items()
                                                    if test not in bare.failed}) for outcome in (bare, through)]
-    spared[1].passed = through.passed - collections.Counter({test: through.passed[test] for test in bare.failed})
+    # One name may stand for several tests, of which some pass.
+    spared[1].passed = collections.Counter({
+        test: min(count, bare.passed[test]) if test in bare.failed else count for test, count in through.passed.items()})
     return spared
 
 

@@ -73,6 +73,12 @@ def test_what_another_server_fails_is_its_own():
     assert suite.judge(bare, outcome(OK.format("one"), EXCEPTION, status=1), [], own_failures=True)
 
 
+def test_one_name_for_two_tests_of_which_one_fails_bare():
+    twice = outcome(FAILED.format("one"), OK.format("one"), OK.format("two"), DONE, status=1)
+    assert suite.judge(twice, twice, [], own_failures=True) == []
+    assert suite.judge(twice, outcome(FAILED.format("one"), OK.format("two"), DONE, status=1), [], own_failures=True)
+
+
 def test_the_list_of_units_itself():
     units = suite.read_units(pathlib.Path(__file__).parent / "valkey.txt")
     assert len(units) == len(set(units)) > 20 and all(unit.startswith(("unit/", "integration/")) for unit in units)
