@@ -12,7 +12,7 @@ PINGS = ("--repl-ping-replica-period", "1")
 
 
 def master_of(weir):
-    return weir.status()["master"]["address"]
+    return (weir.status()["master"] or {}).get("address")
 
 
 def server_at(group, address):
