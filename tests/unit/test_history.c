@@ -172,7 +172,7 @@ static void test_nodes_are_bounded(void **state)
 	json_t *document;
 
 	for (int i = 0; i < 3 * HISTORY_NODES_MAX; i++) {
-		char name[16];
+		char name[24];
 
 		snprintf(name, sizeof(name), "node %d", i);
 		add(*state, i + 1);
