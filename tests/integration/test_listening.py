@@ -196,6 +196,22 @@ def test_monitor_as_a_bare_server_does(group):
     wait_for(lambda: not clients_like(group, "O"))
 
 
+def test_a_transaction_that_a_subscriber_may_not_begin(group):
+    """MULTI is refused, so what stands behind it is not queued: MONITOR for one."""
+    for _ in range(20):
+        with group.weir.raw() as raw, group.weir.raw() as other:
+            raw.send(encode_all(("PSUBSCRIBE", "*"), ("MULTI",), ("PUNSUBSCRIBE",), ("MONITOR",), ("WATCH", "w")))
+            assert raw.reply() == [b"psubscribe", b"*", 1]
+            assert "Can't execute 'multi'" in str(raw.reply())
+            assert raw.reply() == [b"punsubscribe", b"*", 0]
+            assert raw.reply() == "OK"
+            assert sorted(raw.reply()[-11:] for _ in range(2)) == ['"WATCH" "w"', "OK"]
+            assert other.command("SET", "x", "1") == "OK"
+            assert '"SET" "x" "1"' in raw.reply()
+            assert raw.command("RESET") in ("RESET",) or raw.reply() == "RESET"
+    assert group.weir.metrics()["weir_backend_desync_total"] == 0
+
+
 def test_monitor_shows_what_clients_say_and_nothing_else(lab):
     """Not what weir says on its own account, however its connections are made
     and whatever they are asked; and reads do not pass it by on a replica."""
