@@ -256,6 +256,7 @@ def test_master_lost_with_writes_on_the_way(lab):
 def test_what_waits_for_a_master_is_bounded(lab):
     """write_hold_bytes; and each is answered in its turn."""
     group = lab.group(0, {"proxy": {"workers": 1}, "routing": {"write_hold": "2s", "write_hold_bytes": "1mb"}})
+    wait_for(lambda: "learned" in group.weir.log(), what="weir knows the commands")
     group.master.kill()
     wait_for(lambda: group.weir.status()["state"] == "no_master")
     with group.weir.raw() as raw:

@@ -196,6 +196,6 @@ def test_tokens_where_nobody_has_asked_for_offsets(lab):
     with group.weir.raw() as raw:
         assert raw.command("SET", "k", "v") == "OK"
         offset = int(raw.command("WEIR", "TOKEN").decode().split(":")[1])
-        assert offset >= int(group.replicas[0].info("replication")["slave_repl_offset"]) > 0
+        assert offset > 0 and offset >= int(group.replicas[0].info("replication")["slave_repl_offset"])
         assert raw.command("AUTH", "plain", "secret") == "OK"
         wait_for(lambda: str(raw.command("WEIR", "TOKEN")).startswith("NOPERM "), what="it is known that he may not")
