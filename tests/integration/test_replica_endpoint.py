@@ -159,7 +159,7 @@ def test_a_question_whose_replica_is_lost(lab, question, answer, fault):
             assert raw.silent(0.1)
             home.kill()
         reply = raw.reply()
-        assert isinstance(reply, answer) if isinstance(answer, type) else reply == answer
+        assert isinstance(reply, answer) if isinstance(answer, type) else reply == answer, reply
         assert raw.reply() == where
         assert home_of(raw, group) is not home
         home.thaw() if fault == "silent" else None
