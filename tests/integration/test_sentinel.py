@@ -155,7 +155,7 @@ def test_a_killed_master_is_replaced_and_comes_back_as_a_replica(lab):
         group.master.start()
         wait_for(lambda: group.master.info("replication")["role"] == "slave", 30, "the sentinels have made it a replica")
         weir.wait_state("ok", 30)
-        assert master_of(weir) == new
+        wait_for(lambda: master_of(weir) == group.sentinels[0].master(), 30, "weir is where the sentinels are")
         assert raw.command("GET", "after") == b"1"
 
 

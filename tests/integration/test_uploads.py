@@ -312,6 +312,7 @@ def test_the_master_is_lost_in_the_middle(lab):
         group.master.kill()
         answer = raw.reply()
         assert str(answer).startswith("NOMASTER ") and "not sent" in str(answer), answer
+        wait_for(lambda: group.weir.status()["state"] == "no_master")   # else it is asked whether one may know one's name
         raw.send(rest + encode("CLIENT", "GETNAME"))
         assert raw.reply() is None
         begun, rest = beginning("SET", "big")
