@@ -9,7 +9,7 @@ from harness import HOST, PATIENCE, ServerError, encode, free_port, wait_for
 
 NAME = "group"
 QUORUM = 2
-DOWN_AFTER_MS = int(700 * PATIENCE)     # less, and a busy machine's sentinels fail over for nothing
+DOWN_AFTER_MS = int(2000 * PATIENCE)    # less, and sentinels fail over once more for nothing
 
 
 class Sentinel(harness.RedisServer):
@@ -21,7 +21,7 @@ class Sentinel(harness.RedisServer):
         self.path.write_text(
             f"port {self.port}\nbind {HOST}\ndir {self.directory}\n"
             f"sentinel monitor {NAME} {HOST} {master.port} {QUORUM}\n"
-            f"sentinel down-after-milliseconds {NAME} {down_after}\nsentinel failover-timeout {NAME} 2000\n"
+            f"sentinel down-after-milliseconds {NAME} {down_after}\nsentinel failover-timeout {NAME} 10000\n"
             + (f"requirepass {password}\n" if password else ""))
         self.password = password
 
