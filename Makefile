@@ -203,7 +203,7 @@ pytest = $(PYTHON) -m pytest -q -c $(1)/pytest.ini $(1)
 # assert memory and speed.
 SIDE_BY_SIDE := -n 3 --dist loadfile -m "not plain"
 
-test: deps ## everything below, stage by stage: about twelve minutes on two cores
+test: deps ## everything below, stage by stage: about twenty minutes on two cores
 	@$(STAGE) "build with gcc"           300 $(MAKE) --no-print-directory -j$(JOBS) weir
 	@$(STAGE) "layers"                    60 $(MAKE) --no-print-directory layers
 	@$(STAGE) "compile check with clang" 300 $(CLANG) -j$(JOBS) build/clang/weir
