@@ -251,12 +251,13 @@ static enum verdict take_of_subscriber(struct client *client, const struct parse
 
 /* May weir do its part of the command, or refuse it, while it does not know
  * whether the server would let the session say it? A RESP2 subscriber may not
- * begin a transaction, and what follows a MULTI that was refused is not queued. */
-static bool depends_on_answers(const struct session *session, const struct parsed_command *parsed)
+ * begin a transaction, and what follows a MULTI that was refused is not queued; and
+ * how EXEC answers a MONITOR is of its own. */
+static bool depends_on_answers(const struct parsed_command *parsed)
 {
 	enum command_special special = (enum command_special)parsed->command->special;
 
-	return (special == SPECIAL_MULTI && session->resp == 2) || parsed->class == COMMAND_REFUSED || special == SPECIAL_WAIT ||
+	return special == SPECIAL_MULTI || parsed->class == COMMAND_REFUSED || special == SPECIAL_WAIT ||
 	       (parsed->class == COMMAND_LOCAL && special != SPECIAL_PING && special != SPECIAL_ECHO);
 }
 
@@ -268,9 +269,9 @@ static enum verdict take_bound(struct client *client, const struct parsed_comman
 
 	if (session->pinned->unframed)
 		return dispatch_forward(client, parsed);
-	if (depends_on_answers(session, parsed) && client->in_flight > 0)
+	if (depends_on_answers(parsed) && client->in_flight > 0)
 		return dispatch_stall(client, STALL_ALL);
-	if (depends_on_answers(session, parsed) && session_only_subscribes(session))
+	if (depends_on_answers(parsed) && session_only_subscribes(session))
 		return take_of_subscriber(client, parsed);
 	switch ((enum command_class)parsed->class) {
 	case COMMAND_TRANSACTION:

@@ -422,7 +422,7 @@ enum verdict dispatch_transaction(struct client *client, const struct parsed_com
 		return STALLED;
 	if (parsed->command->special == SPECIAL_EXEC && session->queued_users)
 		client->tail->flags |= REQUEST_USERS;
-	if (parsed->command->special == SPECIAL_EXEC && session->settlement != NULL)
+	if (parsed->command->special == SPECIAL_EXEC && local_follows_exec(session))
 		settles(client);
 	expect_transaction(session, parsed);
 	return TAKEN;

@@ -39,6 +39,9 @@ enum local_judgement local_judge(struct client *client, struct request *request,
  * of EXEC of kind EXEC. If anything is appended to `question`, the server is
  * told that in its place. */
 bool local_note_queued(struct client *client, const struct parsed_command *parsed, struct buf *question);
+/* Is the reply to the EXEC that is sent now gone through element by element: for
+ * what was queued, or because what a MONITOR sees stands between them? */
+bool local_follows_exec(struct session *session);
 /* Is one of them a CLIENT PAUSE? */
 bool local_pauses(const struct session *session);
 /* Why this session may not say it, as an error; NULL when it may. */

@@ -48,20 +48,32 @@ struct note {
 
 /* ---- notes ---- */
 
-static void take_note(struct client *client, const struct parsed_command *parsed, uint32_t position)
+static struct settlement *settlement_of(struct session *session)
 {
-	struct session *session = &client->session;
-	struct note note = { .position = position, .length = (uint32_t)parsed->length,
-			     .special = (enum command_special)parsed->command->special };
-
 	if (session->settlement == NULL) {
 		session->settlement = alloc_zeroed(1, sizeof(*session->settlement));
 		session->settlement->asked_ns = clock_ns();
 	}
+	return session->settlement;
+}
+
+bool local_follows_exec(struct session *session)
+{
+	if (session->bonds.monitoring)
+		settlement_of(session);
+	return session->settlement != NULL;
+}
+
+static void take_note(struct client *client, const struct parsed_command *parsed, uint32_t position)
+{
+	struct settlement *settlement = settlement_of(&client->session);
+	struct note note = { .position = position, .length = (uint32_t)parsed->length,
+			     .special = (enum command_special)parsed->command->special };
+
 	if (note.special == SPECIAL_CLIENT_PAUSE)
-		session->settlement->pauses = true;
-	buf_append(&session->settlement->notes, &note, sizeof(note));
-	buf_append(&session->settlement->notes, parsed->bytes, parsed->length);
+		settlement->pauses = true;
+	buf_append(&settlement->notes, &note, sizeof(note));
+	buf_append(&settlement->notes, parsed->bytes, parsed->length);
 }
 
 bool local_has_room(const struct session *session, size_t bytes)
