@@ -37,21 +37,21 @@ enum {
 struct line {
 	struct watch *watch;
 	struct link *link;
-	int64_t tried_ns;
+	int64_t tried_ns;      /* when it was connected, or kept alive, last */
 	int64_t asked_ns;      /* 0: no question is unanswered */
 };
 
 /* One sentinel. */
 struct watch {
 	struct sentinels *sentinels;
-	const struct topology_endpoint *endpoint; /* in sentinels->config */
 	char text[TEXT_ROOM];
 	struct address address;
 	struct name *name;     /* NULL: its host is a number */
 	struct line asks;
 	struct line hears;
-	redisReply *master;    /* answers of the present round, copies */
-	redisReply *named;
+	struct sentinel_answer reading; /* of the present round */
+	bool readable;         /* so far */
+	bool is_lost;          /* it was said that its last answer told nothing */
 	struct sentinel_answer answer;
 	int64_t answered_ns;   /* 0: never */
 	char says[TEXT_ROOM];  /* the master, "" unknown */
@@ -138,19 +138,31 @@ static bool is_pair(const struct redisReply *address)
 	       address->element[0]->type == REDIS_REPLY_STRING && address->element[1]->type == REDIS_REPLY_STRING;
 }
 
-bool sentinel_read(struct sentinel_answer *answer, const struct redisReply *master, const struct redisReply *address,
-		   const struct redisReply *replicas)
+bool sentinel_read_master(struct sentinel_answer *answer, const struct redisReply *master)
 {
-	struct sentinel_member named, old, member;
-
 	memset(answer, 0, sizeof(*answer));
-	if (!is_pair(address) || !read_member(&named, address->element[0]->str, address->element[1]->str) ||
-	    !read_member(&old, field(master, "ip"), field(master, "port")) || replicas->type != REDIS_REPLY_ARRAY ||
-	    !read_number(field(master, "config-epoch"), INT64_MAX / 2 - 1, &answer->config_epoch))
+	return read_member(&answer->old, field(master, "ip"), field(master, "port")) &&
+	       read_number(field(master, "config-epoch"), INT64_MAX / 2 - 1, &answer->config_epoch);
+}
+
+bool sentinel_read_address(struct sentinel_answer *answer, const struct redisReply *address)
+{
+	struct sentinel_member named;
+
+	if (!is_pair(address) || !read_member(&named, address->element[0]->str, address->element[1]->str))
 		return false;
-	answer->version = 2 * answer->config_epoch + !same_member(&named, &old);
+	answer->version = 2 * answer->config_epoch + !same_member(&named, &answer->old);
 	add(&answer->group, &named);
-	add(&answer->group, &old);
+	add(&answer->group, &answer->old);
+	return true;
+}
+
+bool sentinel_read_replicas(struct sentinel_answer *answer, const struct redisReply *replicas)
+{
+	struct sentinel_member member;
+
+	if (replicas->type != REDIS_REPLY_ARRAY)
+		return false;
 	for (size_t i = 0; i < replicas->elements; i++)
 		if (read_member(&member, field(replicas->element[i], "ip"), field(replicas->element[i], "port")))
 			add(&answer->group, &member);
@@ -250,42 +262,12 @@ static void note_silence(struct sentinels *sentinels)
 
 /* ---- asking ---- */
 
-/* The reader's copy is freed after the callback. */
-static redisReply *copy_reply(const redisReply *reply)
-{
-	redisReply *copy = memory_zeroed(1, sizeof(*copy));
-
-	copy->type = reply->type;
-	copy->integer = reply->integer;
-	if (reply->str != NULL) {
-		copy->str = memory_text(reply->str);
-		copy->len = strlen(copy->str);
-	}
-	copy->elements = reply->elements;
-	if (reply->elements > 0) {
-		copy->element = memory_zeroed(reply->elements, sizeof(*copy->element));
-		for (size_t i = 0; i < reply->elements; i++)
-			copy->element[i] = copy_reply(reply->element[i]);
-	}
-	return copy;
-}
-
-static void forget_round(struct watch *watch)
-{
-	if (watch->master != NULL)
-		freeReplyObject(watch->master);
-	if (watch->named != NULL)
-		freeReplyObject(watch->named);
-	watch->master = watch->named = NULL;
-}
-
 static void on_master(void *arg, const struct redisReply *reply, int64_t sent_ns)
 {
 	struct watch *watch = arg;
 
 	(void)sent_ns;
-	forget_round(watch);
-	watch->master = copy_reply(reply);
+	watch->readable = sentinel_read_master(&watch->reading, reply);
 }
 
 static void on_named(void *arg, const struct redisReply *reply, int64_t sent_ns)
@@ -293,26 +275,33 @@ static void on_named(void *arg, const struct redisReply *reply, int64_t sent_ns)
 	struct watch *watch = arg;
 
 	(void)sent_ns;
-	watch->named = copy_reply(reply);
+	watch->readable = watch->readable && sentinel_read_address(&watch->reading, reply);
+}
+
+static void forget_answer(struct watch *watch)
+{
+	if (!watch->is_lost)
+		log_warning("sentinel %s knows no master %s, or cannot be understood", watch->text,
+			    watch->sentinels->config->sentinel.name);
+	watch->is_lost = true;
+	watch->answered_ns = 0;
+	watch->says[0] = '\0';
 }
 
 static void on_replicas(void *arg, const struct redisReply *reply, int64_t sent_ns)
 {
 	struct watch *watch = arg;
-	struct sentinel_answer answer;
+	const struct sentinel_member *named = &watch->answer.group.members[0];
 
 	watch->asks.asked_ns = 0;
-	if (sentinel_read(&answer, watch->master, watch->named, reply)) {
-		watch->answer = answer;
+	if (!watch->readable || !sentinel_read_replicas(&watch->reading, reply)) {
+		forget_answer(watch);
+	} else {
+		watch->answer = watch->reading;
 		watch->answered_ns = sent_ns;
-		address_format(watch->says, sizeof(watch->says), answer.group.members[0].host, answer.group.members[0].port);
-	} else if (watch->answered_ns != 0 || watch->says[0] != '\0') {
-		log_warning("sentinel %s knows no master %s any more, or cannot be understood", watch->text,
-			    watch->sentinels->config->sentinel.name);
-		watch->answered_ns = 0;
-		watch->says[0] = '\0';
+		watch->is_lost = false;
+		address_format(watch->says, sizeof(watch->says), named->host, named->port);
 	}
-	forget_round(watch);
 	judge(watch->sentinels);
 }
 
@@ -325,10 +314,11 @@ static void ask(struct watch *watch)
 
 	if (!link_is_ready(watch->asks.link) || watch->asks.asked_ns != 0)
 		return;
-	watch->asks.asked_ns = clock_now_ns();
-	link_request(watch->asks.link, on_master, watch, 3, master);
-	link_request(watch->asks.link, on_named, watch, 3, named);
-	link_request(watch->asks.link, on_replicas, watch, 3, replicas);
+	watch->readable = false;
+	if (link_request(watch->asks.link, on_master, watch, 3, master) &&
+	    link_request(watch->asks.link, on_named, watch, 3, named) &&
+	    link_request(watch->asks.link, on_replicas, watch, 3, replicas))
+		watch->asks.asked_ns = clock_now_ns();
 }
 
 /* ---- hearing ---- */
@@ -429,8 +419,8 @@ static void keep_alive(struct line *line)
 	if (!link_is_ready(line->link) || line->asked_ns != 0 || now_ns - line->tried_ns < PING_MS * NS_PER_MS)
 		return;
 	line->tried_ns = now_ns;
-	line->asked_ns = now_ns;
-	link_request(line->link, on_pong, line, 1, argv);
+	if (link_request(line->link, on_pong, line, 1, argv))
+		line->asked_ns = now_ns;
 }
 
 /* ---- connections ---- */
@@ -453,8 +443,6 @@ static void on_lost(void *arg, enum link_end end, const char *why)
 	log_verbose("sentinel %s: connection lost: %s", line->watch->text, why);
 	link_close(&line->link);
 	line->asked_ns = 0;
-	if (line == &line->watch->asks)
-		forget_round(line->watch);
 }
 
 static void open_line(struct line *line)
@@ -520,7 +508,6 @@ static void begin_watch(struct sentinels *sentinels, size_t index)
 	const struct topology_endpoint *endpoint = &sentinels->config->sentinel.addresses[index];
 
 	watch->sentinels = sentinels;
-	watch->endpoint = endpoint;
 	watch->asks.watch = watch->hears.watch = watch;
 	watch->asks.tried_ns = watch->hears.tried_ns = -RETRY_MS * NS_PER_MS;
 	address_format(watch->text, sizeof(watch->text), endpoint->host, endpoint->port);
@@ -568,7 +555,6 @@ void sentinels_destroy(struct sentinels **handle)
 		link_close(&watch->asks.link);
 		link_close(&watch->hears.link);
 		name_destroy(&watch->name);
-		forget_round(watch);
 	}
 	free(sentinels->watches);
 	free(sentinels->views);

@@ -36,7 +36,8 @@ struct sentinel_group {
  * function of this module. */
 typedef void sentinel_changed_fn(void *arg, const struct sentinel_group *group);
 
-/* `group` outlives it; `link_name` too. NULL where no sentinel is configured. */
+/* `config`, `link_name` and the journal outlive it. NULL where no sentinel is
+ * configured. */
 struct sentinels *sentinels_create(struct ev_loop *loop, const struct topology_config *config, const char *link_name,
 				   struct journal *journal, sentinel_changed_fn *on_changed, void *arg);
 /* Frees *sentinels, sets it to NULL. */
@@ -56,17 +57,19 @@ size_t sentinels_show(const struct sentinels *sentinels, const struct topology_s
 
 struct redisReply;
 
-/* What one sentinel says, from its answers to SENTINEL MASTER, SENTINEL
- * GET-MASTER-ADDR-BY-NAME and SENTINEL REPLICAS. `version` orders what several of
- * them say. */
+/* What one sentinel says. `version` orders what several of them say. */
 struct sentinel_answer {
 	int64_t config_epoch;
 	int64_t version;
 	struct sentinel_group group;
+	struct sentinel_member old; /* while it is read: by the first answer */
 };
 
-/* False: it knows no such master, or its words cannot be read. */
-bool sentinel_read(struct sentinel_answer *answer, const struct redisReply *master, const struct redisReply *address,
-		   const struct redisReply *replicas);
+/* Its answers, in this order: to SENTINEL MASTER, SENTINEL GET-MASTER-ADDR-BY-NAME
+ * and SENTINEL REPLICAS. False: it knows no such master, or its words cannot be
+ * read, and the others need not be looked at. */
+bool sentinel_read_master(struct sentinel_answer *answer, const struct redisReply *master);
+bool sentinel_read_address(struct sentinel_answer *answer, const struct redisReply *address);
+bool sentinel_read_replicas(struct sentinel_answer *answer, const struct redisReply *replicas);
 
 #endif

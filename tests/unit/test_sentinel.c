@@ -35,7 +35,8 @@ static redisReply *parsed(const char *bytes)
 static bool reads(struct sentinel_answer *answer, const char *master, const char *address, const char *replicas)
 {
 	redisReply *first = parsed(master), *second = parsed(address), *third = parsed(replicas);
-	bool read = sentinel_read(answer, first, second, third);
+	bool read = sentinel_read_master(answer, first) && sentinel_read_address(answer, second) &&
+		    sentinel_read_replicas(answer, third);
 
 	freeReplyObject(first);
 	freeReplyObject(second);
