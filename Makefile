@@ -340,4 +340,4 @@ help: ## this list
 always:
 .PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge compat-valkey consistency demo deps figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
 	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan lint page screenshots soak test tsan uninstall unit valgrind
--include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(MICRO:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

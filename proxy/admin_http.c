@@ -139,7 +139,7 @@ static enum MHD_Result answer_page(struct request *request)
 	unsigned status;
 
 	call.since = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "since");
-	status = request->page->write(&call);
+	status = page_write(request->page, &call);
 	fclose(call.out);
 	if (call.ticket == NULL)
 		return answer(request, status, body, length);

@@ -117,22 +117,28 @@ static const char json[] = "application/json";
 
 static unsigned page_help(struct page_call *call);
 
+#define PAGE(m, p, r, t, w, h) { .method = m, .path = p, .role = r, .type = t, .write = w, .help = h }
+
 static const struct page pages[] = {
-#define ASSET(id, path, type, file, help) { "GET", path, ACCESS_READ, type, NULL, ASSET_##id, help },
+#define ASSET(id, p, t, file, h) { .method = "GET", .path = p, .role = ACCESS_READ, .type = t, .asset = ASSET_##id, .help = h },
 #include "assets.def"
 #undef ASSET
-	{ "GET", "/status", ACCESS_READ, json, page_status, ASSET_NONE, "the state of the master, the replicas and weir, as JSON" },
-	{ "GET", "/history", ACCESS_READ, json, page_history, ASSET_NONE,
-	  "the last ten minutes second by second; ?since=N asks for what came after sample N" },
-	{ "GET", "/events", ACCESS_READ, json, page_events, ASSET_NONE,
-	  "what happened, newest last; ?since=N asks for what came after number N" },
-	{ "GET", "/metrics", ACCESS_READ, "text/plain; version=0.0.4; charset=utf-8", page_metrics, ASSET_NONE,
-	  "the same as Prometheus metrics" },
-	{ "GET", "/livez", ACCESS_READ, plain_text, page_livez, ASSET_NONE, "200 while weir runs" },
-	{ "GET", "/readyz", ACCESS_READ, plain_text, page_readyz, ASSET_NONE, "200 while there is a usable master, else 503" },
-	{ "GET", "/help", ACCESS_READ, plain_text, page_help, ASSET_NONE, "this list" },
-	{ "POST", "/console", ACCESS_CHANGE, plain_text, page_console, ASSET_NONE,
-	  "runs the console's command that the body is; Authorization: Bearer <token>" },
+	PAGE("GET", "/status", ACCESS_READ, json, page_status,
+	     "the state of the master, the replicas and weir, as JSON"),
+	PAGE("GET", "/history", ACCESS_READ, json, page_history,
+	     "the last ten minutes second by second; ?since=N asks for what came after sample N"),
+	PAGE("GET", "/events", ACCESS_READ, json, page_events,
+	     "what happened, newest last; ?since=N asks for what came after number N"),
+	PAGE("GET", "/metrics", ACCESS_READ, "text/plain; version=0.0.4; charset=utf-8", page_metrics,
+	     "the same as Prometheus metrics"),
+	PAGE("GET", "/livez", ACCESS_READ, plain_text, page_livez,
+	     "200 while weir runs"),
+	PAGE("GET", "/readyz", ACCESS_READ, plain_text, page_readyz,
+	     "200 while there is a usable master, else 503"),
+	PAGE("GET", "/help", ACCESS_READ, plain_text, page_help,
+	     "this list"),
+	PAGE("POST", "/console", ACCESS_CHANGE, plain_text, page_console,
+	     "runs the console's command that the body is; Authorization: Bearer <token>"),
 };
 
 enum { PAGE_COUNT = sizeof(pages) / sizeof(pages[0]) };
@@ -149,49 +155,35 @@ static unsigned page_help(struct page_call *call)
 
 /* ---- what is refused ---- */
 
-static unsigned page_missing(struct page_call *call)
-{
-	fputs("there is no such page; /help names those there are\n", call->out);
-	return MHD_HTTP_NOT_FOUND;
-}
+static const struct page missing = {
+	.type = plain_text, .status = MHD_HTTP_NOT_FOUND, .says = "there is no such page; /help names those there are\n",
+};
+static const struct page wrong_method = {
+	.type = plain_text, .status = MHD_HTTP_METHOD_NOT_ALLOWED,
+	.says = "that is not what this page answers to; /help names what does\n",
+};
+static const struct page wrong_name = {
+	.type = plain_text, .status = MHD_HTTP_MISDIRECTED_REQUEST,
+	.says = "this endpoint does not go by the name in the Host header; [admin] hosts in proxy.ini may give it more\n",
+};
+static const struct page no_token = {
+	.type = plain_text, .status = MHD_HTTP_FORBIDDEN,
+	.says = "nothing is changed over HTTP without a token, and [admin] token_file in proxy.ini names none\n",
+};
+static const struct page wrong_token = {
+	.type = plain_text, .status = MHD_HTTP_UNAUTHORIZED, .says = "this wants the token: Authorization: Bearer <token>\n",
+};
+static const struct page too_long = {
+	.method = "POST", .type = plain_text, .status = MHD_HTTP_CONTENT_TOO_LARGE, .says = "the body is too long\n",
+};
 
-static unsigned page_wrong_method(struct page_call *call)
+unsigned page_write(const struct page *page, struct page_call *call)
 {
-	fputs("that is not what this page answers to; /help names what does\n", call->out);
-	return MHD_HTTP_METHOD_NOT_ALLOWED;
+	if (page->write != NULL)
+		return page->write(call);
+	fputs(page->says, call->out);
+	return page->status;
 }
-
-static unsigned page_wrong_name(struct page_call *call)
-{
-	fputs("this endpoint does not go by the name in the Host header; [admin] hosts in proxy.ini may give it more\n",
-	      call->out);
-	return MHD_HTTP_MISDIRECTED_REQUEST;
-}
-
-static unsigned page_no_token(struct page_call *call)
-{
-	fputs("nothing is changed over HTTP without a token, and [admin] token_file in proxy.ini names none\n", call->out);
-	return MHD_HTTP_FORBIDDEN;
-}
-
-static unsigned page_wrong_token(struct page_call *call)
-{
-	fputs("this wants the token: Authorization: Bearer <token>\n", call->out);
-	return MHD_HTTP_UNAUTHORIZED;
-}
-
-static unsigned page_long(struct page_call *call)
-{
-	fputs("the body is too long\n", call->out);
-	return MHD_HTTP_CONTENT_TOO_LARGE;
-}
-
-static const struct page too_long = { .method = "POST", .type = plain_text, .write = page_long };
-static const struct page missing = { .type = plain_text, .write = page_missing };
-static const struct page wrong_method = { .type = plain_text, .write = page_wrong_method };
-static const struct page wrong_name = { .type = plain_text, .write = page_wrong_name };
-static const struct page no_token = { .type = plain_text, .write = page_no_token };
-static const struct page wrong_token = { .type = plain_text, .write = page_wrong_token };
 
 const struct page *page_find(const char *path, const char *method)
 {

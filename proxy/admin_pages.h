@@ -27,11 +27,16 @@ struct page {
 	const char *path;
 	enum access_role role;
 	const char *type;
-	/* Writes the answer's body. Returns its status. */
+	/* Writes the answer's body. Returns its status. NULL: it always `says` the same. */
 	unsigned (*write)(struct page_call *call);
 	enum asset_id asset;   /* the file that is the answer instead */
 	const char *help;      /* NULL: it is not listed */
+	const char *says;
+	unsigned status;
 };
+
+/* Writes the body of its answer; returns the status. */
+unsigned page_write(const struct page *page, struct page_call *call);
 
 /* Never NULL: what cannot be had is answered by a page, too. */
 const struct page *page_find(const char *path, const char *method);

@@ -28,9 +28,6 @@ void log_find_journal(void);
  * only mutable globals of weir. */
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
-/* "debug", "verbose", "notice", "warning"; false for any other word. */
-bool log_level_parse(const char *word, enum log_level *level);
-const char *log_level_name(enum log_level level);
 /* Names the calling thread in its lines ("control", "worker 1"). Copied, at
  * most 15 bytes. */
 void log_name_thread(const char *name);

@@ -134,11 +134,6 @@ char *reload_set(struct reload *reload, const struct config_change *changes, siz
 
 /* ---- life ---- */
 
-const struct config *reload_present(const struct reload *reload)
-{
-	return reload->present;
-}
-
 int64_t reload_succeeded_unix_ms(const struct reload *reload)
 {
 	return reload->succeeded_unix_ms;

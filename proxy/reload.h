@@ -35,8 +35,6 @@ char *reload_file(struct reload *reload);
 /* The same for some values. One that would need a restart refuses them all. */
 char *reload_set(struct reload *reload, const struct config_change *changes, size_t count);
 
-/* In force now. Valid until the next change. */
-const struct config *reload_present(const struct reload *reload);
 /* Unix time of the last change that succeeded; of the start before the first. */
 int64_t reload_succeeded_unix_ms(const struct reload *reload);
 

@@ -30,11 +30,10 @@ struct event_row {
 	const char *name;
 	void (*log)(const char *format, ...);
 	const char *level;
-	const char *help;
 };
 
 static const struct event_row event_rows[] = {
-#define EVENT(id, level, help) { #id, log_##level, #level, help },
+#define EVENT(id, level, help) { #id, log_##level, #level },
 #include "journal.def"
 #undef EVENT
 };
@@ -134,11 +133,6 @@ const struct event *journal_after(const struct journal *journal, uint64_t id)
 const char *event_kind_name(enum event_kind kind)
 {
 	return event_rows[kind].name;
-}
-
-const char *event_kind_help(enum event_kind kind)
-{
-	return event_rows[kind].help;
 }
 
 const char *event_kind_level(enum event_kind kind)

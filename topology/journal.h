@@ -49,9 +49,8 @@ uint64_t journal_newest(const struct journal *journal);
  * next journal_note(). */
 const struct event *journal_after(const struct journal *journal, uint64_t id);
 
-/* The kind's word: "node_up"; and what it means, one sentence. */
+/* The kind's word: "node_up". */
 const char *event_kind_name(enum event_kind kind);
-const char *event_kind_help(enum event_kind kind);
 /* "notice", "warning" */
 const char *event_kind_level(enum event_kind kind);
 

@@ -242,11 +242,6 @@ static void on_settle(struct ev_loop *loop, ev_prepare *prepare, int revents)
 
 /* ---- what workers and the console ask for ---- */
 
-struct snapshot *topology_snapshot(const struct topology *topology)
-{
-	return topology->snapshot;
-}
-
 void topology_acknowledged(struct topology *topology, uint64_t generation)
 {
 	if (topology->serving.acknowledged >= generation)

@@ -88,9 +88,6 @@ void topology_reload(struct topology *topology, const struct topology_config *co
 /* Closes every control connection and frees *topology, sets it to NULL. */
 void topology_stop(struct topology **topology);
 
-/* The snapshot published last; the topology keeps its reference. */
-struct snapshot *topology_snapshot(const struct topology *topology);
-
 /* Every worker has adopted this generation of the snapshot. Of one whose master
  * is held: nothing that was sent to it may change its data any more. */
 void topology_acknowledged(struct topology *topology, uint64_t generation);

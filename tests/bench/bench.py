@@ -31,7 +31,7 @@ import tempfile
 import time
 
 import sides as peers
-from sides import HOST, Raw, wait_for
+from sides import HOST, wait_for
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import harness  # noqa: E402

@@ -127,13 +127,11 @@ def routed(chosen, functions):
             for name in chosen:
                 words, pipeline, count = ROUTES[name]
                 pump(raw, words, pipeline, WARM_UP)
-                for _ in range(TRIES):
-                    found = one_count(counted, group, raw, words, pipeline, count)
-                    if name not in counts or totals(found) < totals(worker):
-                        worker = found
+                dumps = []
+                while len(dumps) < TRIES and (not dumps or has_risen(name, counts[name])):
+                    dumps.append(one_count(counted, group, raw, words, pipeline, count))
+                    worker = min(dumps, key=totals)
                     counts[name] = totals(worker) / (count * pipeline)
-                    if not has_risen(name, counts[name]):
-                        break
                 print(f"{name:16} {counts[name]:9.1f}", flush=True)
                 if functions:
                     show_functions(worker, functions, count * pipeline)

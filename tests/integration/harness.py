@@ -28,6 +28,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import redis
@@ -454,6 +455,39 @@ class RedisServer(Process):
         info = self.info("replication")
         return (info["role"] == "slave" and info["master_port"] == master.port
                 and (not link or info["master_link_status"] == "up"))
+
+
+class Sentinel(RedisServer):
+    """A redis-sentinel; `config` are its lines about masters. What it has noted
+    in its file since stays when it is started again."""
+
+    def start(self, wait=True):
+        path = self.directory / "sentinel.conf"
+        if not path.exists():
+            path.write_text(f"port {self.port}\nbind {HOST}\ndir {self.directory}\n{self.config}")
+        self.spawn([self.binary, path, "--sentinel"])
+        if wait:
+            self.wait_ready()
+        return self
+
+
+class Threads:
+    """Runs a subclass's `work(n)` for each n below `count`, in threads of their
+    own, while the block lasts; it returns when `stopping` is set."""
+
+    def __init__(self, count):
+        self.stopping = threading.Event()
+        self.threads = [threading.Thread(target=self.work, args=(n,), daemon=True) for n in range(count)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
 
 
 # -------------------------------------------------------------------- weir

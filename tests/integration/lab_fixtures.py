@@ -13,7 +13,7 @@ import signal
 import pytest
 
 import harness
-from harness import Group, Lab, Raw, RedisServer, ServerError, Weir, encode, free_port, wait_for  # noqa: F401
+from harness import Group, Lab
 
 TEST_SECONDS = 120
 

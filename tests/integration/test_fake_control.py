@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from harness import HOST, Group, Lab, ServerError, wait_for
+from harness import HOST, Group, ServerError, wait_for
 from test_fake_server import CLOSE, TRICKS, Crooked
 
 # Whole replies, and of no use.

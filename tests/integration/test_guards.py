@@ -7,7 +7,7 @@ import threading
 import pytest
 import redis
 
-from harness import HOST, OTHER_SPELLING, RedisServer, free_port, wait_for
+from harness import HOST, OTHER_SPELLING, Sentinel, free_port, wait_for
 from test_wiring import Rounds, replicaofs, stays
 
 
@@ -345,15 +345,6 @@ def test_sentinel(lab, where):
         stays(Rounds(master, lambda: replicaofs(bare) == 0), "it was wired")
     weir.wait_state("ok")   # the Sentinel has left
     assert bare.follows(master)
-
-
-class Sentinel(RedisServer):
-    def start(self):
-        path = self.directory / "sentinel.conf"
-        path.write_text(f"port {self.port}\nbind {HOST}\ndir {self.directory}\n{self.config}")
-        self.spawn([self.binary, path, "--sentinel"])
-        self.wait_ready()
-        return self
 
 
 def test_failover_by_a_sentinel_is_followed(lab):

@@ -2,12 +2,11 @@
 notices."""
 import json
 import os
-import threading
 import time
 
 import pytest
 
-from harness import HOST, free_port, wait_for
+from harness import HOST, Threads, free_port, wait_for
 
 
 def reads_of(server):
@@ -23,18 +22,18 @@ def serves_reads(weir, server, count=40):
     return reads_of(server) > before
 
 
-class Load:
+class Load(Threads):
     """Clients that write and read all the time on connections of their own, and
     check every answer."""
 
     def __init__(self, weir, clients=4):
-        self.failures, self.done, self.stopping = [], 0, threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(weir, number)) for number in range(clients)]
+        super().__init__(clients)
+        self.weir, self.failures, self.done = weir, [], 0
 
-    def _run(self, weir, number):
+    def work(self, number):
         value = 0
         try:
-            with weir.raw() as raw:
+            with self.weir.raw() as raw:
                 while not self.stopping.is_set():
                     value += 1
                     answers = raw.commands([("SET", f"load{number}", value), ("GET", f"load{number}")]
@@ -43,16 +42,6 @@ class Load:
                     self.done += len(answers)
         except Exception as error:  # noqa: BLE001: whatever it is, it is a failure
             self.failures.append(f"client {number}: {error!r}")
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
 
 
 # ------------------------------------------------------------------- servers

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import Lab, encode, wait_for
+from harness import encode, wait_for
 
 MEBIBYTE = 1 << 20
 BIG = 32 * MEBIBYTE

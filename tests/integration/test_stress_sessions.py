@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, Push, ServerError, encode, wait_for
+from harness import PATIENCE, Push, encode, wait_for
 
 REPLIES = int(os.environ.get("WEIR_STRESS_REPLIES", 30_000))
 WALKS = int(os.environ.get("WEIR_STRESS_WALKS", 300))

@@ -5,7 +5,7 @@ import time
 import pytest
 import redis
 
-from harness import HOST, PATIENCE, ServerError, wait_for
+from harness import HOST, PATIENCE, ServerError, Threads, wait_for
 
 # So that the master's own PINGs are among what must not disturb a switchover.
 PINGS = ("--repl-ping-replica-period", "1")
@@ -39,26 +39,15 @@ def full_resyncs(group):
     return sum(server.info("stats")["sync_full"] for server in group.servers)
 
 
-class Writers:
+class Writers(Threads):
     """Each counts up a key of its own through weir, and reads it back."""
 
     def __init__(self, weir, count=6):
+        super().__init__(count)
         self.weir, self.count = weir, count
         self.acknowledged, self.errors, self.slowest = [0] * count, [], 0.0
-        self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self._write, args=(n,), daemon=True) for n in range(count)]
 
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
-
-    def _write(self, n):
+    def work(self, n):
         with self.weir.client() as client:
             while not self.stopping.is_set():
                 begun = time.monotonic()
