@@ -45,7 +45,7 @@ LINK = $(CC) -pie -Wl,-z,relro,-z,now $(INSTRUMENT) -pthread $(LDFLAGS)
 
 # ---- files
 
-SOURCES := $(wildcard protocol/*.c topology/*.c proxy/*.c)
+SOURCES := $(wildcard protocol/*.c topology/*.c proxy/*.c proxy/*/*.c)
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o)
 MODULES := $(filter-out $(BUILD)/proxy/main.o,$(OBJECTS))
 LIBRARY := $(BUILD)/libweir.a
@@ -61,7 +61,7 @@ CHECKER := $(BUILD)/consistency/relay $(BUILD)/consistency/load
 # the chart library that `make deps` fetches. UPLOT may name another place of it.
 UPLOT ?= build/uplot/node_modules/uplot
 UPLOT_FILES := $(wildcard $(UPLOT)/dist/uPlot.iife.min.js $(UPLOT)/dist/uPlot.min.css $(UPLOT)/LICENSE)
-PAGE_SCRIPTS := $(addprefix proxy/page/,dom.js format.js past.js picture.js charts.js events.js page.js)
+PAGE_SCRIPTS := $(addprefix proxy/admin/page/,dom.js format.js past.js picture.js charts.js events.js page.js)
 PAGE := $(addprefix $(BUILD)/page/,index.html page.css page.js icon.svg)
 
 .DEFAULT_GOAL := weir
@@ -88,18 +88,18 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # The page's files are put together, zipped, and taken in by the assembler.
-$(BUILD)/proxy/assets.o: $(PAGE) $(PAGE:%=%.gz)
-$(BUILD)/proxy/assets.o: override CPPFLAGS += -Wa,-I$(BUILD)/page
+$(BUILD)/proxy/admin/assets.o: $(PAGE) $(PAGE:%=%.gz)
+$(BUILD)/proxy/admin/assets.o: override CPPFLAGS += -Wa,-I$(BUILD)/page
 
 $(BUILD)/page/page.js: $(PAGE_SCRIPTS) $(BUILD)/page/library
 	$(Q)$(if $(UPLOT_FILES),{ echo '/*!'; cat $(filter %LICENSE,$(UPLOT_FILES)); echo '*/'; cat $(filter %.js,$(UPLOT_FILES)); echo; } > $@,: > $@)
 	$(Q){ echo '(() => {'; cat $(PAGE_SCRIPTS); echo '})();'; } >> $@
 	$(if $(UPLOT_FILES),,@echo "  NOTE  the page will have no charts: its library is not in $(UPLOT) (make deps fetches it)")
 
-$(BUILD)/page/page.css: proxy/page/page.css $(BUILD)/page/library
+$(BUILD)/page/page.css: proxy/admin/page/page.css $(BUILD)/page/library
 	$(Q)cat $(filter %.css,$(UPLOT_FILES)) $< > $@
 
-$(BUILD)/page/%: proxy/page/% $(BUILD)/page/library
+$(BUILD)/page/%: proxy/admin/page/% $(BUILD)/page/library
 	$(Q)cp $< $@
 
 %.gz: %
@@ -306,8 +306,8 @@ lint: ## gcc's analyzer and cppcheck have nothing to say
 	@$(CPPCHECK) protocol topology proxy
 
 layers: $(OBJECTS) ## includes go one way, and nothing keeps global state
-	@tests/layers.sh --prove
-	@tests/layers.sh . $(BUILD)
+	@$(PYTHON) tests/layers.py --prove
+	@$(PYTHON) tests/layers.py . $(BUILD)
 
 # A fuzzer reads the corpus in the tree and writes what it finds beside itself.
 # The seconds are for each of them.

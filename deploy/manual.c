@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../proxy/config_keys.h"
+#include "../proxy/config/config_keys.h"
 
 static const char opening[] =
 	".TH PROXY.INI 5 \"\" weir \"File formats\"\n"

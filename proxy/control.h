@@ -1,7 +1,7 @@
 #ifndef WEIR_PROXY_CONTROL_H
 #define WEIR_PROXY_CONTROL_H
 
-#include "config.h"
+#include "config/config.h"
 
 /* The control thread: signals, topology, admin, the acceptor, and the workers'
  * lives. It is the thread that calls this; it returns when weir has stopped. */

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "../protocol/alloc.h"
-#include "config.h"
+#include "config/config.h"
 #include "control.h"
-#include "descriptors.h"
+#include "control/descriptors.h"
 #include "last_resort.h"
-#include "listener.h"
+#include "control/listener.h"
 #include "log.h"
 #include "version.h"
 

@@ -12,7 +12,7 @@ script=$(realpath "$0")
 top=$(dirname "$(dirname "$script")")
 unpacked=$top/build/packages     # Debian packages that are not installed
 # Packages of npm: the directory that names them in its package-lock.json, and where they are put.
-page=$top/proxy/page
+page=$top/proxy/admin/page
 page_libraries=$top/build/uplot
 tested=$top/tests/libraries
 tested_libraries=$top/build/node

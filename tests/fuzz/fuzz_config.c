@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "../../proxy/config.h"
+#include "../../proxy/config/config.h"
 
 /* Any bytes as proxy.ini: either a complaint of one line, or a configuration
  * that config_print() writes down so that it is read as the same again. */

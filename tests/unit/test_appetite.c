@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../../proxy/appetite.h"
+#include "../../proxy/backend/appetite.h"
 
 static struct appetite newcomer(void)
 {

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "../../protocol/encode.h"
-#include "../../proxy/client_filter.h"
+#include "../../proxy/client/client_filter.h"
 
 #define NOBODY "9223372036854775807"
 

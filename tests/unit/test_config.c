@@ -12,8 +12,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "../../proxy/config.h"
-#include "../../proxy/config_keys.h"
+#include "../../proxy/config/config.h"
+#include "../../proxy/config/config_keys.h"
 
 static char directory[] = "/tmp/weir-test-config-XXXXXX";
 static char ini_path[64], password_path[64];

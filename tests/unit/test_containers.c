@@ -9,11 +9,11 @@
 #include <cmocka.h>
 #include <pthread.h>
 
-#include "../../proxy/identity.h"
+#include "../../proxy/client/identity.h"
 #include "../../proxy/list.h"
 #include "../../proxy/mailbox.h"
 #include "../../proxy/slab.h"
-#include "../../proxy/stats.h"
+#include "../../proxy/measures/stats.h"
 
 /* ---- lists ---- */
 

@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "../../proxy/cursors.h"
-#include "../../proxy/worker.h"
+#include "../../proxy/dispatch/cursors.h"
+#include "../../proxy/worker/worker.h"
 #include "../../topology/snapshot.h"
 
 enum { NODES = 3 };

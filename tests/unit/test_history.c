@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
-#include "../../proxy/history.h"
+#include "../../proxy/admin/history.h"
 
 static int setup(void **state)
 {

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "../../proxy/latency.h"
-#include "../../proxy/sendings.h"
+#include "../../proxy/measures/latency.h"
+#include "../../proxy/backend/sendings.h"
 
 static struct latency latency;
 

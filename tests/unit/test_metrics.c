@@ -15,7 +15,7 @@
 #define metrics_begin_common_family tested_begin_common_family
 #define metrics_print_quoted tested_print_quoted
 #define reload_succeeded_unix_ms fake_reload
-#include "../../proxy/metrics.c"
+#include "../../proxy/admin/metrics.c"
 
 static struct topology_node_view nodes[2];
 static struct topology_view view;

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "../../proxy/pause.h"
+#include "../../proxy/dispatch/pause.h"
 
 #define MS 1000000LL
 #define LINGER (250 * MS)

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "../../proxy/route.h"
+#include "../../proxy/dispatch/route.h"
 #include "../../topology/snapshot.h"
 
 #define MS 1000000LL

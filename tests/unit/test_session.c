@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "../../proxy/session.h"
+#include "../../proxy/client/session.h"
 
 static void subscriptions_by_the_servers_count(void **state)
 {

@@ -12,7 +12,7 @@
 #include "../../protocol/alloc.h"
 #include "../../protocol/encode.h"
 #include "../../protocol/resp.h"
-#include "../../proxy/slowlog.h"
+#include "../../proxy/measures/slowlog.h"
 
 /* The arguments as the slow log has them, one blank between two. The caller frees it. */
 static char *shown(size_t argc, const struct slice *argv)

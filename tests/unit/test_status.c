@@ -14,7 +14,7 @@
 
 #define topology_view fake_view
 #define status_json tested_status_json
-#include "../../proxy/status.c"
+#include "../../proxy/admin/status.c"
 
 static struct topology_node_view nodes[2];
 static struct topology_view view;
