@@ -9,9 +9,10 @@
 #include "../backend/request.h"
 
 /* What the files of local commands share with each other and with nobody else:
- * local.c (the table, the gate, connection state), local_client.c (CLIENT),
- * local_listen.c (MONITOR, tracking), local_config.c (CONFIG SET), local_settle.c (commands of weir's own
- * that a server is told of first).
+ * local.c (the table, connection state), local_login.c (the gate, AUTH, HELLO),
+ * local_weir.c (WEIR), local_client.c (CLIENT), local_listen.c (MONITOR, tracking),
+ * local_config.c (CONFIG SET), local_settle.c (commands of weir's own that a server
+ * is told of first).
  *
  * A local command that stands alone is answered at once, or after a server was
  * asked whether it has anything against it. Inside MULTI the server queues
@@ -62,12 +63,33 @@ enum local_result local_answer_error(struct client *client, const char *text);
 enum local_result local_stall_until_answered(struct client *client);
 /* Owned text of a session; NULL when empty. */
 void local_replace_text(char **text, struct slice value);
-bool local_is_valid_name(struct slice name);
 /* Where the session's own questions go; and a question, whose answer
  * local_judge() gets. */
 struct backend *local_way(struct client *client);
 void local_ask(struct client *client, struct backend *backend, enum request_kind kind, unsigned flags,
 	       struct slice bytes);
+
+/* ---- local_login.c ---- */
+
+bool local_is_authenticated(const struct client *client);
+/* What the server has said of the session is forgotten. */
+void local_close_gate(struct client *client);
+/* The answers to the questions of kind GATE and HELLO. */
+enum local_judgement local_judge_gate(struct client *client, struct slice reply);
+enum local_judgement local_judge_hello(struct client *client, struct request *request);
+/* May a client be called so? */
+bool local_is_valid_name(struct slice name);
+/* Rows of the table. */
+bool local_auth_is_sound(const struct arguments *arguments);
+enum local_result local_auth(struct client *client, const struct parsed_command *parsed);
+enum local_outcome local_auth_settle(struct client *client, const struct arguments *arguments, struct buf *reply);
+bool local_hello_is_sound(const struct arguments *arguments);
+enum local_result local_hello(struct client *client, const struct parsed_command *parsed);
+enum local_outcome local_hello_settle(struct client *client, const struct arguments *arguments, struct buf *reply);
+
+/* ---- local_weir.c: a row of the table ---- */
+
+enum local_result local_weir(struct client *client, const struct parsed_command *parsed);
 
 /* ---- local_settle.c ---- */
 
