@@ -66,7 +66,7 @@ struct succession {
 	struct asked_settings of_old;
 	struct asked_settings of_heir;
 	char why[SWITCHOVER_TEXT_SIZE]; /* of what went wrong, "" */
-	void (*on_done)(void *arg, bool done, const char *sentence);
+	void (*on_done)(void *arg, enum topology_switchover_result result, const struct topology_succession_view *view);
 	void *arg;
 
 	int64_t ring_ns;           /* since when there is one, 0 */
@@ -113,10 +113,12 @@ static const char *cannot_reach(const struct node *node, const struct node *heir
 
 /* ---- the end ---- */
 
-static void end(struct succession *succession, bool done, const char *sentence)
+static void end(struct succession *succession, enum topology_switchover_result result, const char *sentence)
 {
-	void (*on_done)(void *asker, bool is_done, const char *text) = succession->on_done;
+	void (*on_done)(void *asker, enum topology_switchover_result became, const struct topology_succession_view *shown) =
+		succession->on_done;
 	void *arg = succession->arg;
+	struct topology_succession_view view;
 
 	snprintf(succession->result, sizeof(succession->result), "%s", sentence);
 	succession->on_done = NULL;
@@ -124,8 +126,9 @@ static void end(struct succession *succession, bool done, const char *sentence)
 	succession->held_ns = 0;
 	ev_timer_stop(succession->topology->loop, &succession->poll);
 	group_touch(succession->topology);
+	succession_show(succession, &view);
 	if (on_done != NULL)
-		on_done(arg, done, succession->result);
+		on_done(arg, result, &view);
 }
 
 static void end_checks(struct succession *succession, bool done)
@@ -138,7 +141,7 @@ static void end_checks(struct succession *succession, bool done)
 		snprintf(sentence, sizeof(sentence), "refused: %.*s", SWITCHOVER_TEXT_SIZE - 16, succession->why);
 	if (!succession->dry)
 		succession->shown.refused++;
-	end(succession, done, sentence);
+	end(succession, done ? SWITCHOVER_POSSIBLE : SWITCHOVER_REFUSED, sentence);
 }
 
 static void end_whole(struct succession *succession)
@@ -151,7 +154,7 @@ static void end_whole(struct succession *succession)
 		 name_of(succession->heir), name_of(succession->old), (double)succession->shown.held_us / 1e3,
 		 succession->why[0] != '\0' ? "; " : "", succession->why);
 	journal_note(topology->journal, EVENT_switchover_done, NULL, "switchover: %s", sentence);
-	end(succession, true, sentence);
+	end(succession, SWITCHOVER_DONE, sentence);
 }
 
 static void end_undone(struct succession *succession)
@@ -165,7 +168,7 @@ static void end_undone(struct succession *succession)
 		 succession->why);
 	journal_note(topology->journal, EVENT_switchover_failed, NULL, "switchover to %s: %s", name_of(succession->heir),
 		     sentence);
-	end(succession, false, sentence);
+	end(succession, SWITCHOVER_UNDONE, sentence);
 }
 
 /* ---- commands ---- */
@@ -707,7 +710,7 @@ const char *succession_begin(struct succession *succession, const struct topolog
 void succession_forget(struct succession *succession, const struct node *node)
 {
 	if (succession->step != SWITCHOVER_NONE && (node == succession->old || node == succession->heir))
-		end(succession, false, "given up: one of the two servers is configured no more");
+		end(succession, SWITCHOVER_UNDONE, "given up: one of the two servers is configured no more");
 }
 
 /* ---- a ring that was left ---- */
@@ -804,7 +807,7 @@ struct succession *succession_create(struct topology *topology)
 void succession_destroy(struct succession **succession)
 {
 	if ((*succession)->on_done != NULL)
-		end(*succession, false, "weir ends");
+		end(*succession, SWITCHOVER_UNDONE, "weir ends");
 	ev_timer_stop((*succession)->topology->loop, &(*succession)->poll);
 	free(*succession);
 	*succession = NULL;

@@ -114,14 +114,24 @@ void topology_suspect(struct topology *topology, uint32_t node_id);
 const char *topology_drain(struct topology *topology, const char *node_name, bool drained);
 const char *topology_accept_master(struct topology *topology);
 
-/* A planned change of the master. */
+struct topology_succession_view;
+
+/* A planned change of the master, and what became of it. */
+enum topology_switchover_result {
+	SWITCHOVER_DONE,
+	SWITCHOVER_POSSIBLE,       /* it was a dry run */
+	SWITCHOVER_REFUSED,        /* nothing was begun */
+	SWITCHOVER_UNDONE,         /* it was begun, and everything is as before */
+};
+
+enum { TOPOLOGY_SWITCHOVER_MAX_MS = 60000 }; /* an operator's timeout_ms is at most that */
+
 struct topology_switchover {
 	const char *replica;       /* by name; NULL: the best one */
 	int64_t timeout_ms;        /* how long writes are held at most until the promotion; 0: two seconds */
 	bool dry;                  /* only says whether it would be done */
-	/* Called once, later: it is done, or not, and a sentence about it that is valid
-	 * during the call. */
-	void (*on_done)(void *arg, bool done, const char *sentence);
+	/* Called once, later. The view says more, and its `result` is a sentence. */
+	void (*on_done)(void *arg, enum topology_switchover_result result, const struct topology_succession_view *view);
 	void *arg;
 };
 

@@ -98,7 +98,11 @@ static void on_late_answer(void *asker, struct slice reply)
 	struct http *http = request->http;
 	FILE *out = alloc_checked(open_memstream(&request->late_answer, &request->late_length));
 
-	request->late_status = page_of_reply(reply, out);
+	request->late_status = request->ticket->status;
+	if (request->late_status == 0)
+		request->late_status = page_of_reply(reply, out);
+	else
+		fwrite(reply.bytes, 1, reply.length, out);
 	fclose(out);
 	request->ticket = NULL;
 	list_remove(&request->waiting);

@@ -13,6 +13,7 @@
 #include "metrics.h"
 #include "sampler.h"
 #include "status.h"
+#include "switchover_page.h"
 
 /* ---- pages ---- */
 
@@ -139,6 +140,8 @@ static const struct page pages[] = {
 	     "this list"),
 	PAGE("POST", "/console", ACCESS_CHANGE, plain_text, page_console,
 	     "runs the console's command that the body is; Authorization: Bearer <token>"),
+	PAGE("POST", "/switchover", ACCESS_CHANGE, json, page_switchover,
+	     "another master: {\"replica\":\"b\",\"timeout_ms\":2000,\"dry\":false}, or no body; the same token"),
 };
 
 enum { PAGE_COUNT = sizeof(pages) / sizeof(pages[0]) };
@@ -148,7 +151,7 @@ static unsigned page_help(struct page_call *call)
 	fputs("weir's admin endpoint\n\n", call->out);
 	for (size_t i = 0; i < PAGE_COUNT; i++)
 		if (pages[i].help != NULL)
-			fprintf(call->out, "%-4s %-10s %s\n", pages[i].method, pages[i].path, pages[i].help);
+			fprintf(call->out, "%-4s %-11s %s\n", pages[i].method, pages[i].path, pages[i].help);
 	fputs("\nredis-cli on the same port is the console; VERBS lists what it knows.\n", call->out);
 	return MHD_HTTP_OK;
 }

@@ -34,14 +34,13 @@ void console_accept_master(struct console_call *call)
 
 /* ---- SWITCHOVER ---- */
 
-enum { SWITCHOVER_TIMEOUT_MAX_MS = 60000 };
-
-static void on_switchover(void *arg, bool done, const char *sentence)
+static void on_switchover(void *arg, enum topology_switchover_result result, const struct topology_succession_view *view)
 {
+	bool done = result == SWITCHOVER_DONE || result == SWITCHOVER_POSSIBLE;
 	struct buf reply = { 0 };
 	char text[1200];
 
-	snprintf(text, sizeof(text), "%s %s", done ? "OK" : "ERR", sentence);
+	snprintf(text, sizeof(text), "%s %s", done ? "OK" : "ERR", view->result);
 	if (done)
 		encode_status(&reply, text);
 	else
@@ -59,7 +58,7 @@ static const char *parse_switchover(const struct console_call *call, struct topo
 			wanted->dry = true;
 		} else if (slice_is(call->argv[i], "TIMEOUT")) {
 			if (++i == call->argc ||
-			    !number_parse_within(call->argv[i], 1, SWITCHOVER_TIMEOUT_MAX_MS, &wanted->timeout_ms))
+			    !number_parse_within(call->argv[i], 1, TOPOLOGY_SWITCHOVER_MAX_MS, &wanted->timeout_ms))
 				return "TIMEOUT is in milliseconds, at most a minute";
 		} else if (i == 1) {
 			console_copy_word(name, call->argv[i]);

@@ -10,9 +10,10 @@
 struct console_ticket {
 	void (*on_answer)(void *asker, struct slice reply);
 	void *asker;
+	unsigned status; /* HTTP's, where the answer is the body of a page; 0: it is a console's reply */
 };
 
-/* Hands in the one reply (RESP2), after the verb has returned, and frees the
+/* Hands in the one answer, after the verb has returned, and frees the
  * ticket. */
 void console_ticket_answer(struct console_ticket *ticket, struct slice reply);
 

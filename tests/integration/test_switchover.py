@@ -1,4 +1,7 @@
 """SWITCHOVER: another server becomes the master, and clients do not notice."""
+import contextlib
+import http.client
+import json
 import threading
 import time
 
@@ -384,3 +387,66 @@ def asking_in_vain(weir):
         switch(weir)
     except (OSError, EOFError):
         pass
+
+
+# ---- POST /switchover
+
+TOKEN = "a-token-of-many-bytes"
+
+
+def post(weir, body=b"", token=TOKEN):
+    """(status, the answer's object)"""
+    connection = http.client.HTTPConnection(HOST, weir.admin_port, timeout=20 * PATIENCE)
+    with contextlib.closing(connection):
+        connection.request("POST", "/switchover", body, {"Authorization": f"Bearer {token}"})
+        response = connection.getresponse()
+        text = response.read()
+        if response.headers["Content-Type"] != "application/json":
+            return response.status, text
+        return response.status, json.loads(text)
+
+
+def guarded_group(lab, tmp_path, replicas=2):
+    path = tmp_path / "token"
+    path.write_text(TOKEN + "\n")
+    path.chmod(0o600)
+    return lab.group(replicas, {"admin": {"token_file": path}})
+
+
+def test_post_switches_over(lab, tmp_path):
+    group = guarded_group(lab, tmp_path)
+    old, heir = group.master.address, group.replicas[1].address
+    body = json.dumps({"replica": heir, "timeout_ms": 1500, "dry": True}).encode()
+    wait_for(lambda: post(group.weir, body)[0] == 200, what="nothing is against it")
+    assert post(group.weir, body) == (200, {"result": "possible", "text": f"{heir} could become the master",
+                                            "from": old, "to": heir, "held_ms": None})
+    assert master_of(group.weir) == old
+    status, said = post(group.weir, body.replace(b"true", b"false"))
+    assert (status, said["result"], said["from"], said["to"]) == (200, "done", old, heir)
+    assert 0 < said["held_ms"] < 1500 and said["text"].startswith(f"{heir} is the master")
+    assert master_of(group.weir) == heir
+    group.weir.wait_state("ok")
+    status, said = post(group.weir)     # no body: whoever is best
+    assert (status, said["result"], said["from"]) == (200, "done", heir)
+
+
+def test_post_that_is_refused(lab, tmp_path):
+    group = guarded_group(lab, tmp_path, 1)
+    candidate = group.replicas[0].address
+    assert post(group.weir, token="wrong" * 5)[0] == 401
+    for body in [b"replica=b", b"[]", b'{"replica":1}', b'{"heir":"b"}', b'{"timeout_ms":0}', b'{"timeout_ms":60001}',
+                 b'{"dry":true,"dry":false}', b"{" * 2000]:
+        status, said = post(group.weir, body)
+        assert (status, said["result"]) == (400, "mistaken"), body
+    status, said = post(group.weir, json.dumps({"replica": "nobody"}).encode())
+    assert (status, said) == (409, {"result": "refused", "text": "refused: no such server"})
+    group.replicas[0].cli("CONFIG", "SET", "maxmemory", "100mb")
+    status, said = post(group.weir, json.dumps({"replica": candidate}).encode())
+    assert (status, said["result"]) == (409, "refused") and "less maxmemory" in said["text"], said
+    group.replicas[0].cli("CONFIG", "SET", "maxmemory", "0")
+    group.replicas[0].cli("CLIENT", "PAUSE", 60000, "WRITE")   # it applies nothing any more
+    group.master.cli("SET", "a", "1")
+    status, said = post(group.weir, json.dumps({"replica": candidate, "timeout_ms": 300}).encode())
+    assert (status, said["result"], said["held_ms"]) == (503, "undone", None), said
+    group.replicas[0].cli("CLIENT", "UNPAUSE")
+    assert master_of(group.weir) == group.master.address
