@@ -13,6 +13,7 @@
 #include "control/descriptors.h"
 #include "last_resort.h"
 #include "control/listener.h"
+#include "control/rehearsal.h"
 #include "log.h"
 #include "version.h"
 
@@ -25,7 +26,7 @@ static const char usage[] =
 	"       weir -V | -h\n"
 	"\n"
 	"  -c FILE  the configuration (proxy.ini in the working directory by default)\n"
-	"  -t       test the configuration and exit\n"
+	"  -t       test the configuration, tell every problem of it, and exit\n"
 	"  -T       print the effective configuration, secrets masked, and exit\n"
 	"  -V       print the version and exit\n"
 	"  -h       print this help and exit\n"
@@ -76,12 +77,12 @@ static struct options parse_options(int argc, char **argv)
 
 static struct config *load(const char *path)
 {
-	char *error = NULL;
-	struct config *config = config_load(path, &error);
+	char *errors = NULL;
+	struct config *config = config_load(path, &errors);
 
 	if (config == NULL) {
-		fprintf(stderr, "%s\n", error);
-		free(error);
+		fprintf(stderr, "%s\n", errors);
+		free(errors);
 		exit(EXIT_FAILURE);
 	}
 	return config;
@@ -129,14 +130,14 @@ int main(int argc, char **argv)
 	int status = EXIT_SUCCESS;
 
 	last_resort_install();
+	if (options.test)
+		return rehearse(options.path);
 	config = load(options.path);
 	log_find_journal();
 	log_set_level(config->log_level);
 	log_set_format(config->log_format);
 	if (options.print)
 		config_print(config, stdout);
-	else if (options.test)
-		printf("%s: the configuration is valid\n", options.path);
 	else
 		status = run(options.path, config);
 	config_release(&config);

@@ -10,8 +10,10 @@
  * line that was read last is the one a complaint is about, and none of its
  * build options matters.
  *
- * Invariant: the first complaint ends the reading, and with a complaint there
- * is no config. */
+ * Invariants: a complaint ends nothing, so that one reading finds every mistake;
+ * of a mistake nothing follows that would be a complaint of its own (what stood
+ * in a line that was refused is not said to be missing); and with a complaint
+ * there is no config to run with. */
 #include "config.h"
 
 #include <errno.h>
@@ -32,6 +34,7 @@ enum {
 	LINE_MAX_BYTES = 190,     /* inih cuts at 197 or less, depending on its build */
 	PASSWORD_MAX_BYTES = 512,
 	TOKEN_MIN_BYTES = 16,
+	COMPLAINTS_MAX = 100,     /* that are told; the others are counted */
 	COMMENT_COLUMN = 33,      /* where config_print() begins a comment */
 };
 
@@ -41,26 +44,33 @@ struct loader {
 	const char *end;
 	unsigned line;                     /* number of the line read last, 1 is the first; 0: none */
 	unsigned lines[CONFIG_KEY_COUNT];  /* where each key stood last, 0: nowhere */
+	bool refused[CONFIG_KEY_COUNT];    /* a value of it was */
+	bool skipping;                     /* the section is none: its keys are not looked at */
+	bool line_lost;                    /* of some line nobody knows which key it was meant to be */
 	struct config *config;
-	char *error;                       /* the first complaint; NULL while all is well */
+	unsigned complaints;
+	FILE *out;                         /* they are written to; NULL while all is well */
+	char *errors;                      /* and stand here, one a line, when it is closed */
+	size_t errors_length;
 };
 
 /* ---- complaints ---- */
 
-/* "file:line: [section] key: text", without what is unknown. Keeps the first
- * complaint only; always false. */
+/* "file:line: [section] key: text", without what is unknown. Always false. */
 static bool complain(struct loader *loader, unsigned line, const char *section, const char *key, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 
 static bool complain(struct loader *loader, unsigned line, const char *section, const char *key, const char *format, ...)
 {
-	size_t length = 0;
-	FILE *out;
+	FILE *out = loader->out;
 	va_list args;
 
-	if (loader->error != NULL)
+	if (++loader->complaints > COMPLAINTS_MAX)
 		return false;
-	out = alloc_checked(open_memstream(&loader->error, &length));
+	if (out == NULL)
+		out = loader->out = alloc_checked(open_memstream(&loader->errors, &loader->errors_length));
+	else
+		fputc('\n', out);
 	if (loader->path != NULL)
 		fprintf(out, "%s:", loader->path);
 	if (line > 0)
@@ -78,7 +88,25 @@ static bool complain(struct loader *loader, unsigned line, const char *section, 
 	va_start(args, format);
 	vfprintf(out, format, args);
 	va_end(args);
-	fclose(out);
+	return false;
+}
+
+/* The complaints, one a line; NULL: there are none. */
+static char *end_complaints(struct loader *loader)
+{
+	if (loader->out == NULL)
+		return NULL;
+	if (loader->complaints > COMPLAINTS_MAX)
+		fprintf(loader->out, "\n%s: and %u more", loader->path == NULL ? "" : loader->path, loader->complaints - COMPLAINTS_MAX);
+	fclose(loader->out);
+	loader->out = NULL;
+	return loader->errors;
+}
+
+/* A line that could be anything. */
+static bool lose_line(struct loader *loader)
+{
+	loader->line_lost = true;
 	return false;
 }
 
@@ -86,6 +114,7 @@ static bool complain_about(struct loader *loader, enum config_key_id id, const c
 {
 	const struct config_key *key = &config_keys[id];
 
+	loader->refused[id] = true;
 	return complain(loader, loader->lines[id], key->section, key->name, "%s", text);
 }
 
@@ -171,6 +200,7 @@ static bool check_section(struct loader *loader, char *line)
 		return complain(loader, loader->line, name, "", "unknown section; did you mean [%s]?",
 				config_section_nearest(name));
 	*end = ']';
+	loader->skipping = false;
 	return true;
 }
 
@@ -183,104 +213,139 @@ static bool check_line(struct loader *loader, char *line)
 		return true;
 	if (first != line)
 		return complain(loader, loader->line, "", "", "expected no blank at the beginning of the line");
-	if (*line == '[')
+	if (*line == '[') {
+		loader->skipping = true;
 		return check_section(loader, line);
+	}
+	if (loader->skipping)
+		return false;
 	if (separator == NULL || separator == line || *separator != '=')
 		return complain(loader, loader->line, "", "", "expected key = value, got \"%s\"", line);
 	return true;
 }
 
-/* An ini_reader: the next line with its line feed, NULL at the end of the file
- * or after a complaint. */
-static char *next_line(char *line, int room, void *arg)
+/* The next line without its end; false at the end of the file. */
+static bool read_line(struct loader *loader, const char **begin, size_t *length)
 {
-	struct loader *loader = arg;
-	const char *begin = loader->at, *feed;
-	size_t length;
+	const char *feed;
 
-	if (begin == loader->end || loader->error != NULL)
-		return NULL;
-	feed = memchr(begin, '\n', (size_t)(loader->end - begin));
-	length = (size_t)((feed == NULL ? loader->end : feed) - begin);
+	if (loader->at == loader->end)
+		return false;
+	*begin = loader->at;
+	feed = memchr(*begin, '\n', (size_t)(loader->end - *begin));
+	*length = (size_t)((feed == NULL ? loader->end : feed) - *begin);
 	loader->at = feed == NULL ? loader->end : feed + 1;
 	loader->line++;
-	if (length > 0 && begin[length - 1] == '\r')
-		length--;
+	if (*length > 0 && (*begin)[*length - 1] == '\r')
+		--*length;
+	return true;
+}
+
+static bool take_line(struct loader *loader, char *line, int room, const char *begin, size_t length)
+{
 	if (!check_bytes(loader, begin, length))
-		return NULL;
+		return lose_line(loader);
 	if (length + 2 > (size_t)room) { /* an inih built for even shorter lines */
 		complain(loader, loader->line, "", "", "expected at most %d bytes in a line, got %zu", room - 2, length);
-		return NULL;
+		return lose_line(loader);
 	}
 	memcpy(line, begin, length);
 	line[length] = '\0';
 	if (!check_line(loader, line))
-		return NULL;
+		return lose_line(loader);
 	memcpy(line + length, "\n", 2);
-	return line;
+	return true;
+}
+
+/* An ini_reader: the next good line with its line feed, NULL at the end of the
+ * file. */
+static char *next_line(char *line, int room, void *arg)
+{
+	struct loader *loader = arg;
+	const char *begin;
+	size_t length;
+
+	while (read_line(loader, &begin, &length))
+		if (take_line(loader, line, room, begin, length))
+			return line;
+	return NULL;
 }
 
 /* ---- keys and values ---- */
 
-static bool refuse_unknown(struct loader *loader, const char *section, const char *name)
+static void refuse_key(struct loader *loader, const char *section, const char *name)
 {
 	const struct config_key *nearest = config_key_nearest(section, name);
 
-	return complain(loader, loader->line, section, name, "unknown key; did you mean [%s] %s?", nearest->section,
-			nearest->name);
+	lose_line(loader);
+	if (section[0] == '\0')
+		complain(loader, loader->line, "", name, "expected a [section] in front of the first key");
+	else
+		complain(loader, loader->line, section, name, "unknown key; did you mean [%s] %s?", nearest->section,
+			 nearest->name);
 }
 
-/* An ini_handler: one key with its value. */
+static bool take_key(struct loader *loader, enum config_key_id id, const char *value)
+{
+	const struct config_key *key = &config_keys[id];
+	unsigned before = loader->lines[id];
+	struct config_problem problem;
+
+	loader->lines[id] = loader->line;
+	if (before != 0 && !key->repeatable) {
+		config_refuse(&problem, "stands a second time, first in line %u", before);
+		complain_about(loader, id, problem.text);
+		loader->lines[id] = before; /* that one counts */
+		return false;
+	}
+	return key->type->parse(key, value, loader->config, &problem) || complain_about(loader, id, problem.text);
+}
+
+/* An ini_handler: one key with its value. It is always content: inih shall go on. */
 static int take_value(void *arg, const char *section, const char *name, const char *value)
 {
 	struct loader *loader = arg;
 	const struct config_key *key = config_key_find(section, name);
-	struct config_problem problem;
-	unsigned *line;
 
-	if (section[0] == '\0')
-		return complain(loader, loader->line, "", name, "expected a [section] in front of the first key");
-	if (key == NULL)
-		return refuse_unknown(loader, section, name);
-	line = &loader->lines[key - config_keys];
-	if (*line != 0 && !key->repeatable)
-		return complain(loader, loader->line, section, name, "stands a second time, first in line %u", *line);
-	*line = loader->line;
-	return key->type->parse(key, value, loader->config, &problem) ||
-	       complain(loader, loader->line, section, name, "%s", problem.text);
+	if (key != NULL)
+		take_key(loader, (enum config_key_id)(key - config_keys), value);
+	else
+		refuse_key(loader, section, name);
+	return true;
 }
 
-static bool read_lines(struct loader *loader)
+static void read_lines(struct loader *loader)
 {
 	int bad_line = ini_parse_stream(next_line, loader, take_value, loader);
 
 	if (bad_line != 0)
 		complain(loader, loader->line, "", "", "expected key = value or [section]");
-	return loader->error == NULL;
 }
 
-static bool apply_defaults(struct loader *loader)
+/* Of what was not said, and, so that the rest can be looked at, of what could
+ * not be understood; of a list, such as the listeners, that would be too much. */
+static void apply_defaults(struct loader *loader)
 {
 	struct config_problem problem;
 
 	for (size_t i = 0; i < CONFIG_KEY_COUNT; i++) {
 		const struct config_key *key = &config_keys[i];
 
-		if (loader->lines[i] == 0 && key->default_value != NULL &&
+		if ((loader->lines[i] == 0 || (loader->refused[i] && !key->repeatable)) && key->default_value != NULL &&
 		    !key->type->parse(key, key->default_value, loader->config, &problem))
-			return complain_about(loader, (enum config_key_id)i, problem.text);
+			complain_about(loader, (enum config_key_id)i, problem.text);
 	}
-	return true;
 }
 
 /* ---- what one line alone cannot tell ---- */
 
-static bool check_listeners(struct loader *loader)
+static void check_listeners(struct loader *loader)
 {
 	const struct config *config = loader->config;
 
-	return config->listen.count > 0 || config->listen_replica.count > 0 ||
-	       complain_about(loader, CONFIG_KEY_LISTEN, "expected at least one address here or in listen_replica");
+	if (config->listen.count == 0 && config->listen_replica.count == 0 && !loader->refused[CONFIG_KEY_LISTEN] &&
+	    !loader->refused[CONFIG_KEY_LISTEN_REPLICA])
+		complain_about(loader, CONFIG_KEY_LISTEN, "expected at least one address here or in listen_replica");
 }
 
 static bool is_node(const struct topology_config *topology, const struct config_address *address)
@@ -292,7 +357,7 @@ static bool is_node(const struct topology_config *topology, const struct config_
 }
 
 /* weir in front of itself would answer its own requests for ever. */
-static bool check_no_loop(struct loader *loader, enum config_key_id id)
+static void check_no_loop(struct loader *loader, enum config_key_id id)
 {
 	const struct config_listeners *listeners = config_value(&config_keys[id], loader->config);
 	struct config_problem problem;
@@ -301,9 +366,8 @@ static bool check_no_loop(struct loader *loader, enum config_key_id id)
 		if (!is_node(&loader->config->topology, &listeners->addresses[i]))
 			continue;
 		config_refuse(&problem, "%s is the address of a server in [replication]", listeners->addresses[i].text);
-		return complain_about(loader, id, problem.text);
+		complain_about(loader, id, problem.text);
 	}
-	return true;
 }
 
 static bool is_replica_name(const struct topology_config *topology, const char *name)
@@ -314,19 +378,20 @@ static bool is_replica_name(const struct topology_config *topology, const char *
 	return false;
 }
 
-static bool check_overwrite(struct loader *loader)
+static void check_overwrite(struct loader *loader)
 {
 	const struct topology_config *topology = &loader->config->topology;
 	struct config_problem problem;
 
+	if (loader->refused[CONFIG_KEY_MASTER] || loader->refused[CONFIG_KEY_REPLICA])
+		return; /* the name may be that of a server which could not be read */
 	for (size_t i = 0; i < topology->allow_overwrite_count; i++) {
 		if (is_replica_name(topology, topology->allow_overwrite[i]))
 			continue;
 		config_refuse(&problem, "expected names of replicas, but none has the name \"%s\"",
 			      topology->allow_overwrite[i]);
-		return complain_about(loader, CONFIG_KEY_ALLOW_OVERWRITE, problem.text);
+		complain_about(loader, CONFIG_KEY_ALLOW_OVERWRITE, problem.text);
 	}
-	return true;
 }
 
 /* The one line of a password file, without its line end. */
@@ -372,67 +437,84 @@ static bool read_password(const char *path, char **password, struct config_probl
 	return false;
 }
 
-/* The secret in the file that a key names; "" where it names none. */
-static bool load_secret(struct loader *loader, enum config_key_id id, const char *path, char **secret)
+/* The secret in the file that a key names; "" where it names none, or no good one. */
+static void load_secret(struct loader *loader, enum config_key_id id, const char *path, char **secret)
 {
-	struct config_problem problem;
-	const struct config_key *key = &config_keys[id];
+	struct config_problem problem, whole;
 
-	if (path[0] == '\0') {
-		*secret = alloc_text("", 0);
-		return true;
-	}
-	return read_password(path, secret, &problem) ||
-	       complain(loader, loader->lines[id], key->section, key->name, "%s %s", path, problem.text);
+	if (path[0] != '\0' && read_password(path, secret, &problem))
+		return;
+	*secret = alloc_text("", 0);
+	if (path[0] == '\0')
+		return;
+	config_refuse(&whole, "%.200s %.280s", path, problem.text);
+	complain_about(loader, id, whole.text);
 }
 
-static bool load_secrets(struct loader *loader)
+static void check_token(struct loader *loader)
+{
+	const struct config *config = loader->config;
+	struct config_problem problem;
+
+	if (config->admin_token[0] == '\0' || strlen(config->admin_token) >= TOKEN_MIN_BYTES)
+		return;
+	config_refuse(&problem, "%s: expected a token of %d bytes at least", config->token_file, TOKEN_MIN_BYTES);
+	complain_about(loader, CONFIG_KEY_ADMIN_TOKEN_FILE, problem.text);
+}
+
+static void load_secrets(struct loader *loader)
 {
 	struct config *config = loader->config;
 
-	if (!load_secret(loader, CONFIG_KEY_PASSWORD_FILE, config->password_file, &config->topology.password) ||
-	    !load_secret(loader, CONFIG_KEY_SENTINEL_PASSWORD_FILE, config->sentinel_password_file,
-			 &config->topology.sentinel.password) ||
-	    !load_secret(loader, CONFIG_KEY_ADMIN_TOKEN_FILE, config->token_file, &config->admin_token))
-		return false;
-	if (config->admin_token[0] == '\0' || strlen(config->admin_token) >= TOKEN_MIN_BYTES)
-		return true;
-	return complain(loader, loader->lines[CONFIG_KEY_ADMIN_TOKEN_FILE], "admin", "token_file",
-			"%s: expected a token of %d bytes at least", config->token_file, TOKEN_MIN_BYTES);
+	load_secret(loader, CONFIG_KEY_PASSWORD_FILE, config->password_file, &config->topology.password);
+	load_secret(loader, CONFIG_KEY_SENTINEL_PASSWORD_FILE, config->sentinel_password_file,
+		    &config->topology.sentinel.password);
+	load_secret(loader, CONFIG_KEY_ADMIN_TOKEN_FILE, config->token_file, &config->admin_token);
+	check_token(loader);
 }
 
 /* Either the file names the servers or the sentinels do. */
-static bool check_sentinel(struct loader *loader)
+static void check_sentinel(struct loader *loader)
 {
 	const struct topology_config *topology = &loader->config->topology;
 	bool named = topology->sentinel.name[0] != '\0';
 
+	if (loader->refused[CONFIG_KEY_SENTINEL_NAME] || loader->refused[CONFIG_KEY_SENTINEL_ADDRESS])
+		return;
 	if (topology->sentinel.count > 0 && !named)
-		return complain_about(loader, CONFIG_KEY_SENTINEL_NAME, "expected the name that the sentinels give the master");
-	if (named && topology->sentinel.count == 0)
-		return complain_about(loader, CONFIG_KEY_SENTINEL_ADDRESS, "expected host:port of a sentinel, found none");
-	if (named && topology->node_count > 0)
-		return complain_about(loader, CONFIG_KEY_MASTER,
-				      "the sentinels say who master and replicas are; leave out these lines, or [sentinel]");
-	return true;
+		complain_about(loader, CONFIG_KEY_SENTINEL_NAME, "expected the name that the sentinels give the master");
+	else if (named && topology->sentinel.count == 0)
+		complain_about(loader, CONFIG_KEY_SENTINEL_ADDRESS, "expected host:port of a sentinel, found none");
+	else if (named && topology->node_count > 0)
+		complain_about(loader, CONFIG_KEY_MASTER,
+			       "the sentinels say who master and replicas are; leave out these lines, or [sentinel]");
 }
 
-static bool check(struct loader *loader)
+static void check(struct loader *loader)
 {
-	return check_listeners(loader) && check_sentinel(loader) && check_no_loop(loader, CONFIG_KEY_LISTEN) &&
-	       check_no_loop(loader, CONFIG_KEY_LISTEN_REPLICA) && check_no_loop(loader, CONFIG_KEY_ADMIN_LISTEN) &&
-	       check_overwrite(loader) && load_secrets(loader);
+	check_listeners(loader);
+	check_sentinel(loader);
+	check_no_loop(loader, CONFIG_KEY_LISTEN);
+	check_no_loop(loader, CONFIG_KEY_LISTEN_REPLICA);
+	check_no_loop(loader, CONFIG_KEY_ADMIN_LISTEN);
+	check_overwrite(loader);
+	load_secrets(loader);
 }
 
-static bool complete(struct loader *loader)
+static bool names_sentinels(const struct loader *loader)
 {
 	const struct topology_sentinel_config *sentinel = &loader->config->topology.sentinel;
 
-	if (!apply_defaults(loader))
-		return false;
-	if (loader->lines[CONFIG_KEY_MASTER] == 0 && sentinel->name[0] == '\0' && sentinel->count == 0)
-		return complain_about(loader, CONFIG_KEY_MASTER, "expected host:port of the master, found none");
-	return check(loader);
+	return sentinel->name[0] != '\0' || sentinel->count > 0 || loader->refused[CONFIG_KEY_SENTINEL_NAME] ||
+	       loader->refused[CONFIG_KEY_SENTINEL_ADDRESS];
+}
+
+static void complete(struct loader *loader)
+{
+	apply_defaults(loader);
+	if (loader->lines[CONFIG_KEY_MASTER] == 0 && !loader->line_lost && !names_sentinels(loader))
+		complain_about(loader, CONFIG_KEY_MASTER, "expected host:port of the master, found none");
+	check(loader);
 }
 
 /* ---- the public part ---- */
@@ -445,34 +527,50 @@ static struct config *create(void)
 	return config;
 }
 
-static struct config *finish(struct loader *loader, char **error)
+static struct config *finish(struct loader *loader, char **errors)
 {
-	if (loader->error != NULL)
+	if (loader->complaints > 0)
 		config_release(&loader->config);
-	*error = loader->error;
+	*errors = end_complaints(loader);
 	return loader->config;
 }
 
-struct config *config_load(const char *path, char **error)
+static void read_all(struct loader *loader)
 {
-	struct loader loader = { .path = path, .config = create() };
 	struct config_problem problem;
 	size_t length;
 	struct stat status;
-	char *bytes = read_file(path, FILE_MAX_BYTES, &length, &status, &problem);
+	char *bytes = read_file(loader->path, FILE_MAX_BYTES, &length, &status, &problem);
+	bool marked;
 
 	if (bytes == NULL) {
-		complain(&loader, 0, "", "", "%s", problem.text);
-	} else {
-		bool marked = strncmp(bytes, "\xef\xbb\xbf", 3) == 0; /* UTF-8, as some editors say */
-
-		loader.at = bytes + (marked ? 3 : 0);
-		loader.end = bytes + length;
-		if (read_lines(&loader))
-			complete(&loader);
-		free(bytes);
+		complain(loader, 0, "", "", "%s", problem.text);
+		config_release(&loader->config);
+		return;
 	}
-	return finish(&loader, error);
+	marked = strncmp(bytes, "\xef\xbb\xbf", 3) == 0; /* UTF-8, as some editors say */
+	loader->at = bytes + (marked ? 3 : 0);
+	loader->end = bytes + length;
+	read_lines(loader);
+	complete(loader);
+	free(bytes);
+}
+
+struct config *config_load(const char *path, char **errors)
+{
+	struct loader loader = { .path = path, .config = create() };
+
+	read_all(&loader);
+	return finish(&loader, errors);
+}
+
+struct config *config_inspect(const char *path, char **errors)
+{
+	struct loader loader = { .path = path, .config = create() };
+
+	read_all(&loader);
+	*errors = end_complaints(&loader);
+	return loader.config;
 }
 
 /* All values of a key, as they would stand in a file. */
@@ -503,11 +601,11 @@ static const struct config_change *find_change(const struct config_change *chang
 	return NULL;
 }
 
-struct config *config_alter(const struct config *base, const struct config_change *changes, size_t count, char **error)
+struct config *config_alter(const struct config *base, const struct config_change *changes, size_t count, char **errors)
 {
 	struct loader loader = { .config = create() };
 
-	for (size_t i = 0; i < CONFIG_KEY_COUNT && loader.error == NULL; i++) {
+	for (size_t i = 0; i < CONFIG_KEY_COUNT && loader.complaints == 0; i++) {
 		const struct config_change *change = find_change(changes, count, &config_keys[i]);
 
 		if (change != NULL)
@@ -515,20 +613,20 @@ struct config *config_alter(const struct config *base, const struct config_chang
 		else
 			copy_values(&loader, &config_keys[i], base);
 	}
-	if (loader.error == NULL)
+	if (loader.complaints == 0)
 		check(&loader);
-	return finish(&loader, error);
+	return finish(&loader, errors);
 }
 
-struct config *config_keep_fixed(const struct config *next, const struct config *present, char **error)
+struct config *config_keep_fixed(const struct config *next, const struct config *present, char **errors)
 {
 	struct loader loader = { .config = create() };
 
-	for (size_t i = 0; i < CONFIG_KEY_COUNT && loader.error == NULL; i++)
+	for (size_t i = 0; i < CONFIG_KEY_COUNT && loader.complaints == 0; i++)
 		copy_values(&loader, &config_keys[i], config_keys[i].reload == CONFIG_RESTART ? present : next);
-	if (loader.error == NULL)
+	if (loader.complaints == 0)
 		check(&loader);
-	return finish(&loader, error);
+	return finish(&loader, errors);
 }
 
 struct config *config_acquire(struct config *config)

@@ -61,6 +61,7 @@ struct config {
 	int64_t write_hold_bytes;
 	/* [replication], [health], [auth]; max_lag and max_lag_bytes of [routing] */
 	struct topology_config topology;
+	bool names_master;              /* the first of its nodes; else the sentinels know */
 	char *password_file;            /* "" none */
 	char *sentinel_password_file;   /* "" none */
 	/* [admin] */
@@ -74,9 +75,14 @@ struct config {
 	int64_t slower_than_ms;         /* 0: no slow log */
 };
 
-/* Reads the file. On failure returns NULL and *error is one line of the form
- * "file:line: [section] key: what was expected" that the caller frees. */
-struct config *config_load(const char *path, char **error);
+/* Reads the file. On failure returns NULL, and *errors are lines of the form
+ * "file:line: [section] key: what was expected", one for every mistake, which the
+ * caller frees. */
+struct config *config_load(const char *path, char **errors);
+/* The same for who wants to look further in spite of mistakes: a config that holds
+ * what could be understood, and is good for nothing else. NULL when the file
+ * cannot be read. */
+struct config *config_inspect(const char *path, char **errors);
 struct config *config_acquire(struct config *config);
 /* Sets the caller's pointer to NULL; the last one frees. Any thread. */
 void config_release(struct config **config);
@@ -91,11 +97,11 @@ struct config_change {
 };
 
 /* `base` with other values for some keys, checked as a file is, secrets read
- * anew. On failure NULL and *error: "[section] key: what was expected". */
-struct config *config_alter(const struct config *base, const struct config_change *changes, size_t count, char **error);
+ * anew. On failure NULL and *errors: lines of "[section] key: what was expected". */
+struct config *config_alter(const struct config *base, const struct config_change *changes, size_t count, char **errors);
 /* `next`, but with the present values of all keys that need a restart. NULL and
- * *error when the two do not go together. */
-struct config *config_keep_fixed(const struct config *next, const struct config *present, char **error);
+ * *errors when the two do not go together. */
+struct config *config_keep_fixed(const struct config *next, const struct config *present, char **errors);
 
 enum { CONFIG_TEXT_ROOM = 1024 };
 

@@ -381,7 +381,8 @@ static bool master_parse(const struct config_key *key, const char *text, struct 
 			 struct config_problem *problem)
 {
 	(void)key;
-	return add_node(true, text, &config->topology, problem);
+	config->names_master = add_node(true, text, &config->topology, problem);
+	return config->names_master;
 }
 
 static bool master_print(const struct config_key *key, const struct config *config, size_t index,

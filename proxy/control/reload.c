@@ -25,8 +25,38 @@ struct reload {
 	int64_t succeeded_unix_ms;
 };
 
-static char *refuse(struct reload *reload, const char *whence, char *error)
+static char *sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *sentence(const char *format, ...)
 {
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return alloc_text(text, strlen(text));
+}
+
+/* Of several mistakes, one a line, the first, and how many more there are. */
+static char *in_one_line(char *errors)
+{
+	char *end = strchr(errors, '\n'), *line;
+	unsigned more = 0;
+
+	if (end == NULL)
+		return errors;
+	for (const char *at = end; at != NULL; at = strchr(at + 1, '\n'))
+		more++;
+	line = sentence("%.*s (and %u more: weir -t shows all)", (int)(end - errors), errors, more);
+	free(errors);
+	return line;
+}
+
+static char *refuse(struct reload *reload, const char *whence, char *errors)
+{
+	char *error = in_one_line(errors);
+
 	stats_add(reload->stats, STAT_reloads_failed, 1);
 	journal_note(reload->journal, EVENT_reload_failed, NULL, "%s: refused, nothing has changed: %s", whence, error);
 	return error;
@@ -98,19 +128,6 @@ static void find_fixed(void *arg, const struct config_key *key, const char *befo
 	(void)after;
 	if (key->reload == CONFIG_RESTART)
 		search->found = key;
-}
-
-static char *sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *sentence(const char *format, ...)
-{
-	char text[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	return alloc_text(text, strlen(text));
 }
 
 char *reload_set(struct reload *reload, const struct config_change *changes, size_t count)

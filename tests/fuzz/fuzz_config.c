@@ -6,8 +6,30 @@
 
 #include "../../proxy/config/config.h"
 
-/* Any bytes as proxy.ini: either a complaint of one line, or a configuration
- * that config_print() writes down so that it is read as the same again. */
+/* Any bytes as proxy.ini: either complaints, one a line and at most a hundred and
+ * one, beside what could be understood, or a configuration that config_print()
+ * writes down so that it is read as the same again. */
+
+static void inspect(const char *path, const char *expected)
+{
+	char *errors = NULL;
+	struct config *config = config_inspect(path, &errors);
+
+	REQUIRE(config == NULL || config->topology.user != NULL);
+	REQUIRE(strcmp(errors, expected) == 0);
+	free(errors);
+	config_release(&config);
+}
+
+static void check_complaints(const char *errors)
+{
+	unsigned lines = 1;
+
+	REQUIRE(errors[0] != '\0' && errors[0] != '\n');
+	for (const char *at = errors; (at = strchr(at, '\n')) != NULL; at++, lines++)
+		REQUIRE(at[1] != '\0' && at[1] != '\n');
+	REQUIRE(lines <= 101);
+}
 
 static struct config *load(const void *bytes, size_t size, char **error)
 {
@@ -19,6 +41,8 @@ static struct config *load(const void *bytes, size_t size, char **error)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	config = config_load(path, error);
 	REQUIRE((config == NULL) == (*error != NULL));
+	if (config == NULL)
+		inspect(path, *error);
 	close(fd);
 	return config;
 }
@@ -56,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	if (config != NULL)
 		check_round_trip(config);
 	else
-		REQUIRE(error[0] != '\0' && strchr(error, '\n') == NULL);
+		check_complaints(error);
 	config_release(&config);
 	free(error);
 	return 0;

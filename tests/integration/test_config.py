@@ -1,5 +1,5 @@
-"""weir -t, -T, -V, -h, and what weir says of a bad file: one line on stderr that
-names file, line and key, and exit status 1."""
+"""weir -t, -T, -V, -h, and what weir says of a bad file: a line on stderr for every
+mistake, with file, line and key, and exit status 1."""
 import os
 import re
 import signal
@@ -32,13 +32,13 @@ def ini(tmp_path):
     return write
 
 
-def refused(path, expected):
-    """Both -t and a start say the same one line and exit with 1."""
+def refused(path, *expected):
+    """Both -t and a start say the same lines and exit with 1."""
     for arguments in (["-t"], [], ["-T"]):
         result = weir("-c", path, *arguments)
         assert result.returncode == 1
         assert result.stdout == ""
-        assert result.stderr == f"{path}:{expected}\n"
+        assert result.stderr.splitlines() == [f"{path}:{line}" for line in expected]
 
 
 def test_good_file(ini):
@@ -102,8 +102,8 @@ def test_password_file_of_another_user(ini, tmp_path):
 
 
 @pytest.mark.parametrize("text, expected", [
-    ("[proxy]\nmax_clients = abc\n",
-     '2: [proxy] max_clients: expected a number from 1 to 10000000, got "abc"'),
+    (GOOD + "[proxy]\nmax_clients = abc\n",
+     '7: [proxy] max_clients: expected a number from 1 to 10000000, got "abc"'),
     ("[proxy]\nmax_client = 1\n",
      "2: [proxy] max_client: unknown key; did you mean [proxy] max_clients?"),
     ("[prox]\n", "1: [prox]: unknown section; did you mean [proxy]?"),
@@ -124,6 +124,74 @@ def test_password_file_of_another_user(ini, tmp_path):
 ])
 def test_bad_files(ini, text, expected):
     refused(ini(text), expected)
+
+
+def test_every_mistake_is_told(ini, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("too short\n")
+    secret.chmod(0o600)
+    refused(ini(f"""\
+[proxy]
+listen = 127.0.0.1:70000
+max_client = 5
+[replicaton]
+master = a:1
+[routing]
+wiring = observe
+max_lag = soon
+[auth]
+password_file = {tmp_path}/missing
+[admin]
+token_file = {secret}
+"""),
+            '2: [proxy] listen: expected host:port, [v6]:port or unix:/path, got "127.0.0.1:70000"',
+            "3: [proxy] max_client: unknown key; did you mean [proxy] max_clients?",
+            "4: [replicaton]: unknown section; did you mean [replication]?",
+            "7: [routing] wiring: unknown key; did you mean [replication] wiring?",
+            '8: [routing] max_lag: expected a time from 1ms to 24h (250ms, 5s, 1m), got "soon"',
+            f"10: [auth] password_file: {tmp_path}/missing cannot be opened: No such file or directory",
+            f"12: [admin] token_file: {secret}: expected a token of 16 bytes at least")
+
+
+def test_addresses_are_tried(ini, tmp_path):
+    port, other = free_port(), free_port()
+    (tmp_path / "file").write_text("")
+    path = ini(f"""\
+[proxy]
+listen = {HOST}:{port}
+listen = 192.0.2.1:{other}
+listen = unix:{tmp_path}/nowhere/weir.sock
+listen = unix:{tmp_path}/file
+listen_replica = 0.0.0.0:{port}
+workers = many
+[replication]
+replica = no-such-host.invalid:6379
+[admin]
+listen =
+""")
+    result = weir("-t", "-c", path)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [f"{path}:{line}" for line in (
+        '7: [proxy] workers: expected auto or a number from 1 to 256, got "many"',
+        " [replication] master: expected host:port of the master, found none",
+        f" [proxy] listen: cannot listen on unix:{tmp_path}/nowhere/weir.sock: No such file or directory",
+        f" [proxy] listen: cannot listen on unix:{tmp_path}/file: File exists",
+        " [replication] replica: no-such-host.invalid: no address of that name was found in 1000ms",
+        f" [proxy] listen: cannot listen on 192.0.2.1:{other}: Cannot assign requested address",
+        f" [proxy] listen_replica: cannot listen on 0.0.0.0:{port}: another line has its port already")]
+
+
+def test_a_weir_that_runs_is_no_mistake(lab, tmp_path):
+    """-t in front of a reload: the addresses are in use, as they should be, and
+    stay so."""
+    group = lab.group(1, config={"proxy": {"listen_replica": f"unix:{tmp_path}/weir.sock"}})
+    result = weir("-t", "-c", group.weir.config_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"unix:{tmp_path}/weir.sock is in use now: well if that is the weir that this file is for" in result.stdout
+    assert result.stdout.count("in use now") == 3
+    assert "valid (checked: every line, 3 addresses to listen on, 2 servers' names; no server was asked)" in result.stdout
+    assert group.weir.client().ping()
+    assert (tmp_path / "weir.sock").is_socket()
 
 
 def test_unreadable_files(tmp_path):

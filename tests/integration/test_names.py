@@ -128,3 +128,18 @@ def test_several_addresses(lab, names):
     group = group_by_name(lab)
     group.weir.wait_state("ok")
     assert group.weir.client().set("a", 1)
+
+
+def test_a_rehearsal_waits_for_no_name_for_ever(lab, names, tmp_path):
+    """weir -t looks up every name, all at once and within [health] timeout."""
+    names.set(**{"first": "wait", "second": "wait", "third": HOST, "fourth": ""})
+    path = tmp_path / "proxy.ini"
+    path.write_text("[replication]\nmaster = first:6379\nreplica = second:6379\nreplica = third:6379\nreplica = fourth:6379\n"
+                    f"[health]\ntimeout = 300ms\n[proxy]\nlisten = {HOST}:{harness.free_port()}\n[admin]\nlisten =\n")
+    begun = time.monotonic()
+    result = subprocess.run([harness.weir_binary(), "-t", "-c", path], capture_output=True, text=True, timeout=60)
+    assert time.monotonic() - begun < 5 * harness.PATIENCE
+    assert result.returncode == 1
+    assert result.stderr.splitlines() == [
+        f"{path}: [replication] {key}: {name}: no address of that name was found in 300ms"
+        for key, name in (("master", "first"), ("replica", "second"), ("replica", "fourth"))]

@@ -75,9 +75,25 @@ static void expect_error_bytes(const char *bytes, size_t length, const char *exp
 	assert_non_null(error);
 	assert_memory_equal(error, ini_path, path_length);
 	assert_int_equal(error[path_length], ':');
+	error[strcspn(error, "\n")] = '\0'; /* the first of them */
 	assert_string_equal(error + path_length + 1, expected);
-	assert_null(strchr(error, '\n'));
 	free(error);
+}
+
+/* All of them. `expected` has a line for each, without the file's name. */
+static void expect_errors(const char *text, const char *expected)
+{
+	char *error, *whole = NULL;
+	size_t length;
+	FILE *out = open_memstream(&whole, &length);
+
+	assert_null(load_bytes(text, strlen(text), &error));
+	for (const char *line = expected; *line != '\0'; line += strcspn(line, "\n") + (strchr(line, '\n') != NULL))
+		fprintf(out, "%s%s:%.*s", line == expected ? "" : "\n", ini_path, (int)strcspn(line, "\n"), line);
+	fclose(out);
+	assert_string_equal(error, whole);
+	free(error);
+	free(whole);
 }
 
 static void expect_error(const char *text, const char *expected)
@@ -499,11 +515,74 @@ static void test_complaints(void **state)
 		expect_error(complaints[i].text, complaints[i].expected);
 }
 
-static void test_first_complaint_wins(void **state)
+static void test_every_complaint(void **state)
 {
 	(void)state;
-	expect_error("[proxy]\nworkers = x\nmax_clients = x\n[nowhere]\n",
-		     "2: [proxy] workers: expected auto or a number from 1 to 256, got \"x\"");
+	expect_errors("[proxy]\nworkers = x\nmax_clients = x\n[nowhere]\na = b\n[health]\nrise = 0\n",
+		      "2: [proxy] workers: expected auto or a number from 1 to 256, got \"x\"\n"
+		      "3: [proxy] max_clients: expected a number from 1 to 10000000, got \"x\"\n"
+		      "4: [nowhere]: unknown section; did you mean [routing]?\n"
+		      "7: [health] rise: expected a number from 1 to 1000, got \"0\"");
+	expect_errors("[proxy]\nlisten = 10.0.0.1:6379\nlisten =\n" MASTER "allow_overwrite = b\nallow_overwrite = c\n[log\n",
+		      "7: [replication] allow_overwrite: stands a second time, first in line 6\n"
+		      "8: expected [section], got \"[log\"\n"
+		      "3: [proxy] listen: 10.0.0.1:6379 is the address of a server in [replication]\n"
+		      "6: [replication] allow_overwrite: expected names of replicas, but none has the name \"b\"");
+}
+
+/* A mistake makes no second one: what could not be read is not missing. */
+static void test_complaints_have_no_children(void **state)
+{
+	(void)state;
+	expect_errors("[replication]\nmaster = a\nreplica = b:1 name=c\nallow_overwrite = a\n",
+		      "2: [replication] master: expected host:port or [v6]:port, got \"a\"");
+	expect_errors("[replicaton]\nmaster = a:1\n", "1: [replicaton]: unknown section; did you mean [replication]?");
+	expect_errors("[replication]\nmaste = a:1\n", "2: [replication] maste: unknown key; did you mean [replication] master?");
+	expect_errors(MASTER "[proxy]\nlisten = x\n",
+		      "4: [proxy] listen: expected host:port, [v6]:port or unix:/path, got \"x\"");
+	expect_errors(MASTER "[auth]\nuser = a b\npassword_file = a;b\n",
+		      "4: [auth] user: expected one word without semicolon, got \"a b\"\n"
+		      "5: [auth] password_file: expected the path of a file, without semicolon, got \"a;b\"");
+}
+
+static void test_more_complaints_than_are_told(void **state)
+{
+	char text[4096] = MASTER "[nowhere]\n[proxy]\n", *error;
+	unsigned lines = 1;
+
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		strcat(text, "x = y\n");
+	assert_null(load_bytes(text, strlen(text), &error));
+	for (const char *at = error; (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
+	assert_int_equal(lines, 101);
+	assert_non_null(strstr(error, ": and 101 more"));
+	free(error);
+}
+
+/* What weir -t looks at further. */
+static void test_inspection(void **state)
+{
+	static const char text[] = MASTER "replica = b:1\nreplica = c\n[proxy]\nlisten = 127.0.0.1:1\nworkers = x\n[auth]\nuser = a b\n";
+	struct config *config;
+	char *errors;
+
+	(void)state;
+	write_file(ini_path, text, strlen(text));
+	config = config_inspect(ini_path, &errors);
+	assert_non_null(errors);
+	assert_int_equal(config->topology.node_count, 2);
+	assert_true(config->names_master);
+	assert_int_equal(config->listen.count, 1);
+	assert_int_equal(config->workers, 0);
+	assert_string_equal(config->topology.user, "");
+	free(errors);
+	config_release(&config);
+	unlink(ini_path);
+	assert_null(config_inspect(ini_path, &errors));
+	assert_non_null(errors);
+	free(errors);
 }
 
 static void test_long_lines(void **state)
@@ -675,7 +754,10 @@ int main(void)
 		cmocka_unit_test(test_shipped_file),
 		cmocka_unit_test(test_defaults_written_out),
 		cmocka_unit_test(test_complaints),
-		cmocka_unit_test(test_first_complaint_wins),
+		cmocka_unit_test(test_every_complaint),
+		cmocka_unit_test(test_complaints_have_no_children),
+		cmocka_unit_test(test_more_complaints_than_are_told),
+		cmocka_unit_test(test_inspection),
 		cmocka_unit_test(test_long_lines),
 		cmocka_unit_test(test_too_many),
 		cmocka_unit_test(test_nul_byte),
