@@ -47,11 +47,21 @@ def private_backends(weir):
     return weir.metrics()['weir_backends{kind="private"}']
 
 
+def is_warm(weir, workers):
+    """Every worker has its connection to the master, and the one that it keeps ready."""
+    with contextlib.ExitStack() as stack:
+        for raw in [stack.enter_context(weir.raw()) for _ in range(workers)]:
+            assert raw.command("EXISTS", "key") == 0
+        wait_for(lambda: private_backends(weir) >= workers, what="each has a spare connection")
+
+
 @pytest.fixture(scope="module", params=[1, 2])
 def group(request, tmp_path_factory):
     lab = Lab(tmp_path_factory.mktemp("uploads"))
     try:
-        yield lab.group(1, {"proxy": {"workers": request.param}}, replica_endpoint=True)
+        group = lab.group(1, {"proxy": {"workers": request.param}}, replica_endpoint=True)
+        is_warm(group.weir, request.param)
+        yield group
     finally:
         lab.close()
 
