@@ -292,6 +292,9 @@ inject-asan: asan $(INJECTOR)
 chaos: weir $(CHECKER) ## clients vanish, servers are killed, weir is restarted: mix-ups, doubled writes, leaks
 	@$(PYTHON) tests/chaos/chaos.py $(CHAOS)
 
+switchovers: weir ## 200 switchovers under load: lost, doubled, errors, hold times; SWITCHOVERS="--count 20 --server PATH"
+	@$(PYTHON) tests/switchovers/figures.py $(SWITCHOVERS)
+
 figures-limits: weir ## what rude clients cost: memory, and the latency of others; LIMITS="claims loris" chooses
 	@$(PYTHON) tests/limits/figures.py $(LIMITS)
 
@@ -339,5 +342,5 @@ help: ## this list
 
 always:
 .PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge compat-valkey consistency demo deps figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
-	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan lint page screenshots soak test tsan uninstall unit valgrind
+	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan lint page screenshots soak switchovers test tsan uninstall unit valgrind
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

@@ -126,6 +126,26 @@ enum push_author push_line_author(const char *line, size_t length)
 													    : AUTHOR_OTHER;
 }
 
+/* Behind the word, which push_kind() has seen. */
+bool push_subject(struct slice value, struct slice *name)
+{
+	const char *end = value.bytes + value.length, *at = value.bytes + 1;
+	size_t length = 0, header = 0;
+	int64_t elements;
+
+	if (take_number(&at, end, &elements) <= 0 || elements != 3)
+		return false;
+	for (int i = 0; i < 2; i++) {
+		at += i * (length + 2);
+		header = line_whole_header(at, (size_t)(end - at), '$', &length);
+		at += header;
+		if (header == 0 || length + 2 > (size_t)(end - at))
+			return false;
+	}
+	*name = (struct slice){ at, length };
+	return true;
+}
+
 int64_t push_number(struct slice value)
 {
 	const char *end = value.bytes + value.length, *at = end;

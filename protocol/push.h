@@ -50,6 +50,9 @@ enum push_author {
 enum { PUSH_ADDRESS_BYTES = 256 }; /* always enough to tell; a line that is shorter may not have one */
 enum push_author push_line_author(const char *line, size_t length);
 
+/* The channel or pattern that a whole confirmation names. False: none. */
+bool push_subject(struct slice value, struct slice *name);
+
 /* The number that a whole confirmation, or a broken redirection, ends with:
  * how many subscriptions are left, or which client is gone. -1: there is none. */
 int64_t push_number(struct slice value);

@@ -103,7 +103,7 @@ struct topology {
 	ev_prepare settle;
 	bool dirty;
 	bool master_usable;
-	bool held;                 /* it is about to be another one: nothing is planned, adopted or wired */
+	bool held;                 /* it is about to be another one, or was another one just now */
 	char logged_reason[PLAN_TEXT_SIZE];
 	char logged_observe[PLAN_TEXT_SIZE];
 	struct snapshot *snapshot;

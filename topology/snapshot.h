@@ -97,7 +97,7 @@ struct snapshot {
 	char replid[RUN_ID_LENGTH + 1]; /* of that history; "" before the first master */
 	struct epoch_floor *floor; /* of the epoch; one reference is held by the snapshot */
 	int master;               /* index into nodes, -1: no usable master */
-	bool held;                /* it is about to be another one: nothing more is sent to it */
+	bool held;                /* it is about to be another one, or has only just become the master: nothing is sent to it */
 	bool evicts_by_use;       /* the master does, and knows only of what it has served itself */
 	char *no_master_reason;   /* one sentence, NULL while there is a master */
 	/* of the master, or of the last one; "" unknown */

@@ -86,14 +86,22 @@ static int64_t ms_since(int64_t ns)
 	return ns == 0 ? 0 : (clock_now_ns() - ns) / NS_PER_MS;
 }
 
+bool succession_keeps(const struct succession *succession)
+{
+	return succession->held_ns != 0 && succession->step != SWITCHOVER_MOVE &&
+	       ms_since(succession->held_ns) < 2 * succession->limit_ms;
+}
+
 bool succession_holds(const struct succession *succession)
 {
-	return succession->held_ns != 0 && ms_since(succession->held_ns) < 2 * succession->limit_ms;
+	return succession_keeps(succession) || (succession->held_ns != 0 && succession->step == SWITCHOVER_MOVE);
 }
 
 int succession_deposed(const struct succession *succession)
 {
-	return succession->step == SWITCHOVER_FOLLOW ? (int)succession->old->index : PLAN_NOBODY;
+	bool has_heir = succession->step == SWITCHOVER_MOVE || succession->step == SWITCHOVER_FOLLOW;
+
+	return has_heir ? (int)succession->old->index : PLAN_NOBODY;
 }
 
 /* By its newest INFO. */
@@ -113,6 +121,17 @@ static const char *cannot_reach(const struct node *node, const struct node *heir
 
 /* ---- the end ---- */
 
+/* The present step is over. */
+static void note_phase(struct succession *succession)
+{
+	struct topology_succession_view *shown = &succession->shown;
+
+	if (succession->step == SWITCHOVER_NONE || shown->phase_count == TOPOLOGY_PHASES_MAX)
+		return;
+	shown->phases[shown->phase_count].name = switchover_step_name(succession->step);
+	shown->phases[shown->phase_count++].us = (clock_now_ns() - succession->step_ns) / 1000;
+}
+
 static void end(struct succession *succession, enum topology_switchover_result result, const char *sentence)
 {
 	void (*on_done)(void *asker, enum topology_switchover_result became, const struct topology_succession_view *shown) =
@@ -122,6 +141,7 @@ static void end(struct succession *succession, enum topology_switchover_result r
 
 	snprintf(succession->result, sizeof(succession->result), "%s", sentence);
 	succession->on_done = NULL;
+	note_phase(succession);
 	succession->step = SWITCHOVER_NONE;
 	succession->held_ns = 0;
 	ev_timer_stop(succession->topology->loop, &succession->poll);
@@ -311,6 +331,16 @@ static bool all_have_joined(const struct succession *succession)
 	return true;
 }
 
+/* Where writes were not held nobody has to be waited for. */
+static bool have_moved(const struct succession *succession)
+{
+	const struct topology *topology = succession->topology;
+	const struct snapshot *snapshot = topology->snapshot;
+
+	return !snapshot->held || (snapshot->nodes[snapshot->master].id == succession->heir->id &&
+				   topology->serving.acknowledged >= snapshot->generation);
+}
+
 static struct switchover_seen look(const struct succession *succession)
 {
 	const struct serving *serving = &succession->topology->serving;
@@ -328,6 +358,7 @@ static struct switchover_seen look(const struct succession *succession)
 		.old_offset = INFO_UNKNOWN,
 		.heir_offset = INFO_UNKNOWN,
 		.end_offset = succession->end_offset,
+		.moved = have_moved(succession),
 		.all_follow = all_have_joined(succession),
 	};
 
@@ -416,6 +447,7 @@ static void enter(struct succession *succession, enum switchover_step step)
 {
 	struct topology *topology = succession->topology;
 
+	note_phase(succession);
 	succession->step = step;
 	succession->step_ns = clock_now_ns();
 	succession->commanded_ns = 0;
@@ -654,6 +686,7 @@ static void set_pair(struct succession *succession, struct node *old, struct nod
 	succession->end_offset = 0;
 	succession->why[0] = '\0';
 	succession->shown.held_us = 0;
+	succession->shown.phase_count = 0;
 	snprintf(succession->from, sizeof(succession->from), "%s", name_of(old));
 	snprintf(succession->to, sizeof(succession->to), "%s", name_of(heir));
 }

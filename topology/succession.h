@@ -19,7 +19,9 @@ void succession_destroy(struct succession **succession);
  * before a plan is made. */
 void succession_act(struct succession *succession);
 /* The group is as it was when writes were held: nothing is planned, adopted or
- * wired meanwhile, and the master is published as held. */
+ * wired meanwhile. */
+bool succession_keeps(const struct succession *succession);
+/* The master, be it the old one or the new one, is published as held. */
 bool succession_holds(const struct succession *succession);
 /* The node that was the master, while the others change over from it; or
  * PLAN_NOBODY. */

@@ -8,6 +8,7 @@
 #include "plan.h"
 
 enum {
+	MOVE_MS = 500,               /* workers give up earlier */
 	FOLLOW_MS = 10000,           /* the others get so long to follow */
 	LAG_BYTES_MAX = 1024 * 1024, /* behind the master when it begins */
 };
@@ -17,7 +18,7 @@ const char *switchover_step_name(enum switchover_step step)
 	static const char *const names[SWITCHOVER_STEP_COUNT] = {
 		[SWITCHOVER_CHECK] = "check",       [SWITCHOVER_HOLD] = "hold",     [SWITCHOVER_FENCE] = "fence",
 		[SWITCHOVER_CATCH_UP] = "catch_up", [SWITCHOVER_DEMOTE] = "demote", [SWITCHOVER_PROMOTE] = "promote",
-		[SWITCHOVER_FOLLOW] = "follow",     [SWITCHOVER_UNDO] = "undo",
+		[SWITCHOVER_MOVE] = "move",         [SWITCHOVER_FOLLOW] = "follow", [SWITCHOVER_UNDO] = "undo",
 	};
 
 	return names[step];
@@ -77,7 +78,12 @@ static struct switchover_verdict next_of_promote(const struct switchover_seen *s
 {
 	if (seen->heir == PEER_GONE)
 		return undo("the replica was lost when it was promoted");
-	return go(seen->heir_role == SERVER_ROLE_MASTER ? SWITCHOVER_FOLLOW : SWITCHOVER_PROMOTE);
+	return go(seen->heir_role == SERVER_ROLE_MASTER ? SWITCHOVER_MOVE : SWITCHOVER_PROMOTE);
+}
+
+static struct switchover_verdict next_of_move(const struct switchover_seen *seen)
+{
+	return go(seen->moved || seen->step_ms >= MOVE_MS ? SWITCHOVER_FOLLOW : SWITCHOVER_MOVE);
 }
 
 static struct switchover_verdict next_of_follow(const struct switchover_seen *seen)
@@ -93,7 +99,7 @@ static struct switchover_verdict next_of_undo(const struct switchover_seen *seen
 
 	if (!seen->answered && seen->heir == PEER_UP && seen->heir_role == SERVER_ROLE_MASTER &&
 	    seen->old_role != SERVER_ROLE_MASTER)
-		return go(SWITCHOVER_FOLLOW);
+		return go(SWITCHOVER_MOVE);
 	return go(is_over ? SWITCHOVER_NONE : SWITCHOVER_UNDO);
 }
 
@@ -104,6 +110,8 @@ struct switchover_verdict switchover_next(enum switchover_step step, const struc
 	switch (step) {
 	case SWITCHOVER_PROMOTE:
 		return next_of_promote(seen);
+	case SWITCHOVER_MOVE:
+		return next_of_move(seen);
 	case SWITCHOVER_FOLLOW:
 		return next_of_follow(seen);
 	case SWITCHOVER_UNDO:

@@ -19,6 +19,8 @@
  *             has an end, and nothing can be added to it
  *   PROMOTE   the heir has applied all of it, was sent         the heir is gone
  *             REPLICAOF NO ONE, and says that it is a master
+ *   MOVE      whoever listens to the old master listens to the new
+ *             one, in every worker, or half a second is over
  *   FOLLOW    every other node follows it
  *   UNDO      the old master is one, and takes writes
  *
@@ -35,6 +37,7 @@ enum switchover_step {
 	SWITCHOVER_CATCH_UP,
 	SWITCHOVER_DEMOTE,
 	SWITCHOVER_PROMOTE,
+	SWITCHOVER_MOVE,
 	SWITCHOVER_FOLLOW,
 	SWITCHOVER_UNDO,
 	SWITCHOVER_STEP_COUNT
@@ -65,6 +68,7 @@ struct switchover_seen {
 	int64_t old_offset;
 	int64_t heir_offset;
 	int64_t end_offset;        /* of the old master's stream, as far as it is known */
+	bool moved;                /* all workers have acknowledged the new master, nothing is written to it yet */
 	bool all_follow;
 };
 

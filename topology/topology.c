@@ -210,13 +210,14 @@ static bool awaits_sentinels(struct topology *topology)
 static void settle(struct topology *topology)
 {
 	uint64_t epoch = topology->epoch.number;
-	bool usable = topology->master_usable;
+	bool usable = topology->master_usable, kept;
 
 	topology->dirty = false;
 	note_interference(topology);
 	succession_act(topology->succession);
-	topology->held = succession_holds(topology->succession) || awaits_sentinels(topology);
-	if (!topology->held) {
+	kept = succession_keeps(topology->succession) || awaits_sentinels(topology);
+	topology->held = kept || succession_holds(topology->succession);
+	if (!kept) {
 		adopt_plan(topology);
 		adopt_master(topology);
 		wire_act(topology->wire);

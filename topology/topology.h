@@ -215,6 +215,8 @@ struct topology_node_view {
 	uint64_t wirings;           /* REPLICAOF sent to it */
 };
 
+enum { TOPOLOGY_PHASES_MAX = 10 };
+
 /* The change of the master that is under way, or the last one. */
 struct topology_succession_view {
 	const char *step;           /* "check", "hold", ...; NULL: none is under way */
@@ -223,6 +225,11 @@ struct topology_succession_view {
 	const char *from;           /* NULL: there was none yet */
 	const char *to;
 	const char *result;         /* of the last one, a sentence; NULL */
+	size_t phase_count;         /* that it has gone through so far, in order, */
+	struct {
+		const char *name;
+		int64_t us;         /* and how long each lasted */
+	} phases[TOPOLOGY_PHASES_MAX];
 	uint64_t held_us;           /* how long writes were held, the last time, ... */
 	uint64_t held_total_us;     /* ... and in all that were done */
 	uint64_t done;              /* switchovers, by what became of them */

@@ -197,12 +197,27 @@ static json_t *lost_writes(const struct topology_view *view)
 }
 
 /* The change of the master that is under way, or the last one. */
+static json_t *phases(const struct topology_succession_view *view)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < view->phase_count; i++) {
+		json_t *phase = json_object();
+
+		put_text(phase, "name", view->phases[i].name);
+		put_real(phase, "ms", (double)view->phases[i].us / 1e3);
+		json_array_append_new(array, phase);
+	}
+	return array;
+}
+
 static json_t *switchover(const struct topology_succession_view *view)
 {
 	json_t *object = json_object();
 
 	put_text(object, "phase", view->step);
 	put_integer(object, "phase_ms", view->step_ms);
+	put(object, "phases", phases(view));
 	put_flag(object, "holds_writes", view->holds);
 	put_text(object, "from", view->from);
 	put_text(object, "to", view->to);

@@ -16,6 +16,7 @@
 #include "../dispatch/delivery.h"
 #include "ejection.h"
 #include "flow.h"
+#include "passage.h"
 #include "../log.h"
 #include "../worker/worker.h"
 
@@ -62,7 +63,8 @@ enum stat_id backend_gauge(const struct backend *backend)
 
 static bool is_own(const struct request *request)
 {
-	return request->kind == REQUEST_HANDSHAKE || request->kind == REQUEST_ROLE || request->kind == REQUEST_BARRIER;
+	return request->kind == REQUEST_HANDSHAKE || request->kind == REQUEST_ROLE || request->kind == REQUEST_BARRIER ||
+	       request->kind == REQUEST_PASSAGE;
 }
 
 /* ---- losing it ---- */
@@ -175,6 +177,8 @@ static bool can_move(const struct backend *backend, const struct backlog *backlo
 {
 	const struct request *first = backlog->first;
 
+	if (passage_has_left(backend))
+		return waits_for_next_connection(backend);
 	return waits_for_next_connection(backend) && !session_is_bound(&backend->owner->session) && first != NULL &&
 	       first->at >= backlog->sent;
 }
@@ -229,6 +233,7 @@ void backend_destroy(struct backend *backend, enum drop_reason reason)
 		return;
 	backend->closing = true;
 	barrier_lower(backend);
+	passage_end(backend);
 	backend->owner = NULL;
 	pause_undivert(backend);
 	close_connection(backend, reason);
@@ -286,7 +291,7 @@ void backend_measure(struct backend *backend, const struct request *answered, un
 }
 
 /* A reply to weir itself: nearly always it stands whole in what was read. */
-static void finish_own(struct backend *backend, struct request *request, struct slice last, int64_t now_ns)
+static void finish_own(struct backend *backend, struct request *request, char type, struct slice last, int64_t now_ns)
 {
 	struct slice reply = last;
 
@@ -294,7 +299,9 @@ static void finish_own(struct backend *backend, struct request *request, struct 
 		buf_append(&backend->own_reply, last.bytes, last.length);
 		reply = buf_slice(&backend->own_reply);
 	}
-	if (request->kind == REQUEST_HANDSHAKE)
+	if (request->kind == REQUEST_PASSAGE)
+		passage_answered(backend, type);
+	else if (request->kind == REQUEST_HANDSHAKE)
 		backend_on_handshake_reply(backend, request, reply);
 	else if (request->kind == REQUEST_BARRIER && reply.length > 0 && reply.bytes[0] != ':' && reply.bytes[0] != '-')
 		backend_desync(backend, "a barrier that is answered with something else");
@@ -341,7 +348,7 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 	backend->reply_length = 0;
 	backend_measure(backend, request, 1, now_ns);
 	if (is_own(request))
-		finish_own(backend, request, last, now_ns);
+		finish_own(backend, request, type, last, now_ns);
 	else
 		delivery_done(backend->worker, request, backend, told_type(type, last), bytes, now_ns);
 	if (backend->closing || backend->generation != generation || backend->state < BACKEND_HANDSHAKE)
@@ -611,11 +618,11 @@ void backend_flush(struct backend *backend)
 	enum conn_result result = CONN_OK;
 
 	end_batch(backend);
+	if (backend->state < BACKEND_HANDSHAKE)
+		return;
 	end = backend->base + buf_length(&backend->stream) - backend->uploading;
 	if ((backend->state == BACKEND_HANDSHAKE || backend->held) && end > backend->send_limit)
 		end = backend->send_limit;
-	else if (backend->state < BACKEND_HANDSHAKE)
-		return;
 	while (backend->sent < end && result == CONN_OK) {
 		result = conn_write(&backend->conn, buf_head(&backend->stream) + (backend->sent - backend->base),
 				    end - backend->sent, &wrote);

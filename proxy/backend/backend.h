@@ -74,6 +74,8 @@ struct reading {
 	struct buf whole;             /* of a value that is looked at as a whole */
 };
 
+struct passage;
+
 struct backend {
 	struct conn conn;
 	struct worker *worker;
@@ -121,6 +123,8 @@ struct backend {
 	struct buf barriers;          /* their CLIENT IDs, uint64_t each */
 	unsigned barriers_asked;      /* of them, on this connection */
 	unsigned barriers_due;        /* of those, not answered yet */
+
+	struct passage *passage;      /* private: its subscriber goes to another master; NULL */
 
 	/* ROLEs among the requests (consistency.h) */
 	bool wants_role;              /* master: this batch ends with one */

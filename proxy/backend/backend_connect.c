@@ -23,6 +23,7 @@
 #include "../dispatch/delivery.h"
 #include "../dispatch/dispatch.h"
 #include "../log.h"
+#include "passage.h"
 #include "pool.h"
 #include "../worker/worker.h"
 
@@ -167,7 +168,8 @@ static bool may_connect(const struct backend *backend)
 {
 	const struct node_load *load = backend_load(backend);
 
-	return backend->state == BACKEND_IDLE && !backend->held && backend->worker->now_ns >= backend->retry_ns &&
+	return backend->state == BACKEND_IDLE && (!backend->held || backend->worker->handover.arrives) &&
+	       backend->worker->now_ns >= backend->retry_ns &&
 	       (load == NULL || load->connects < CONNECTS_PER_TICK);
 }
 
@@ -293,6 +295,7 @@ static void start_handshake(struct backend *backend)
 	push_handshakes(backend);
 	barrier_begin_handshake(backend);
 	backend->send_limit = backend->base + buf_length(&backend->stream);
+	passage_enqueue(backend);
 	backlog_requeue(backend, &backlog);
 	backend_mark_dirty(backend);
 }
@@ -355,6 +358,7 @@ static uint64_t id_in(struct slice reply)
 static void on_ready_for_traffic(struct backend *backend)
 {
 	backend->state = BACKEND_READY;
+	passage_arrives(backend);
 	barrier_ready(backend);
 	backend->ready_ns = backend->worker->now_ns;
 	backend_mark_dirty(backend);

@@ -23,6 +23,7 @@
 #include "../client/client.h"
 #include "../dispatch/delivery.h"
 #include "../local/local.h"
+#include "passage.h"
 #include "../client/session.h"
 #include "../worker/worker.h"
 
@@ -215,10 +216,13 @@ static void end_confirmation(struct backend *backend, int64_t now_ns)
 	}
 	if (reading->due == 0)
 		reading->due = count_confirmations(session, answered_command(backend).bytes, kind);
-	session_confirm(session, kind, (uint32_t)left);
+	if (backend->head != NULL && backend->head->kind == REQUEST_PASSAGE)
+		passage_confirmed(backend, kind, value);
+	else
+		session_confirm(session, kind, (uint32_t)left);
 	if (reading->in_exec)
 		local_exec_passes(session, value);
-	else
+	else if (backend->head->kind != REQUEST_PASSAGE)
 		delivery_confirmation(backend->head, value);
 	if (backend->closing || --reading->due > 0)
 		return;

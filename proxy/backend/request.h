@@ -31,6 +31,7 @@ enum request_kind {
 	REQUEST_HANDSHAKE,  /* weir's own, no client: prepares the connection */
 	REQUEST_BARRIER,    /* weir's own, no client: kills a connection that was lost (barrier.h) */
 	REQUEST_ROLE,       /* weir's own, no client: where the server is in the stream (consistency.h) */
+	REQUEST_PASSAGE,    /* weir's own, no client: takes a subscriber to another master (passage.h) */
 	REQUEST_HELLO,      /* these are judged by local.c when the reply is whole: */
 	REQUEST_GATE,       /* is this session authenticated? */
 	REQUEST_RESET,      /* on a private backend */

@@ -6,11 +6,13 @@
 #include "control_line.h"
 #include "../dispatch/delivery.h"
 #include "../dispatch/dispatch.h"
+#include "../backend/passage.h"
 #include "../backend/pool.h"
 #include "worker.h"
 
 enum {
 	GRACE_MS = 20,     /* everybody's writes wait meanwhile */
+	PASSAGE_MS = 200,  /* and meanwhile */
 	ANSWERS_MS = 2000, /* the old master has said all it has to say long before */
 };
 
@@ -25,12 +27,17 @@ static bool is_asked(const struct backend *backend)
 	return backend->state == BACKEND_READY && backend->head != NULL && backend->head->at < backend->sent;
 }
 
+static bool is_in_transaction(const struct backend *backend)
+{
+	const struct session *session = backend->owner != NULL ? &backend->owner->session : NULL;
+
+	return session != NULL && (session->in_multi || session->bonds.in_multi || session->bonds.watching);
+}
+
 /* What a session has begun on its own connection may end there. */
 static bool goes_on(const struct backend *backend)
 {
-	const struct client *owner = backend->owner;
-
-	return owner != NULL && (is_asked(backend) || session_is_bound(&owner->session) || owner->session.in_multi);
+	return backend->uploading || is_in_transaction(backend);
 }
 
 /* ---- holding ---- */
@@ -72,30 +79,51 @@ static void hold_unless_it_goes_on(struct backend *backend)
 		handover_hold(backend);
 }
 
+static void begin_hold(struct worker *worker)
+{
+	worker->handover.holds = true;
+	worker->handover.held_id = worker->snapshot->nodes[worker->snapshot->master].id;
+	worker->handover.grace_until_ns = worker->now_ns + clock_ms_to_ns(GRACE_MS);
+	each_to_master(worker, hold_unless_it_goes_on);
+}
+
+static void begin_arrival(struct worker *worker)
+{
+	worker->handover.arrives = true;
+	worker->handover.passages_until_ns = worker->now_ns + clock_ms_to_ns(PASSAGE_MS);
+	worker->handover.answers_until_ns = worker->now_ns + clock_ms_to_ns(ANSWERS_MS);
+	each_to_master(worker, passage_begin);
+}
+
+/* Who is still on his way may have missed something already. */
+static void tell_if_late(struct backend *backend)
+{
+	if (backend->passage != NULL)
+		client_finish_alone(backend->owner, CLOSE_master_changed);
+}
+
+static void end_hold(struct worker *worker)
+{
+	worker->handover.holds = worker->handover.arrives = false;
+	worker->handover.answers_until_ns = worker->now_ns + clock_ms_to_ns(ANSWERS_MS);
+	each_to_master(worker, tell_if_late);
+	each_to_master(worker, release);
+}
+
 void handover_adopt(struct worker *worker)
 {
-	struct handover *handover = &worker->handover;
+	const struct snapshot *snapshot = worker->snapshot;
+	const struct handover *handover = &worker->handover;
 
-	if (worker->snapshot->held == handover->holds)
-		return;
-	handover->holds = worker->snapshot->held;
-	if (handover->holds) {
-		handover->grace_until_ns = worker->now_ns + clock_ms_to_ns(GRACE_MS);
-		each_to_master(worker, hold_unless_it_goes_on);
-	} else {
-		handover->answers_until_ns = worker->now_ns + clock_ms_to_ns(ANSWERS_MS);
-		each_to_master(worker, release);
-	}
+	if (snapshot->held && !handover->holds)
+		begin_hold(worker);
+	else if (snapshot->held && !handover->arrives && snapshot->nodes[snapshot->master].id != handover->held_id)
+		begin_arrival(worker);
+	else if (!snapshot->held && handover->holds)
+		end_hold(worker);
 }
 
 /* ---- acknowledging ---- */
-
-static bool is_in_transaction(const struct backend *backend)
-{
-	const struct session *session = backend->owner != NULL ? &backend->owner->session : NULL;
-
-	return session != NULL && (session->in_multi || session->bonds.in_multi || session->bonds.watching);
-}
 
 /* May what was sent over it, or what is about to be, still change data? */
 static bool is_under_way(const struct backend *backend)
@@ -111,8 +139,11 @@ static bool is_under_way(const struct backend *backend)
 
 static bool is_drained(const struct worker *worker)
 {
+	const struct handover *handover = &worker->handover;
 	struct list_link *link, *following;
 
+	if (handover->arrives)
+		return handover->passages == 0 || worker->now_ns >= handover->passages_until_ns;
 	LIST_EACH(&worker->backends, link, following)
 		if (is_under_way(CONTAINER_OF(link, struct backend, of_worker)))
 			return false;
@@ -146,7 +177,8 @@ bool handover_keeps(const struct backend *backend)
 	const struct worker *worker = backend->worker;
 	const struct snapshot_node *node = worker_node(worker, backend->node_id);
 
-	return is_stranded(backend) && is_asked(backend) && worker->now_ns < worker->handover.answers_until_ns &&
+	return is_stranded(backend) && (is_asked(backend) || passage_is_leaving(backend)) &&
+	       worker->now_ns < worker->handover.answers_until_ns &&
 	       node != NULL && node->up && node->incarnation == backend->incarnation;
 }
 
@@ -156,7 +188,7 @@ void handover_end_session(struct backend *backend)
 {
 	struct client *client = backend->owner;
 
-	if (!is_stranded(backend) || backend->head != NULL)
+	if (!is_stranded(backend) || backend->head != NULL || passage_has_left(backend))
 		return;
 	backend_read(backend);
 	if (backend->closing || backend->owner != client || client->closing)
@@ -171,7 +203,7 @@ void handover_tick(struct worker *worker)
 {
 	struct list_link *link, *following;
 
-	if (worker->handover.answers_until_ns == 0 || worker->handover.holds)
+	if (worker->handover.answers_until_ns == 0 || (worker->handover.holds && !worker->handover.arrives))
 		return;
 	if (worker->now_ns >= worker->handover.answers_until_ns)
 		worker->handover.answers_until_ns = 0;

@@ -2,6 +2,7 @@
 #define WEIR_PROXY_HANDOVER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct backend;
@@ -20,15 +21,22 @@ struct worker;
  *   a transaction      has a moment to end; later its EXEC says EXECABORT, as a
  *                      server that was demoted in the middle says it, and keys
  *                      that were watched count as changed
- *   who listens        (subscribers, tracking, MONITOR) is told by the end of its
- *                      connection, behind everything that the old master has said
+ *   who is subscribed  goes to the new master without missing anything (passage.h):
+ *                      a generation names it that is held, too, and is acknowledged
+ *                      when they are there, or have had their time
+ *   who listens        otherwise (tracking, MONITOR), or comes late, is told by the
+ *                      end of its connection, behind all that the old master has said
  *
- * The next generation names the new master, and the queues go there; or the old
- * one, which was never left. A generation without any master is acknowledged when
+ * The next generation lets everybody write to the new master; or to the old one,
+ * which was never left. A generation without any master is acknowledged when
  * it has been adopted: no connection to one is left then. */
 
 struct handover {
 	bool holds;                /* the master of the present snapshot is held */
+	bool arrives;              /* and it is the new one already */
+	uint32_t held_id;          /* the first one that was held, while one is */
+	size_t passages;           /* subscribers under way */
+	int64_t passages_until_ns; /* they are waited for until then */
 	int64_t grace_until_ns;    /* open transactions and uploads are waited for until then */
 	int64_t answers_until_ns;  /* answers of the old master are, once there is a new one */
 };

@@ -252,19 +252,149 @@ def test_transactions_through_switchovers(lab):
     assert int(group.weir.client().get("sum")) == sum(sums)
 
 
-def test_subscribers_are_told_behind_everything_published(lab):
+class Publisher(Threads):
+    """Publishes 0, 1, 2, ... to everybody, until the block ends."""
+
+    def __init__(self, weir, *channels):
+        super().__init__(1)
+        self.weir, self.channels, self.count, self.errors = weir, channels, 0, []
+
+    def work(self, _):
+        with self.weir.raw() as raw:
+            while not self.stopping.is_set():
+                for verb, channel in self.channels:
+                    answer = raw.command(verb, channel, self.count)
+                    if not isinstance(answer, int):
+                        self.errors.append(answer)
+                self.count += 1
+
+
+def heard(raw, count):
+    """The next numbers, by the channel that they came on."""
+    numbers = {}
+    for _ in range(count):
+        *_, channel, number = raw.reply()
+        numbers.setdefault(channel, []).append(int(number))
+    return numbers
+
+
+def test_subscribers_miss_nothing(lab):
+    """They hear the new master, in RESP2 and in RESP3, whatever they are subscribed to."""
     group = lab.group(2)
-    with group.weir.raw() as raw, group.weir.raw() as publisher:
-        raw.command("SUBSCRIBE", "news")
-        for n in range(50):
-            assert publisher.command("PUBLISH", "news", n) >= 1
+    weir, odd = group.weir, b"a\r\n\0$b"
+    with weir.raw() as two, weir.raw() as three, weir.raw() as shard, weir.raw() as both:
+        assert three.command("HELLO", 3)
+        two.commands([("SUBSCRIBE", "news"), ("SUBSCRIBE", odd)])
+        three.command("SUBSCRIBE", "news")
+        shard.command("SSUBSCRIBE", "news")
+        both.commands([("PSUBSCRIBE", "ne*"), *[("SUBSCRIBE", f"channel{n}") for n in range(500)]])
+        with Publisher(weir, ("PUBLISH", "news"), ("PUBLISH", odd), ("SPUBLISH", "news")) as publisher:
+            for _ in range(4):
+                before = publisher.count
+                switched(group)
+                wait_for(lambda: publisher.count > before + 10, what="publishing goes on")
+        assert not publisher.errors, publisher.errors[:3]
+        all_of_them = list(range(publisher.count))
+        assert heard(two, 2 * publisher.count) == {b"news": all_of_them, odd: all_of_them}
+        assert heard(three, publisher.count) == {b"news": all_of_them}
+        assert heard(shard, publisher.count) == {b"news": all_of_them}
+        assert heard(both, publisher.count) == {b"news": all_of_them}
+        assert weir.metrics()["weir_moved_subscribers_total"] == 4 * 4
+        assert weir.metrics()['weir_client_closed_total{reason="master_changed"}'] == 0
+        # They are subscribed to what they were, and to nothing else.
+        assert both.command("PUNSUBSCRIBE", "ne*") == [b"punsubscribe", b"ne*", 500]
+        both.send(b"*1\r\n$11\r\nUNSUBSCRIBE\r\n")
+        left = [both.reply() for _ in range(500)]
+        assert {channel for _, channel, _ in left} == {b"channel%d" % n for n in range(500)}
+        assert left[-1][2] == 0 and both.command("SET", "a", "1") == "OK"
+        assert two.command("UNSUBSCRIBE", "news") == [b"unsubscribe", b"news", 1]
+
+
+def test_a_subscriber_may_go_on_talking(lab):
+    """In RESP3 a subscriber writes and reads, and subscribes to more: no error, nothing twice."""
+    group = lab.group(2)
+    errors, stopping, written = [], threading.Event(), []
+
+    def talk():
+        with group.weir.raw() as raw:
+            raw.command("HELLO", 3)
+            raw.command("SUBSCRIBE", "quiet")
+            while not stopping.is_set():
+                for words, expected in [(("INCR", "told"), len(written) + 1), (("GET", "told"), b"%d" % (len(written) + 1))]:
+                    answer = raw.command(*words)
+                    if answer != expected:
+                        errors.append(answer)
+                written.append(answer)
+                answer = raw.command("SUBSCRIBE", f"more{len(written)}")
+                if answer[2] != 1 + len(written):
+                    errors.append(answer)
+
+    thread = threading.Thread(target=talk, daemon=True)
+    thread.start()
+    wait_for(lambda: written, what="it has begun")
+    for _ in range(5):
+        before = len(written)
         switched(group)
+        wait_for(lambda: len(written) > before + 3 or errors or not thread.is_alive(), what="it goes on")
+    stopping.set()
+    thread.join()
+    assert not errors, errors[:3]
+    assert group.weir.metrics()["weir_moved_subscribers_total"] == 5
+
+
+def test_who_cannot_be_moved_is_told(lab):
+    """MONITOR and tracking are of one server: their sessions end, behind all that it had to say."""
+    group = lab.group(2)
+    with group.weir.raw() as monitor, group.weir.raw() as tracking, group.weir.raw() as writer:
+        assert monitor.command("MONITOR") == "OK"
+        tracking.command("HELLO", 3)
+        assert tracking.command("CLIENT", "TRACKING", "ON") == "OK"
+        tracking.command("GET", "seen")
         for n in range(50):
-            assert raw.reply() == [b"message", b"news", str(n).encode()]
+            writer.command("SET", f"k{n}", n)
+        writer.command("SET", "seen", "1")
+        switched(group)
+        said = monitor.read_all().decode()
+        assert all(f'"k{n}"' in said for n in range(50)) and '"seen"' in said
+        assert tracking.reply() == [b"invalidate", [b"seen"]]
+        with pytest.raises(EOFError):
+            tracking.reply()
+    assert group.weir.metrics()['weir_client_closed_total{reason="master_changed"}'] == 2
+
+
+def test_a_channel_that_the_new_master_refuses(lab):
+    """Somebody has changed users on one server alone."""
+    group = lab.group(1)
+    for server in group.servers:
+        server.cli("ACL", "SETUSER", "listener", "on", ">word", "~*", "&*", "+@all")
+    with group.weir.raw() as raw, group.weir.raw() as other:
+        for one in (raw, other):
+            assert one.command("AUTH", "listener", "word") == "OK"
+        raw.command("SUBSCRIBE", "news")
+        other.command("SUBSCRIBE", "open")
+        group.replicas[0].cli("ACL", "SETUSER", "listener", "resetchannels", "&open")
+        switched(group)
         with pytest.raises(EOFError):
             raw.reply()
-    closed = group.weir.metrics()
-    assert closed['weir_client_closed_total{reason="master_changed"}'] == 1
+        assert group.weir.client().publish("open", "1") == 1
+        assert other.reply() == [b"message", b"open", b"1"]
+
+
+def test_a_subscriber_that_does_not_read_holds_nobody_for_long(lab):
+    group = lab.group(1)
+    with group.weir.raw() as deaf, group.weir.raw() as publisher:
+        deaf.command("SUBSCRIBE", "news")
+        filler = b"x" * 1000000
+        wait_for(lambda: publisher.command("PUBLISH", "news", filler) and
+                 sum(int(row["omem"]) for row in group.master.client().client_list("pubsub")) > 1000000,
+                 what="the old master has messages that nobody takes")
+        group.caught_up()
+        wait_for(lambda: str(switch(group.weir, "DRY")).startswith("OK "), what="nothing is against it")
+        switched(group)
+        assert group.weir.status()["switchover"]["held_ms"] < 2000 * PATIENCE
+        assert publisher.command("PUBLISH", "news", "1") in (0, 1)
+        assert deaf.read_all().startswith(b"*3\r\n$7\r\nmessage\r\n"), "it may have what there was, and is told by its end"
+        wait_for(lambda: group.weir.metrics()['weir_client_closed_total{reason="master_changed"}'] == 1)
 
 
 def test_sessions_keep_their_state(lab):

@@ -102,6 +102,22 @@ static void an_opening_always_tells(void **state)
 	}
 }
 
+static void subjects(void **state)
+{
+	struct slice name;
+
+	(void)state;
+	assert_true(push_subject(slice_of(">3\r\n$11\r\nunsubscribe\r\n$4\r\na\r\nb\r\n:12\r\n"), &name));
+	assert_true(slice_equal(name, slice_of("a\r\nb")));
+	assert_true(push_subject(slice_of("*3\r\n$9\r\nsubscribe\r\n$0\r\n\r\n:0\r\n"), &name));
+	assert_int_equal(name.length, 0);
+	assert_false(push_subject(slice_of("*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n"), &name));
+	assert_false(push_subject(slice_of(">3\r\n$11\r\nunsubscribe\r\n_\r\n:0\r\n"), &name));
+	assert_false(push_subject(slice_of(">2\r\n$21\r\ntracking-redir-broken\r\n:77\r\n"), &name));
+	assert_false(push_subject(slice_of(">3\r\n$11\r\nunsubscribe\r\n$4\r\na"), &name));
+	assert_false(push_subject(slice_of(""), &name));
+}
+
 static void numbers(void **state)
 {
 	(void)state;
@@ -147,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kinds_at_every_length),
 		cmocka_unit_test(an_opening_always_tells),
+		cmocka_unit_test(subjects),
 		cmocka_unit_test(numbers),
 		cmocka_unit_test(authors_at_every_length),
 	};

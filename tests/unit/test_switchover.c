@@ -57,7 +57,10 @@ static void test_the_way_through(void **state)
 	assert_int_equal(next(SWITCHOVER_DEMOTE, seen), SWITCHOVER_PROMOTE);
 	seen = usual();
 	seen.heir_role = SERVER_ROLE_MASTER;
-	assert_int_equal(next(SWITCHOVER_PROMOTE, seen), SWITCHOVER_FOLLOW);
+	assert_int_equal(next(SWITCHOVER_PROMOTE, seen), SWITCHOVER_MOVE);
+	assert_int_equal(next(SWITCHOVER_MOVE, seen), SWITCHOVER_MOVE);
+	seen.moved = true;
+	assert_int_equal(next(SWITCHOVER_MOVE, seen), SWITCHOVER_FOLLOW);
 	seen.all_follow = true;
 	assert_int_equal(next(SWITCHOVER_FOLLOW, seen), SWITCHOVER_NONE);
 	assert_null(switchover_next(SWITCHOVER_FOLLOW, &seen).why);
@@ -127,7 +130,7 @@ static void test_undoing(void **state)
 	seen.old_role = SERVER_ROLE_SLAVE;
 	assert_int_equal(next(SWITCHOVER_UNDO, seen), SWITCHOVER_UNDO);
 	seen.heir_role = SERVER_ROLE_MASTER; /* it was promoted after all */
-	assert_int_equal(next(SWITCHOVER_UNDO, seen), SWITCHOVER_FOLLOW);
+	assert_int_equal(next(SWITCHOVER_UNDO, seen), SWITCHOVER_MOVE);
 	seen = usual();
 	seen.old_role = SERVER_ROLE_MASTER;
 	assert_int_equal(next(SWITCHOVER_UNDO, seen), SWITCHOVER_NONE);
@@ -146,7 +149,7 @@ static void judge(enum switchover_step step, const struct switchover_seen *seen,
 {
 	bool forward = verdict.next == step + 1;
 
-	assert_true(verdict.next == step || forward || verdict.next == SWITCHOVER_UNDO || verdict.next == SWITCHOVER_FOLLOW ||
+	assert_true(verdict.next == step || forward || verdict.next == SWITCHOVER_UNDO || verdict.next == SWITCHOVER_MOVE ||
 		    verdict.next == SWITCHOVER_NONE);
 	if (verdict.next == SWITCHOVER_PROMOTE && step != SWITCHOVER_PROMOTE)
 		assert_true(step == SWITCHOVER_DEMOTE && seen->old_role == SERVER_ROLE_SLAVE && seen->old_offset >= 0);
@@ -154,10 +157,12 @@ static void judge(enum switchover_step step, const struct switchover_seen *seen,
 		assert_true(seen->heir_offset >= seen->end_offset && seen->heir == PEER_UP && seen->old == PEER_UP);
 	if (verdict.next == SWITCHOVER_FENCE && step != SWITCHOVER_FENCE)
 		assert_true(seen->workers_ready);
-	if (verdict.next == SWITCHOVER_FOLLOW && step != SWITCHOVER_FOLLOW)
+	if (verdict.next == SWITCHOVER_MOVE && step != SWITCHOVER_MOVE)
 		assert_true(seen->heir_role == SERVER_ROLE_MASTER);
+	if (verdict.next == SWITCHOVER_FOLLOW && step != SWITCHOVER_FOLLOW)
+		assert_true(step == SWITCHOVER_MOVE && (seen->moved || seen->step_ms >= 500));
 	if (step == SWITCHOVER_PROMOTE && seen->heir != PEER_GONE && seen->heir_role == SERVER_ROLE_MASTER)
-		assert_int_equal(verdict.next, SWITCHOVER_FOLLOW);
+		assert_int_equal(verdict.next, SWITCHOVER_MOVE);
 	if (verdict.next == SWITCHOVER_UNDO && step != SWITCHOVER_UNDO)
 		assert_non_null(verdict.why);
 	if (verdict.next == SWITCHOVER_NONE)
@@ -176,12 +181,13 @@ static void try_times(struct switchover_seen seen)
 
 static void try_flags(struct switchover_seen seen)
 {
-	for (unsigned bits = 0; bits < 32; bits++) {
+	for (unsigned bits = 0; bits < 64; bits++) {
 		seen.workers_ready = bits & 1;
 		seen.answered = bits & 2;
 		seen.refused = bits & 4;
 		seen.all_follow = bits & 8;
 		seen.heir_offset = bits & 16 ? 100 : 99;
+		seen.moved = bits & 32;
 		try_times(seen);
 	}
 }
