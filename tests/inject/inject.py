@@ -277,8 +277,17 @@ def main():
         threads = [threading.Thread(target=work, args=(slot, due, board), daemon=True) for slot in slots]
         for thread in threads:
             thread.start()
-        for thread in threads:
-            thread.join()
+        try:
+            for thread in threads:
+                thread.join()
+        finally:                # ended from outside: nothing more is started, and what runs is ended
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    due.get_nowait()
+            for slot in slots:
+                slot.kill()
+            for thread in threads:
+                thread.join(PATIENCE)
     for kind, outcomes in board.outcomes.items():
         if outcomes:
             print(f"{kind}: {', '.join(f'{name} {count}' for name, count in sorted(outcomes.items()))}")
