@@ -124,11 +124,13 @@ bool command_blocks(const struct command *command, const char *request);
  * CONFIG SET which is about no user is a MASTER_READ, or LOCAL where the
  * replicas are to be told as well. */
 enum command_class command_resolved_class(const struct command *command, const char *request);
+static inline bool command_class_is_fixed(const struct command *command)
+{
+	return command->class != COMMAND_BLOCKING && command->class != COMMAND_USERS;
+}
 static inline enum command_class command_class_of(const struct command *command, const char *request)
 {
-	if (command->class != COMMAND_BLOCKING && command->class != COMMAND_USERS)
-		return (enum command_class)command->class;
-	return command_resolved_class(command, request);
+	return command_class_is_fixed(command) ? (enum command_class)command->class : command_resolved_class(command, request);
 }
 
 /* Does it change the master's data without its replicas being told? DEBUG

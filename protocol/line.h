@@ -1,8 +1,10 @@
 #ifndef WEIR_PROTOCOL_LINE_H
 #define WEIR_PROTOCOL_LINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* The one place where a decimal number of the wire is read. Private to
  * protocol/. */
@@ -51,45 +53,68 @@ static inline int line_number(const char *line, size_t available, int64_t *value
 
 enum { LINE_SHORT_BYTES = 6 };
 
+/* Do CR and LF stand there? One look for both. */
+static inline bool line_ends(const char *at)
+{
+	return memcmp(at, "\r\n", 2) == 0;
+}
+
 /* "<type><number of up to three digits>CR LF", the header that nearly all
  * messages have, out of LINE_SHORT_BYTES readable bytes. Returns its length;
  * 0 for anything else, right or wrong. */
 static inline size_t line_short_header(const char *at, char type, size_t *number)
 {
 	unsigned first = (unsigned)(unsigned char)at[1] - '0';
-	unsigned second = (unsigned)(unsigned char)at[2] - '0';
-	unsigned third = (unsigned)(unsigned char)at[3] - '0';
+	unsigned second, third;
 
 	if (at[0] != type || first > 9)
 		return 0;
 	*number = first;
-	if (at[2] == '\r')
-		return at[3] == '\n' ? 4 : 0;
+	if (line_ends(at + 2))
+		return 4;
+	second = (unsigned)(unsigned char)at[2] - '0';
+	third = (unsigned)(unsigned char)at[3] - '0';
 	if (second > 9 || first == 0)
 		return 0;
 	*number = first * 10 + second;
-	if (at[3] == '\r')
-		return at[4] == '\n' ? 5 : 0;
+	if (line_ends(at + 3))
+		return 5;
 	if (third > 9)
 		return 0;
 	*number = first * 100 + second * 10 + third;
-	return at[4] == '\r' && at[5] == '\n' ? 6 : 0;
+	return line_ends(at + 4) ? 6 : 0;
 }
 
+struct line_header {
+	size_t length; /* 0: it is none, or not whole */
+	size_t number;
+};
+
 /* The same for a number of any length that is there whole and not below zero. */
-static inline size_t line_whole_header(const char *at, size_t available, char type, size_t *number)
+static __attribute__((noinline, unused)) struct line_header line_long_header(const char *at, size_t available, char type)
 {
-	size_t header = available >= LINE_SHORT_BYTES ? line_short_header(at, type, number) : 0;
+	struct line_header header = { 0 };
 	int64_t value;
 	int line;
 
-	if (header > 0 || available == 0 || at[0] != type)
+	if (available == 0 || at[0] != type)
 		return header;
 	line = line_number(at + 1, available - 1, &value);
-	if (line <= 0 || value < 0)
-		return 0;
-	*number = (size_t)value;
-	return 1 + (size_t)line;
+	if (line > 0 && value >= 0)
+		header = (struct line_header){ 1 + (size_t)line, (size_t)value };
+	return header;
+}
+
+static inline size_t line_whole_header(const char *at, size_t available, char type, size_t *number)
+{
+	size_t length = available >= LINE_SHORT_BYTES ? line_short_header(at, type, number) : 0;
+	struct line_header header;
+
+	if (length > 0)
+		return length;
+	header = line_long_header(at, available, type);
+	*number = header.number;
+	return header.length;
 }
 
 #endif

@@ -278,7 +278,7 @@ static inline size_t whole_bulk(const char *data, size_t length)
 	if (header == 0 || bytes >= length)
 		return 0;
 	end = header + bytes + 2;
-	if (end > length || data[end - 2] != '\r' || data[end - 1] != '\n')
+	if (end > length || !line_ends(data + end - 2))
 		return 0;
 	return end;
 }

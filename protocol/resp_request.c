@@ -160,32 +160,34 @@ static inline enum resp_result bulk_end(struct resp_request_framer *framer, cons
 	return RESP_OK;
 }
 
-/* The hot path: a request that is there as a whole, in one pass. Returns its length; 0: the long way has to find out. */
-static inline size_t whole_multibulk(const struct resp_limits *limits, const char *data, size_t length,
-			      struct resp_request *request)
+/* The hot path: a request that is there as a whole, in one pass. False: the long
+ * way has to find out. */
+static inline bool whole_multibulk(const struct resp_limits *limits, const char *data, size_t length,
+				   struct resp_request *request)
 {
-	size_t argc, bytes, header, at;
+	const char *at = data, *end = data + length;
+	size_t header, argc, bytes;
 
 	if (length < LINE_SHORT_BYTES)
-		return 0;
-	at = line_short_header(data, '*', &argc);
-	if (at == 0 || argc == 0 || (int64_t)argc > limits->max_args)
-		return 0;
-	for (size_t i = 0; i < argc; i++) {
-		header = line_whole_header(data + at, length - at, '$', &bytes);
-		if (header == 0 || bytes >= length || (int64_t)bytes > limits->max_bulk || length - at < header + bytes + 2)
-			return 0;
+		return false;
+	header = line_short_header(at, '*', &argc);
+	if (header == 0 || argc == 0 || (int64_t)argc > limits->max_args)
+		return false;
+	at += header;
+	for (size_t left = argc; left > 0; left--) {
+		header = line_whole_header(at, (size_t)(end - at), '$', &bytes);
 		at += header;
-		if (i == 0)
-			request->name = (struct slice){ data + at, bytes };
+		if (header == 0 || (int64_t)bytes > limits->max_bulk || bytes > (size_t)(end - at) || (size_t)(end - at) - bytes < 2 ||
+		    !line_ends(at + bytes))
+			return false;
+		if (left == argc)
+			request->name = (struct slice){ at, bytes };
 		at += bytes + 2;
-		if (data[at - 2] != '\r' || data[at - 1] != '\n')
-			return 0;
 	}
-	request->length = at;
+	request->length = (size_t)(at - data);
 	request->argc = (int32_t)argc;
 	request->is_inline = false;
-	return at;
+	return true;
 }
 
 static enum resp_result multibulk_by_steps(struct resp_request_framer *stored, const struct resp_limits *limits,
@@ -205,15 +207,6 @@ static enum resp_result multibulk_by_steps(struct resp_request_framer *stored, c
 	}
 	*stored = framer;
 	return result == RESP_OK ? multibulk_done(stored, data, framer.position, request) : result;
-}
-
-static inline enum resp_result multibulk_next(struct resp_request_framer *framer, const struct resp_limits *limits,
-					      const char *data, size_t length, struct resp_request *request,
-					      const char **error)
-{
-	if (framer->state == AT_START && whole_multibulk(limits, data, length, request) > 0)
-		return RESP_OK;
-	return multibulk_by_steps(framer, limits, data, length, request, error);
 }
 
 /* ---- inline ---- */
@@ -273,17 +266,26 @@ static enum resp_result inline_next(struct resp_request_framer *framer, const st
 
 /* ---- both ---- */
 
-enum resp_result resp_request_next(struct resp_request_framer *framer, const struct resp_limits *limits,
-				   const char *data, size_t length, struct resp_request *request,
-				   const char **error)
+static __attribute__((noinline)) enum resp_result
+next_by_steps(struct resp_request_framer *framer, const struct resp_limits *limits, const char *data, size_t length,
+	      struct resp_request *request, const char **error)
 {
 	if (length == 0)
 		return RESP_AGAIN;
 	if (data[0] == '*' || framer->state == IN_MULTIBULK)
-		return multibulk_next(framer, limits, data, length, request, error);
+		return multibulk_by_steps(framer, limits, data, length, request, error);
 	if (begins_inline(data[0]))
 		return inline_next(framer, limits, data, length, request, error);
 	return bad_byte(error, '*', data[0]);
+}
+
+enum resp_result resp_request_next(struct resp_request_framer *framer, const struct resp_limits *limits,
+				   const char *data, size_t length, struct resp_request *request,
+				   const char **error)
+{
+	if (framer->state == AT_START && whole_multibulk(limits, data, length, request))
+		return RESP_OK;
+	return next_by_steps(framer, limits, data, length, request, error);
 }
 
 /* ---- passed on before it is whole ---- */

@@ -23,6 +23,19 @@ static inline bool slice_equal(struct slice a, struct slice b)
 	return a.length == b.length && (a.length == 0 || memcmp(a.bytes, b.bytes, a.length) == 0);
 }
 
+/* The same for words that are mostly equal and of two to eight bytes: no call for
+ * those. */
+static inline bool slice_same_word(struct slice a, struct slice b)
+{
+	size_t half = a.length >= 4 ? 4 : 2;
+
+	if (a.length != b.length || a.length < 2 || a.length > 8)
+		return slice_equal(a, b);
+	if (half == 4)
+		return memcmp(a.bytes, b.bytes, 4) == 0 && memcmp(a.bytes + a.length - 4, b.bytes + b.length - 4, 4) == 0;
+	return memcmp(a.bytes, b.bytes, 2) == 0 && memcmp(a.bytes + a.length - 2, b.bytes + b.length - 2, 2) == 0;
+}
+
 /* ASCII case-insensitive: command names, subcommands and options. */
 static inline bool slice_is(struct slice a, const char *word)
 {

@@ -500,29 +500,12 @@ static bool is_replication(const struct command *command)
 	       command->special == SPECIAL_PSYNC;
 }
 
-/* The name that was looked up last, and what it means: in a pipeline it is mostly
- * the same again. */
-struct last_name {
-	struct slice name; /* a view into the input */
-	const struct command *command;
-};
-
-static const struct command *find_command(const struct command_table *table, struct last_name *last, struct slice name)
-{
-	if (last->command == NULL || !slice_equal(last->name, name))
-		*last = (struct last_name){ name, command_find_name(table, name) };
-	return last->command;
-}
-
-static void describe(struct client *client, struct parsed_command *parsed, const char *bytes, size_t length,
-		     const struct resp_request *request, struct last_name *last)
+static __attribute__((noinline)) void look_up(struct client *client, struct parsed_command *parsed, const struct resp_request *request)
 {
 	const struct command_table *table = client->worker->commands;
+	const char *bytes = parsed->bytes;
 
-	parsed->bytes = bytes;
-	parsed->length = length;
-	parsed->argc = request->argc;
-	parsed->command = find_command(table, last, request->name);
+	parsed->command = command_find_name(table, request->name);
 	if (parsed->command->container && request->argc > 1)
 		parsed->command = command_find_sub(table, parsed->command, second_argument(bytes));
 	parsed->class = (uint8_t)command_class_of(parsed->command, bytes);
@@ -533,6 +516,38 @@ static void describe(struct client *client, struct parsed_command *parsed, const
 		parsed->class = COMMAND_BLOCKING; /* it might: nobody else shall wait behind it */
 	if (client->worker->config->allow_sync && is_replication(parsed->command))
 		parsed->class = COMMAND_STREAM;
+}
+
+/* The name that was looked up last, if that is all that decides what the command
+ * is: in a pipeline it is mostly the same again. */
+struct last_name {
+	struct slice name; /* a view into the input */
+	const struct command *command; /* NULL: there is none */
+	uint8_t class;
+};
+
+static void remember(struct last_name *last, struct slice name, const struct parsed_command *parsed)
+{
+	const struct command *command = parsed->command;
+	bool by_name = command->special == SPECIAL_NONE && command->known && !command->container &&
+		       command_class_is_fixed(command) && parsed->class == command->class;
+
+	*last = (struct last_name){ name, by_name ? command : NULL, parsed->class };
+}
+
+static void describe(struct client *client, struct parsed_command *parsed, const char *bytes,
+		     const struct resp_request *request, struct last_name *last)
+{
+	parsed->bytes = bytes;
+	parsed->length = request->length;
+	parsed->argc = request->argc;
+	if (last->command != NULL && slice_same_word(last->name, request->name)) {
+		parsed->command = last->command;
+		parsed->class = last->class;
+		return;
+	}
+	look_up(client, parsed, request);
+	remember(last, request->name, parsed);
 }
 
 static void refuse_malformed(struct client *client, const char *error)
@@ -566,7 +581,7 @@ static size_t take_inline(struct client *client, const char *bytes, const struct
 		refuse_malformed(client, RESP_UNBALANCED_QUOTES);
 		return request->length;
 	}
-	describe(client, &parsed, buf_head(scratch), canonical.length, &canonical, &last);
+	describe(client, &parsed, buf_head(scratch), &canonical, &last);
 	if (dispatch(client, &parsed, 1) == 0)
 		return 0;
 	explicit_bzero((char *)bytes, request->length); /* it may be an AUTH */
@@ -607,7 +622,7 @@ static struct harvest parse(struct client *client, const char *bytes, size_t len
 			break;
 		}
 		if (request.argc > 0)
-			describe(client, &worker->parsed[harvest.commands++], at, request.length, &request, &last);
+			describe(client, &worker->parsed[harvest.commands++], at, &request, &last);
 		harvest.length += request.length;
 	}
 	if (harvest.incomplete)
