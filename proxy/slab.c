@@ -33,6 +33,17 @@ void slab_put(struct slab *slab, void *object)
 	slab->spare++;
 }
 
+void slab_put_row(struct slab *slab, void *first, void *last, size_t count)
+{
+	void **end = last;
+
+	*end = slab->free;
+	slab->free = first;
+	slab->spare += count;
+	while (slab->spare > slab->keep)
+		free(slab_get(slab));
+}
+
 void slab_fini(struct slab *slab)
 {
 	while (slab->free != NULL) {

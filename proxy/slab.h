@@ -17,6 +17,8 @@ void slab_init(struct slab *slab, size_t size, size_t keep);
 /* An object with undefined content. */
 void *slab_get(struct slab *slab);
 void slab_put(struct slab *slab, void *object);
+/* So many at once that are linked through their first words. */
+void slab_put_row(struct slab *slab, void *first, void *last, size_t count);
 void slab_fini(struct slab *slab);
 
 #endif

@@ -164,6 +164,13 @@ void backend_open(struct backend *backend);
  * one reply has come. */
 void backend_enqueue(struct backend *backend, struct request *request, struct slice bytes);
 
+/* How many bytes behind its last request may one like that still begin? Where a
+ * ROLE has to come first, none. */
+size_t backend_row_room(const struct backend *backend);
+/* Requests like its last one stand behind that now, and `last` is the last of so
+ * many; copies their bytes. */
+void backend_extend(struct backend *backend, struct request *last, uint32_t count, struct slice bytes);
+
 /* Appends bytes that are no request (a replication stream), or belong to the
  * upload. */
 void backend_forward(struct backend *backend, struct slice bytes);

@@ -31,15 +31,15 @@ struct node_load *backend_load(const struct backend *backend)
 	return &backend->worker->loads[backend->node_id];
 }
 
-static void count_outstanding(struct backend *backend, uint32_t cost)
+static void count_outstanding(struct backend *backend, uint32_t cost, uint32_t count)
 {
 	struct node_load *load = backend_load(backend);
 
-	backend->outstanding += cost;
+	backend->outstanding += cost * count;
 	if (load == NULL)
 		return;
-	load->outstanding += cost;
-	load->served += cost > 0;
+	load->outstanding += cost * count;
+	load->served += cost > 0 ? count : 0;
 }
 
 static void count_answered(struct backend *backend, uint32_t cost)
@@ -95,7 +95,7 @@ void backend_link_request(struct backend *backend, struct request *request, stru
 	else
 		backend->tail->next_of_backend = request;
 	backend->tail = request;
-	count_outstanding(backend, request->cost);
+	count_outstanding(backend, request->cost, 1);
 }
 
 struct request *backend_unlink_head(struct backend *backend)
@@ -155,6 +155,20 @@ void backend_enqueue(struct backend *backend, struct request *request, struct sl
 {
 	backend_link_request(backend, request, bytes);
 	wake_up(backend);
+}
+
+size_t backend_row_room(const struct backend *backend)
+{
+	if (!WEIR_PROOFS || !(backend->tail->flags & REQUEST_ON_REPLICA))
+		return BATCH_BYTES;
+	return batch_is_open(backend) ? backend->batch_at + BATCH_BYTES - stream_end(backend) : 0;
+}
+
+void backend_extend(struct backend *backend, struct request *last, uint32_t count, struct slice bytes)
+{
+	buf_append(&backend->stream, bytes.bytes, bytes.length);
+	backend->tail = last;
+	count_outstanding(backend, last->cost, count);
 }
 
 char *backend_reserve(struct backend *backend, size_t room)

@@ -27,26 +27,44 @@ static bool is_plain(const char *reply, size_t length)
 	}
 }
 
-/* One client's, counted in the same place there, and with nothing left to judge. */
-static bool belongs(const struct backend *backend, const struct request *request)
+/* What holds for all of a row: they were written together, and their floors are
+ * proven. */
+struct bounds {
+	uint64_t end;
+	uint64_t floor;
+};
+
+static struct bounds find_bounds(const struct backend *backend)
 {
 	const struct request *first = backend->head;
+	uint64_t end = sendings_end(&backend->sendings, first->at + first->length);
+	bool is_proven = WEIR_PROOFS && (first->flags & REQUEST_ON_REPLICA);
 
+	return (struct bounds){ end < backend->sent ? end : backend->sent, is_proven ? backend->proof.position : UINT64_MAX };
+}
+
+/* One client's, counted in the same place there, and with nothing left to judge. */
+static inline bool belongs(const struct request *request, const struct request *first, const struct bounds *bounds)
+{
 	return request->client == first->client && ((request->flags ^ first->flags) & REQUEST_ON_REPLICA) == 0 &&
-	       delivery_is_plain(request) && backend_has_sent(backend, request) &&
-	       (!(request->flags & REQUEST_ON_REPLICA) || consistency_is_met(backend, request));
+	       request_is_plain(request) && request->at + request->length <= bounds->end && request->floor <= bounds->floor;
+}
+
+static inline bool is_alike(const struct request *request, const struct request *first)
+{
+	return request->begun_us == first->begun_us && ((request->flags ^ first->flags) & REQUEST_READ) == 0;
 }
 
 /* The row at the head of the queue, and what it cost. Its count is 0 when there
  * is none. */
 static struct delivery_row find_row(const struct backend *backend, const char *bytes, size_t length, uint32_t *cost)
 {
-	struct request *request = backend->head;
-	uint64_t end = sendings_end(&backend->sendings, request->at + request->length);
-	struct delivery_row row = { .first = request, .replies = { bytes, 0 } };
+	struct request *first = backend->head, *request = first;
+	struct bounds bounds = find_bounds(backend);
+	struct delivery_row row = { .first = first, .replies = { bytes, 0 }, .alike = true };
 
 	*cost = 0;
-	while (request != NULL && row.replies.length < length && request->at < end && belongs(backend, request) &&
+	while (request != NULL && row.replies.length < length && belongs(request, first, &bounds) &&
 	       is_plain(bytes + row.replies.length, length - row.replies.length)) {
 		size_t reply = resp_reply_scalar(bytes + row.replies.length, length - row.replies.length);
 
@@ -54,6 +72,8 @@ static struct delivery_row find_row(const struct backend *backend, const char *b
 			break;
 		row.replies.length += reply;
 		*cost += request->cost;
+		row.flags |= request->flags;
+		row.alike = row.alike && is_alike(request, first);
 		row.count++;
 		row.last = request;
 		if (request->next_of_client != request->next_of_backend)
@@ -61,6 +81,14 @@ static struct delivery_row find_row(const struct backend *backend, const char *b
 		request = request->next_of_backend;
 	}
 	return row;
+}
+
+static bool may_have_row(const struct backend *backend)
+{
+	const struct request *first = backend->head;
+
+	return first != NULL && !backend->mid_reply && backend->key.kind != BACKEND_PRIVATE && delivery_waits_for(first) &&
+	       (!(first->flags & REQUEST_ON_REPLICA) || consistency_is_met(backend, first));
 }
 
 size_t backend_take_run(struct backend *backend, const char *bytes, size_t length, int64_t now_ns)
@@ -71,7 +99,7 @@ size_t backend_take_run(struct backend *backend, const char *bytes, size_t lengt
 	struct delivery_row row;
 	uint32_t cost;
 
-	if (first == NULL || backend->mid_reply || backend->key.kind == BACKEND_PRIVATE || !delivery_waits_for(first))
+	if (!may_have_row(backend))
 		return 0;
 	row = find_row(backend, bytes, length, &cost);
 	if (row.count == 0)

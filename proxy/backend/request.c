@@ -18,6 +18,17 @@ struct request *request_create(struct slab *slab, enum request_kind kind, unsign
 	return request;
 }
 
+struct request *request_repeat(struct slab *slab, struct request *request, uint32_t length)
+{
+	struct request *next = slab_get(slab);
+
+	*next = *request;
+	next->at += request->length;
+	next->length = length;
+	request->next_of_client = request->next_of_backend = next;
+	return next;
+}
+
 void request_hold(struct request *request, const char *bytes, size_t length)
 {
 	if (request->held == NULL)
@@ -62,4 +73,11 @@ void request_free(struct slab *slab, struct request *request)
 {
 	request_drop_held(request);
 	slab_put(slab, request);
+}
+
+_Static_assert(offsetof(struct request, next_of_client) == 0, "a row of requests is one of spare objects");
+
+void request_free_row(struct slab *slab, struct request *first, struct request *last, size_t count)
+{
+	slab_put_row(slab, first, last, count);
 }

@@ -102,8 +102,24 @@ static inline bool request_is_bound(const struct request *request)
 	return request->kind == REQUEST_CURSOR && request->step == CURSOR_BOUND;
 }
 
+enum {
+	REQUEST_PLAIN_FLAGS = REQUEST_READ | REQUEST_WRITE | REQUEST_FAST | REQUEST_ON_REPLICA | REQUEST_ON_LANE |
+			      REQUEST_SCRIPT | REQUEST_TO_MASTER,
+};
+
+/* Is an answer that is no error the client's as it is, without anything else
+ * that follows from it? */
+static inline bool request_is_plain(const struct request *request)
+{
+	return request->kind == REQUEST_CLIENT && (request->flags & ~(uint32_t)REQUEST_PLAIN_FLAGS) == 0 &&
+	       request->special == 0 && request->held == NULL;
+}
+
 /* In no queue yet. Requests live in their worker's slab. */
 struct request *request_create(struct slab *slab, enum request_kind kind, unsigned flags, uint32_t now_ms);
+/* One like this plain one, which is the last in both of its queues: behind it
+ * there, and its bytes of that length behind that one's. */
+struct request *request_repeat(struct slab *slab, struct request *request, uint32_t length);
 /* Appends to what is held back of its reply. */
 void request_hold(struct request *request, const char *bytes, size_t length);
 /* Puts other bytes in the place of those. */
@@ -115,5 +131,7 @@ struct buf *request_take_held(struct request *request);
 struct slice request_held(const struct request *request);
 /* It must be in no queue. */
 void request_free(struct slab *slab, struct request *request);
+/* So many plain ones at once, linked as their client's. */
+void request_free_row(struct slab *slab, struct request *first, struct request *last, size_t count);
 
 #endif

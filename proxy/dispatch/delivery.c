@@ -330,6 +330,21 @@ static void measure(struct worker *worker, const struct request *request, const 
 		slow_note(worker, request, from, bytes, total_us);
 }
 
+/* The same for a row: all in one, unless there is something to say of each. */
+static void measure_row(struct worker *worker, const struct delivery_row *row, const struct backend *from)
+{
+	const struct request *first = row->first, *end = row->last->next_of_client;
+	uint32_t total_us = worker->reading_us - first->begun_us;
+	enum latency_class class = first->flags & REQUEST_READ ? LATENCY_READ : LATENCY_WRITE;
+
+	if (row->alike && total_us < worker->slow_us) {
+		tally_count(&worker->in_all, &worker->measures.classes[class], total_us, row->count);
+		return;
+	}
+	for (const struct request *request = first; request != end; request = request->next_of_client)
+		measure(worker, request, from, row->requests + (request->at - first->at));
+}
+
 /* What so many replies prove about what this session has seen. `flags`: those
  * of their requests. */
 static void observe(struct client *client, struct backend *from, uint32_t flags, unsigned count, int64_t now_ns)
@@ -421,20 +436,9 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 
 /* ---- rows of replies ---- */
 
-enum {
-	PLAIN_FLAGS = REQUEST_READ | REQUEST_WRITE | REQUEST_FAST | REQUEST_ON_REPLICA | REQUEST_ON_LANE | REQUEST_SCRIPT |
-		      REQUEST_TO_MASTER,
-};
-
 bool delivery_waits_for(const struct request *request)
 {
 	return request->client != NULL && request->client->head == request && !request->client->closing;
-}
-
-bool delivery_is_plain(const struct request *request)
-{
-	return request->kind == REQUEST_CLIENT && (request->flags & ~(uint32_t)PLAIN_FLAGS) == 0 &&
-	       request->special == SPECIAL_NONE && request->held == NULL;
 }
 
 /* All of them took one way. */
@@ -448,28 +452,13 @@ static void leave_lane_together(struct client *client, const struct request *one
 	client->appetite.answers += count;
 }
 
-/* They leave the client's queue. Returns the flags that any of them had. */
-static uint32_t free_row(struct worker *worker, struct client *client, const struct delivery_row *row,
-			 const struct backend *from)
+/* They leave the client's queue. */
+static void free_row(struct worker *worker, struct client *client, const struct delivery_row *row)
 {
-	struct request *request = row->first;
-	uint64_t begin = request->at;
-	uint32_t flags = 0;
-	bool more = true;
-
 	client->head = row->last->next_of_client;
 	if (client->head == NULL)
 		client->tail = NULL;
-	while (more) {
-		struct request *next = request->next_of_client;
-
-		more = request != row->last;
-		flags |= request->flags;
-		measure(worker, request, from, row->requests + (request->at - begin));
-		request_free(&worker->requests, request);
-		request = next;
-	}
-	return flags;
+	request_free_row(&worker->requests, row->first, row->last, row->count);
 }
 
 void delivery_run(struct worker *worker, const struct delivery_row *row, struct backend *from, int64_t now_ns)
@@ -477,7 +466,9 @@ void delivery_run(struct worker *worker, const struct delivery_row *row, struct 
 	struct client *client = row->first->client;
 
 	leave_lane_together(client, row->first, row->count);
-	observe(client, from, free_row(worker, client, row, from), row->count, now_ns);
+	measure_row(worker, row, from);
+	free_row(worker, client, row);
+	observe(client, from, row->flags, row->count, now_ns);
 	pass_on(client, row->replies.bytes, row->replies.length);
 	if (!client->closing)
 		advance(client);

@@ -55,21 +55,20 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
  * they stand. */
 struct delivery_row {
 	struct request *first;
-	const struct request *last;
+	struct request *last;
 	unsigned count;
+	uint32_t flags;        /* those that any of them has */
+	bool alike;            /* measured as one: the client sent them together, and all read or none does */
 	const char *requests;  /* their bytes, as the backend's stream had them */
 	struct slice replies;
 };
 
 /* The same for such a row. delivery_waits_for() was true of the first one, and
- * delivery_is_plain() of each. */
+ * request_is_plain() of each. */
 void delivery_run(struct worker *worker, const struct delivery_row *row, struct backend *from, int64_t now_ns);
 
 /* Does a client wait for just this one? */
 bool delivery_waits_for(const struct request *request);
-/* Is an answer that is no error the client's as it is, without anything else
- * that follows from it? */
-bool delivery_is_plain(const struct request *request);
 
 /* Bytes handed over in mode PASS may be held as a view until this is called:
  * before the memory they were read into is used again. */

@@ -414,6 +414,8 @@ size_t dispatch(struct client *client, const struct parsed_command *parsed, size
 		chunk.has_write = chunk.has_write || may_change_data(&parsed[i]);
 	while (chunk.taken < commands && more > 0 && client->stall == STALL_NONE && !client->closing && !client->close_after_flush) {
 		more = take_next(client, &parsed[chunk.taken], commands - chunk.taken, &chunk);
+		if (more == 1)
+			more += dispatch_row(client, &parsed[chunk.taken], commands - chunk.taken - 1, &chunk);
 		chunk.taken += more;
 		client->commands += more;
 		if (more > 0)

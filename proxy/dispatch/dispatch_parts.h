@@ -7,7 +7,7 @@
 /* What the files of dispatch share with each other and with nobody else:
  * dispatch_lanes.c (which way, and may it be taken now), dispatch_reads.c,
  * dispatch_cursors.c (SCAN and its kin on replicas), dispatch_aside.c (reads
- * behind a large reply),
+ * behind a large reply), dispatch_row.c (one command many times),
  * dispatch_block.c (transactions that have arrived whole), dispatch_pause.c,
  * dispatch_private.c (connections of a session's own), dispatch.c (one command
  * after the other). */
@@ -23,6 +23,7 @@ struct chunk {
 	struct backend *lane; /* of a replica; NULL, or where the read before the command `lane_for` went: what
 			       * held for that one holds for a read that comes next */
 	size_t lane_for;
+	enum stat_id left;    /* why the last read that went to the master did */
 };
 
 enum { DISPATCH_TEXT_ROOM = 256 }; /* for an error that names a command */
@@ -64,6 +65,12 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 
 /* The connections that a session's reads take to a node, or to the master. */
 struct backend *dispatch_read_lane(struct client *client, int32_t node, bool script);
+
+/* ---- dispatch_row.c ---- */
+
+/* parsed[0] was taken just now. How many of the `left` commands behind it are
+ * the same and go the same way? Those are taken. */
+size_t dispatch_row(struct client *client, const struct parsed_command *parsed, size_t left, const struct chunk *chunk);
 
 /* ---- dispatch_touch.c ---- */
 

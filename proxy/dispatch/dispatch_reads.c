@@ -50,7 +50,8 @@ struct backend *dispatch_read_lane(struct client *client, int32_t node, bool scr
 	return pool_shared(client->worker, &key);
 }
 
-static enum verdict read_on_master(struct client *client, const struct parsed_command *parsed, enum stat_id why)
+static enum verdict read_on_master(struct client *client, const struct parsed_command *parsed, struct chunk *chunk,
+				   enum stat_id why)
 {
 	const struct worker *worker = client->worker;
 	struct backend *lane;
@@ -66,6 +67,7 @@ static enum verdict read_on_master(struct client *client, const struct parsed_co
 	if (verdict == TAKEN) {
 		dispatch_count(client, STAT_reads_on_master);
 		dispatch_count(client, why);
+		chunk->left = why;
 	}
 	return verdict;
 }
@@ -114,9 +116,10 @@ static void route_chunk(struct client *client, struct chunk *chunk)
 /* No replica will do. What would make one do is asked for: an offset of the
  * master that covers what the session has seen, or younger positions. Where the
  * read may not go to the master it waits for that offset. */
-static enum verdict leave_replicas(struct client *client, const struct parsed_command *parsed, const struct route *route)
+static enum verdict leave_replicas(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
 {
 	struct worker *worker = client->worker;
+	const struct route *route = &chunk->route;
 	bool by_floor = route->reason >= ROUTE_REASON_FLOOR;
 
 	if (route->reason == ROUTE_REASON_LAG)
@@ -130,7 +133,7 @@ static enum verdict leave_replicas(struct client *client, const struct parsed_co
 	}
 	if (by_floor)
 		consistency_want(dispatch_read_lane(client, BACKEND_TO_MASTER, is_script(parsed->command)));
-	return read_on_master(client, parsed, left_stat(route->reason));
+	return read_on_master(client, parsed, chunk, left_stat(route->reason));
 }
 
 /* A strong read needs an offset that was asked of the master after it arrived.
@@ -168,24 +171,24 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 	if (goes_the_same_way(client, chunk, parsed))
 		return read_on_lane(client, parsed, chunk, chunk->lane);
 	if ((session->endpoint == ENDPOINT_SPLIT && identity->state != IDENTITY_ACCEPTED) || identity->may_not_ask_role)
-		return read_on_master(client, parsed, STAT_left_user);
+		return read_on_master(client, parsed, chunk, STAT_left_user);
 	if (session->endpoint == ENDPOINT_SPLIT && worker_is_monitored(client->worker))
-		return read_on_master(client, parsed, STAT_left_monitor);
+		return read_on_master(client, parsed, chunk, STAT_left_monitor);
 	if (session->endpoint == ENDPOINT_SPLIT && worker_is_untold(client->worker))
-		return read_on_master(client, parsed, STAT_left_untold);
+		return read_on_master(client, parsed, chunk, STAT_left_untold);
 	if (chunk->has_write || client->lane_in_flight > 0 || client->awaits_proof)
-		return read_on_master(client, parsed, STAT_left_write_in_pipeline);
+		return read_on_master(client, parsed, chunk, STAT_left_write_in_pipeline);
 	if (session->consistency == CONSISTENCY_STRONG && client->worker->snapshot->master < 0)
-		return read_on_master(client, parsed, STAT_left_no_replica); /* it waits for one, like a write */
+		return read_on_master(client, parsed, chunk, STAT_left_no_replica); /* it waits for one, like a write */
 	if (!chunk->routed)
 		route_chunk(client, chunk);
 	if (awaits_index(client, chunk))
 		return STALLED;
 	if (chunk->route.target == ROUTE_NODE && must_read_on_master(client))
-		return read_on_master(client, parsed, STAT_left_floor);
+		return read_on_master(client, parsed, chunk, STAT_left_floor);
 	if (chunk->route.target == ROUTE_NODE)
 		return read_on_replica(client, parsed, chunk);
-	return leave_replicas(client, parsed, &chunk->route);
+	return leave_replicas(client, parsed, chunk);
 }
 
 /* ---- reads that have to be sent again ---- */
