@@ -173,13 +173,14 @@ def ratios(runs):
     return found
 
 
-def compare(group, all_sides, cell, rounds, seconds):
+def compare(group, all_sides, cell, rounds, seconds, rest):
     fill(group, cell)
     operations = calibrate(group, cell, seconds)
     runs = {side.name: [] for side in all_sides}
     for turn in range(rounds):
         for side in rotated(all_sides, turn):
             runs[side.name].append(run(side, group, cell, operations))
+            time.sleep(rest)
     counted = max(cell.clients, int(operations * SYSCALLS_OPERATIONS))
     row = {"cell": cell.name, "operations": operations, "ratios": ratios(runs),
            "sides": {name: {figure: statistics.median(one[figure] for one in rounds) for figure in rounds[0]}
@@ -254,7 +255,8 @@ def measure(directory, options):
             print(HEAD)
             for cell in CELLS:
                 if options.cells in cell.name:
-                    result["cells"].append(compare(group, all_sides, cell, options.rounds, options.seconds))
+                    result["cells"].append(compare(group, all_sides, cell, options.rounds, options.seconds,
+                                                   options.rest))
         finally:
             for side in all_sides:
                 side.stop()
@@ -269,6 +271,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the figures there too")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="about how long one run takes")
+    parser.add_argument("--rest", type=float, default=0.0, metavar="S", help="seconds between two runs, for whoever else uses the machine")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--cells", metavar="WORD", default="", help="only those with it in their name")
     parser.add_argument("--log", action="store_true", help="keep the servers' logs")

@@ -50,6 +50,11 @@ MICRO = ["request_get", "request_set", "request_mset_20", "reply_ok", "reply_bul
 CALLGRIND = ["valgrind", "--tool=callgrind", "--separate-threads=yes", "--quiet"]
 
 
+def is_main(path):
+    """Is it the first thread's file? That one controls, the others work."""
+    return re.search(r"^thread: 1$", path.read_text(), re.M) is not None
+
+
 def totals(path):
     """Instructions in one file that callgrind has written."""
     found = re.search(r"^(?:totals|summary): (\d+)", path.read_text(), re.M)
@@ -76,10 +81,10 @@ class Counted:
         self.control(pid, "-z")
 
     def end(self, pid):
-        """The files of this dump, one a thread."""
+        """The files of this dump, one a thread, but for the one that controls."""
         before = set(self.directory.glob("callgrind.out*"))
         self.control(pid, "-d")
-        return sorted(set(self.directory.glob("callgrind.out*")) - before)
+        return sorted(path for path in set(self.directory.glob("callgrind.out*")) - before if not is_main(path))
 
 
 def pump(raw, words, pipeline, count):
