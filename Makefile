@@ -142,6 +142,7 @@ $(INJECTOR): tests/inject/inject.c
 	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -Wno-missing-prototypes -shared -fPIC -o $@ $<
 
 $(BUILD)/tests/fuzz/fuzz_console: LDFLAGS += -Wl,--wrap=control_line_post
+$(BUILD)/tests/fuzz/fuzz_config: LDFLAGS += -Wl,--wrap=read
 # Only with CC=clang and SANITIZE=fuzzer-no-link,... as `make fuzz` does.
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(LIBRARY)
 	$(call say,LINK,$@)
