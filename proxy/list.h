@@ -73,9 +73,7 @@ static inline struct list_link *list_take(struct list_link *head)
 
 	if (first == head)
 		return NULL;
-	head->next = first->next;
-	head->next->previous = head;
-	list_init(first);
+	list_remove(first);
 	return first;
 }
 

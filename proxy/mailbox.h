@@ -2,13 +2,12 @@
 #define WEIR_PROXY_MAILBOX_H
 
 #include <stdbool.h>
+#include <ev.h>
 #include <pthread.h>
-
-#include "../topology/bell.h"
 
 /* The only door into another thread's loop. Anybody posts; the owner's loop
  * wakes, takes the whole list at once and opens the mails unlocked, in order.
- * The bell may ring once for several, the list is the truth. */
+ * The ev_async is only the bell (it coalesces), the list is the truth. */
 
 struct mail {
 	struct mail *next;
@@ -18,7 +17,7 @@ struct mail {
 };
 
 struct mailbox {
-	struct bell bell;
+	ev_async bell;
 	struct ev_loop *loop;
 	void *receiver;
 	pthread_mutex_t lock; /* of first, last and closed */

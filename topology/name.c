@@ -2,9 +2,9 @@
  * outlive the loop. Whoever lets go last frees it.
  *
  *   loop     name_look_up() ---- on_bell() or on_deadline() -> on_found()
- *   thread        \--- resolve() ----- bell_ring() ----/
+ *   thread        \--- resolve() --- ev_async_send() --/
  *
- * Invariant: the thread touches the bell under the lock, and only while the name
+ * Invariant: the thread touches the loop under the lock, and only while the name
  * still holds the lookup. */
 #include "name.h"
 
@@ -17,7 +17,6 @@
 #include <string.h>
 
 #include "../proxy/log.h"
-#include "bell.h"
 #include "memory.h"
 
 enum { STACK_BYTES = 512 * 1024 };
@@ -26,7 +25,8 @@ struct lookup {
 	pthread_mutex_t lock;
 	unsigned holders;        /* the name, and the thread while it runs */
 	bool running;            /* the thread has not come to its end */
-	struct bell *bell;       /* NULL: the name has let go */
+	struct ev_loop *loop;    /* NULL: the name has let go */
+	ev_async *bell;
 	name_resolve_fn *resolve;
 	char *host;
 	uint16_t port;
@@ -36,7 +36,7 @@ struct lookup {
 struct name {
 	struct ev_loop *loop;
 	struct lookup *lookup;
-	struct bell bell;
+	ev_async bell;
 	ev_timer deadline;       /* runs while an answer is awaited */
 	name_found_fn *on_found;
 	void *arg;
@@ -87,8 +87,8 @@ static void *run(void *argument)
 	pthread_mutex_lock(&lookup->lock);
 	lookup->found = found;
 	lookup->running = false;
-	if (lookup->bell != NULL)
-		bell_ring(lookup->bell);
+	if (lookup->loop != NULL)
+		ev_async_send(lookup->loop, lookup->bell);
 	let_go(lookup);
 	return NULL;
 }
@@ -122,11 +122,13 @@ static void answer(struct name *name, const struct addresses *found)
 	name->on_found(name->arg, found);
 }
 
-static void on_bell(void *arg)
+static void on_bell(struct ev_loop *loop, ev_async *bell, int revents)
 {
-	struct name *name = arg;
+	struct name *name = bell->data;
 	struct addresses found;
 
+	(void)loop;
+	(void)revents;
 	pthread_mutex_lock(&name->lookup->lock);
 	found = name->lookup->found;
 	pthread_mutex_unlock(&name->lookup->lock);
@@ -179,11 +181,13 @@ struct name *name_create(struct ev_loop *loop, const char *host, uint16_t port, 
 	name->on_found = on_found;
 	name->arg = arg;
 	name->lookup = lookup;
+	ev_async_init(&name->bell, on_bell);
 	ev_init(&name->deadline, on_deadline);
-	name->deadline.data = name;
-	bell_hang(&name->bell, loop, on_bell, name);
+	name->bell.data = name->deadline.data = name;
+	ev_async_start(loop, &name->bell);
 	pthread_mutex_init(&lookup->lock, NULL);
 	lookup->holders = 1;
+	lookup->loop = loop;
 	lookup->bell = &name->bell;
 	lookup->resolve = resolve;
 	lookup->host = memory_text(host);
@@ -199,9 +203,9 @@ void name_destroy(struct name **handle)
 	if (name == NULL)
 		return;
 	pthread_mutex_lock(&name->lookup->lock);
-	name->lookup->bell = NULL;
+	name->lookup->loop = NULL;
 	let_go(name->lookup);
-	bell_take_down(&name->bell, name->loop);
+	ev_async_stop(name->loop, &name->bell);
 	ev_timer_stop(name->loop, &name->deadline);
 	free(name);
 }

@@ -227,8 +227,7 @@ void consistency_observed(struct client *client, struct backend *from, bool writ
 static void release(struct client *client)
 {
 	client->awaits_proof = false;
-	if (buf_length(&client->out) > 0 || client->close_after_flush)
-		list_mark(&client->worker->dirty_clients, &client->dirty);
+	list_mark(&client->worker->dirty_clients, &client->dirty);
 }
 
 void consistency_let_go(struct client *client)

@@ -5,6 +5,7 @@
 #include "../../protocol/alloc.h"
 #include "../../protocol/encode.h"
 #include "../client/client.h"
+#include "../dispatch/dispatch.h"
 #include "../worker/worker.h"
 #include "backend_parts.h"
 
@@ -187,6 +188,7 @@ void passage_answered(struct backend *backend, char type)
 		passage_end(backend);
 	} else if (is_complete(backend)) {
 		passage->state = LEFT;
+		dispatch_renew_key(backend->owner);
 		backend_open(backend);
 	} else {
 		tell(backend);

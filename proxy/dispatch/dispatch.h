@@ -83,6 +83,10 @@ void dispatch_step_aside(struct backend *from);
  * waited that could leave. */
 bool dispatch_leave_silent(struct backend *from);
 
+/* The next connection of the session's private backend is made for what the session
+ * is by now: on the present one it may have said SELECT, AUTH or HELLO. */
+void dispatch_renew_key(struct client *client);
+
 /* The server lets go of the session's private backend. */
 void dispatch_unpin(struct client *client);
 

@@ -53,6 +53,16 @@ bool dispatch_bind(struct client *client)
 	return backend != NULL;
 }
 
+void dispatch_renew_key(struct client *client)
+{
+	struct backend *backend = client->session.pinned;
+	struct identity *before = backend->key.identity;
+
+	backend->key = dispatch_lane_key(client, BACKEND_PRIVATE);
+	identity_acquire(backend->key.identity);
+	identity_release(&before);
+}
+
 void dispatch_unpin(struct client *client)
 {
 	struct backend *backend = client->session.pinned;

@@ -83,18 +83,12 @@ bool local_has_room(const struct session *session, size_t bytes)
 	return noted + sizeof(struct note) + bytes <= NOTES_MAX_BYTES;
 }
 
-static bool has_note(const struct settlement *settlement)
+static bool next_note(const struct settlement *settlement, struct note *note)
 {
-	return buf_length(&settlement->notes) > 0;
-}
-
-/* There is one. */
-static struct note first_note(const struct settlement *settlement)
-{
-	struct note note;
-
-	memcpy(&note, buf_head(&settlement->notes), sizeof(note));
-	return note;
+	if (buf_length(&settlement->notes) == 0)
+		return false;
+	memcpy(note, buf_head(&settlement->notes), sizeof(*note));
+	return true;
 }
 
 static struct arguments noted_arguments(const struct settlement *settlement)
@@ -411,9 +405,9 @@ static void end_settlement(struct client *client, struct settlement *settlement)
 static enum local_judgement go_on(struct client *client, struct settlement *settlement)
 {
 	enum local_outcome outcome = OUTCOME_KEPT;
+	struct note note;
 
-	while (outcome != OUTCOME_LATER && has_note(settlement)) {
-		const struct note note = first_note(settlement);
+	while (outcome != OUTCOME_LATER && next_note(settlement, &note)) {
 		struct buf reply = { 0 };
 
 		while (settlement->position < note.position)
@@ -436,7 +430,7 @@ static enum local_judgement take_answer(struct client *client, struct settlement
 
 	if (settlement->then != NULL && settlement->then(client, answer) == OUTCOME_LATER)
 		return JUDGED_LATER;
-	note = first_note(settlement);
+	next_note(settlement, &note);
 	put(client, settlement, &note, answer);
 	return go_on(client, settlement);
 }
@@ -464,8 +458,9 @@ void local_finish(struct client *client, struct slice reply)
 {
 	struct settlement *settlement = client->session.settlement;
 	struct request *request = settlement->request;
-	const struct note note = first_note(settlement);
+	struct note note;
 
+	next_note(settlement, &note);
 	put(client, settlement, &note, reply);
 	if (go_on(client, settlement) == JUDGED_SHOWN)
 		delivery_finish(request);

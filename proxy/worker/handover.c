@@ -12,7 +12,9 @@
 
 enum {
 	GRACE_MS = 20,     /* everybody's writes wait meanwhile */
-	PASSAGE_MS = 200,  /* and meanwhile */
+	UPLOAD_MS = 300,   /* an upload that does not stand still has so long */
+	PASSAGE_MS = 200,  /* and subscribers */
+	LOOK_MS = 10,      /* between looks at what is waited for */
 	ANSWERS_MS = 2000, /* the old master has said all it has to say long before */
 };
 
@@ -84,6 +86,8 @@ static void begin_hold(struct worker *worker)
 	worker->handover.holds = true;
 	worker->handover.held_id = worker->snapshot->nodes[worker->snapshot->master].id;
 	worker->handover.grace_until_ns = worker->now_ns + clock_ms_to_ns(GRACE_MS);
+	worker->handover.uploads_until_ns = worker->now_ns + clock_ms_to_ns(UPLOAD_MS);
+	ev_timer_again(worker->loop, &worker->handover.look);
 	each_to_master(worker, hold_unless_it_goes_on);
 }
 
@@ -105,9 +109,23 @@ static void tell_if_late(struct backend *backend)
 static void end_hold(struct worker *worker)
 {
 	worker->handover.holds = worker->handover.arrives = false;
+	ev_timer_stop(worker->loop, &worker->handover.look);
 	worker->handover.answers_until_ns = worker->now_ns + clock_ms_to_ns(ANSWERS_MS);
 	each_to_master(worker, tell_if_late);
 	each_to_master(worker, release);
+}
+
+/* What is waited for may be over by the time alone: a turn has to come. */
+static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)timer;
+	(void)events;
+}
+
+void handover_init(struct worker *worker)
+{
+	ev_timer_init(&worker->handover.look, on_look, 0., LOOK_MS / 1e3);
 }
 
 void handover_adopt(struct worker *worker)
@@ -125,15 +143,24 @@ void handover_adopt(struct worker *worker)
 
 /* ---- acknowledging ---- */
 
+/* How fast it comes is its client's affair: nobody waits for one that takes its time. */
+static bool is_arriving(const struct backend *backend)
+{
+	const struct worker *worker = backend->worker;
+
+	return !backend->held && worker->now_ns < worker->handover.uploads_until_ns &&
+	       worker->sending_us - sendings_us(&backend->sendings) < (uint32_t)GRACE_MS * 1000;
+}
+
 /* May what was sent over it, or what is about to be, still change data? */
 static bool is_under_way(const struct backend *backend)
 {
-	bool grace = backend->worker->now_ns < backend->worker->handover.grace_until_ns;
-
 	if (!is_to_master(backend) || backend->state != BACKEND_READY)
 		return false;
-	if (is_in_transaction(backend) || backend->uploading)
-		return grace;
+	if (backend->uploading)
+		return is_arriving(backend);
+	if (is_in_transaction(backend))
+		return backend->worker->now_ns < backend->worker->handover.grace_until_ns;
 	return is_asked(backend) && !(backend->head->flags & REQUEST_BLOCKS);
 }
 
@@ -150,6 +177,15 @@ static bool is_drained(const struct worker *worker)
 	return true;
 }
 
+/* Nobody waits for it any more: it ends here, and cannot be executed. */
+static void stop_upload(struct backend *backend)
+{
+	if (!backend->uploading || backend->held || backend->state != BACKEND_READY)
+		return;
+	backend->held = true;
+	backend->send_limit = backend->sent;
+}
+
 void handover_turn(struct worker *worker)
 {
 	uint64_t generation = worker->snapshot != NULL ? worker->snapshot->generation : 0;
@@ -157,6 +193,8 @@ void handover_turn(struct worker *worker)
 	if (atomic_load_explicit(&worker->acknowledged, memory_order_relaxed) == generation ||
 	    (worker->handover.holds && !is_drained(worker)))
 		return;
+	if (worker->handover.holds)
+		each_to_master(worker, stop_upload);
 	atomic_store(&worker->acknowledged, generation);
 	control_line_acknowledged(worker->shared->control);
 }

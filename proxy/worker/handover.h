@@ -1,6 +1,7 @@
 #ifndef WEIR_PROXY_HANDOVER_H
 #define WEIR_PROXY_HANDOVER_H
 
+#include <ev.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,8 @@ struct worker;
  *   a blocking command waits on, until the server lets it go because it is no
  *                      master any more; then it waits on at the new one for what
  *                      is left of its time
+ *   an upload          is waited for as long as its client sends, a third of a second;
+ *                      later it is answered with an error, and was not executed
  *   a transaction      has a moment to end; later its EXEC says EXECABORT, as a
  *                      server that was demoted in the middle says it, and keys
  *                      that were watched count as changed
@@ -37,10 +40,13 @@ struct handover {
 	uint32_t held_id;          /* the first one that was held, while one is */
 	size_t passages;           /* subscribers under way */
 	int64_t passages_until_ns; /* they are waited for until then */
-	int64_t grace_until_ns;    /* open transactions and uploads are waited for until then */
+	int64_t grace_until_ns;    /* open transactions are waited for until then, */
+	int64_t uploads_until_ns;  /* uploads, as long as they come */
+	ev_timer look;             /* while something is waited for */
 	int64_t answers_until_ns;  /* answers of the old master are, once there is a new one */
 };
 
+void handover_init(struct worker *worker);
 /* The worker has adopted a snapshot; its backends have not looked at it yet. */
 void handover_adopt(struct worker *worker);
 /* At the end of every turn: acknowledges what can be. */

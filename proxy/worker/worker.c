@@ -624,7 +624,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	worker->index = index;
 	worker->shared = shared;
 	worker->config = config_acquire(shared->config);
-	worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
 	if (worker->loop == NULL)
 		log_fatal("no event loop for worker %u", index);
 	worker->now_ns = clock_ns();
@@ -659,6 +659,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	ev_idle_init(&worker->again, on_again);
 	ev_timer_init(&worker->tick, on_tick, WORKER_TICK_MS / 1e3, WORKER_TICK_MS / 1e3);
 	ev_timer_init(&worker->moment, on_moment_over, 0.0, 0.0);
+	handover_init(worker);
 	worker->turn_begin.data = worker->turn_end.data = worker->tick.data = worker->moment.data = worker;
 	ev_check_start(worker->loop, &worker->turn_begin);
 	ev_prepare_start(worker->loop, &worker->turn_end);

@@ -399,13 +399,55 @@ def test_a_subscriber_that_does_not_read_holds_nobody_for_long(lab):
 
 def test_sessions_keep_their_state(lab):
     group = lab.group(2)
-    with group.weir.raw() as raw:
+    for server in group.servers:
+        server.cli("ACL", "SETUSER", "somebody", "on", ">word", "~*", "&*", "+@all")
+    with group.weir.raw() as raw, group.weir.raw() as listening:
         raw.command("SELECT", "3")
         raw.command("CLIENT", "SETNAME", "me")
         raw.command("SET", "a", "1")
-        switched(group)
-        assert raw.command("GET", "a") == b"1"
-        assert raw.command("CLIENT", "GETNAME") == b"me"
+        listening.command("HELLO", "3")
+        listening.command("SUBSCRIBE", "news")
+        assert listening.commands([("AUTH", "somebody", "word"), ("SELECT", "3")]) == ["OK", "OK"]
+        for _ in range(2):
+            switched(group)
+            assert raw.command("GET", "a") == b"1"
+            assert raw.command("CLIENT", "GETNAME") == b"me"
+            assert listening.command("GET", "a") == b"1"
+            assert listening.command("ACL", "WHOAMI") == b"somebody"
+            assert raw.command("PUBLISH", "news", "1") == 1
+            assert listening.reply() == [b"message", b"news", b"1"]
+
+
+def test_an_upload_is_executed_once_or_not_at_all(lab):
+    """The one comes at once, and is waited for; the other takes its time, and is told."""
+    group = lab.group(1, redis_args=("--repl-backlog-size", "64mb"))
+    megabytes, piece = 16, b"x" * (1 << 20)
+    head = b"*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$%d\r\n" % (megabytes << 20)
+    with group.weir.raw() as slow, group.weir.raw() as raw:
+        slow.send(head + piece)
+        wait_for(lambda: group.weir.metrics()["weir_large_requests_total"] == 1, what="it has begun")
+        master = switched(group)
+        slow.send(piece * (megabytes - 1) + b"\r\n")
+        assert str(slow.reply()).startswith("NOMASTER") and slow.command("PING") == "PONG"
+        assert master.cli("EXISTS", "big") == 0
+
+        answers, stopping = [], threading.Event()
+
+        def upload():
+            while not stopping.is_set():
+                raw.send(head + piece * megabytes + b"\r\n")
+                answers.append(raw.reply())
+
+        thread = threading.Thread(target=upload, daemon=True)
+        thread.start()
+        for _ in range(3):
+            before = len(answers)
+            wait_for(lambda: str(switch(group.weir)).startswith("OK "), what="it is done")
+            wait_for(lambda: len(answers) > before + 2 or not thread.is_alive(), what="uploads go on")
+        stopping.set()
+        thread.join()
+    assert answers.count("OK") > len(answers) // 2
+    assert all(one == "OK" or str(one).startswith("NOMASTER") for one in answers), answers
 
 
 # ---- when it cannot be
