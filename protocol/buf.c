@@ -21,8 +21,10 @@ static size_t grown_capacity(const struct buf *buf, size_t room)
 	return capacity;
 }
 
+/* Something was consumed. */
 static void compact(struct buf *buf)
 {
+	assert(buf->bytes != NULL);
 	memmove(buf->bytes, buf_head(buf), buf_length(buf));
 	buf->tail -= buf->head;
 	buf->head = 0;

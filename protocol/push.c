@@ -44,7 +44,7 @@ static int take_number(const char **at, const char *end, int64_t *value)
 static enum push_kind kind_of_array(const char *value, size_t length)
 {
 	const char *end = value + length, *at = value + 1;
-	int64_t elements, bytes;
+	int64_t elements = 0, bytes = 0;
 	int line = take_number(&at, end, &elements);
 
 	if (line > 0 && (elements < 1 || (at < end && *at++ != '$')))

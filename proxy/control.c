@@ -26,6 +26,7 @@
 #include "mailbox.h"
 #include "control/reload.h"
 #include "control/service.h"
+#include "control/signals.h"
 #include "measures/slowlog.h"
 #include "version.h"
 #include "worker/worker.h"
@@ -58,9 +59,7 @@ struct control {
 	struct acceptor *acceptor;
 	struct admin *admin;
 	struct give_back *give_back;
-	ev_signal on_term;
-	ev_signal on_interrupt;
-	ev_signal on_hangup;
+	struct signals *signals;
 	struct ending *ending;
 	struct service *service;
 	uint64_t *ticks_seen;           /* of each worker, when it was asked for last */
@@ -371,13 +370,9 @@ static bool on_accept(void *arg, int fd, enum session_endpoint endpoint)
 
 /* ---- signals ---- */
 
-static void on_stop_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+static void on_stop_signal(struct control *control, int number)
 {
-	struct control *control = watcher->data;
-
-	(void)loop;
-	(void)events;
-	if (ending_has_begun(control->ending) || watcher->signum == SIGINT) {
+	if (ending_has_begun(control->ending) || number == SIGINT) {
 		ending_hurry(control->ending);
 		return;
 	}
@@ -385,12 +380,8 @@ static void on_stop_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 	ending_begin(control->ending, control->config->drain_timeout_ms);
 }
 
-static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
+static void on_hangup(struct control *control)
 {
-	struct control *control = watcher->data;
-
-	(void)loop;
-	(void)events;
 	if (ending_has_begun(control->ending)) {
 		log_notice("SIGHUP: weir is about to end, nothing is read anew");
 		return;
@@ -400,31 +391,12 @@ static void on_hangup(struct ev_loop *loop, ev_signal *watcher, int events)
 	service_ready(control->service);
 }
 
-static void start_signal(struct control *control, ev_signal *watcher, int number,
-			 void (*handle)(struct ev_loop *loop, ev_signal *watcher, int events))
+static void on_signal(void *arg, int number)
 {
-	ev_signal_init(watcher, handle, number);
-	watcher->data = control;
-	ev_signal_start(control->loop, watcher);
-}
-
-static void watch_signals(struct control *control)
-{
-	start_signal(control, &control->on_term, SIGTERM, on_stop_signal);
-	start_signal(control, &control->on_interrupt, SIGINT, on_stop_signal);
-	start_signal(control, &control->on_hangup, SIGHUP, on_hangup);
-}
-
-/* Signals belong to the control thread: a worker inherits this mask. */
-static void block_signals(bool block)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(block ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+	if (number == SIGHUP)
+		on_hangup(arg);
+	else
+		on_stop_signal(arg, number);
 }
 
 /* ---- what a service manager is told ---- */
@@ -497,13 +469,11 @@ static void create_workers(struct control *control)
 
 static void start_workers(struct control *control)
 {
-	block_signals(true);
 	for (size_t i = 0; i < control->shared.worker_count; i++) {
 		if (!worker_start(control->shared.workers[i]))
 			log_fatal("cannot start worker %zu: %s", i, strerror(errno));
 		control->running++;
 	}
-	block_signals(false);
 }
 
 static void add_listeners(struct control *control, const struct config_listeners *listeners, const int *sockets,
@@ -582,12 +552,12 @@ int control_run(const char *path, struct config *config, const struct control_so
 	memset(control, 0, sizeof(*control));
 	control->config = config_acquire(config);
 	control->line.control = control;
-	control->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	control->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (control->loop == NULL)
 		log_fatal("no event loop");
 	log_name_thread("control");
 	mailbox_init(&control->line.mailbox, control->loop, control);
-	watch_signals(control);
+	control->signals = signals_watch(control->loop, on_signal, control);
 	create_workers(control);
 	control->journal = journal_create();
 	control->reload = reload_create(path, config, control->journal, &control->stats,
@@ -602,6 +572,7 @@ int control_run(const char *path, struct config *config, const struct control_so
 		     control->shared.worker_count);
 	service_ready(control->service);
 	ev_run(control->loop, 0);
+	signals_stop(&control->signals);
 	ending_destroy(&control->ending);
 	service_stop(&control->service);
 	stop_services(control);

@@ -73,7 +73,9 @@ static inline struct list_link *list_take(struct list_link *head)
 
 	if (first == head)
 		return NULL;
-	list_remove(first);
+	head->next = first->next;
+	head->next->previous = head;
+	list_init(first);
 	return first;
 }
 

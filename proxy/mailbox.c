@@ -18,11 +18,9 @@ static void open_all(struct mailbox *mailbox)
 	}
 }
 
-static void on_bell(struct ev_loop *loop, ev_async *bell, int events)
+static void on_bell(void *arg)
 {
-	(void)loop;
-	(void)events;
-	open_all(bell->data);
+	open_all(arg);
 }
 
 void mailbox_init(struct mailbox *mailbox, struct ev_loop *loop, void *receiver)
@@ -32,9 +30,7 @@ void mailbox_init(struct mailbox *mailbox, struct ev_loop *loop, void *receiver)
 	mailbox->first = mailbox->last = NULL;
 	mailbox->closed = false;
 	pthread_mutex_init(&mailbox->lock, NULL);
-	ev_async_init(&mailbox->bell, on_bell);
-	mailbox->bell.data = mailbox;
-	ev_async_start(loop, &mailbox->bell);
+	bell_hang(&mailbox->bell, loop, on_bell, mailbox);
 }
 
 void mailbox_post(struct mailbox *mailbox, struct mail *mail)
@@ -55,7 +51,7 @@ void mailbox_post(struct mailbox *mailbox, struct mail *mail)
 		mailbox->last->next = mail;
 	mailbox->last = mail;
 	if (was_empty)
-		ev_async_send(mailbox->loop, &mailbox->bell);
+		bell_ring(&mailbox->bell);
 	pthread_mutex_unlock(&mailbox->lock);
 }
 
@@ -65,5 +61,5 @@ void mailbox_fini(struct mailbox *mailbox)
 	mailbox->closed = true;
 	pthread_mutex_unlock(&mailbox->lock);
 	open_all(mailbox);
-	ev_async_stop(mailbox->loop, &mailbox->bell);
+	bell_take_down(&mailbox->bell, mailbox->loop);
 }

@@ -2,12 +2,13 @@
 #define WEIR_PROXY_MAILBOX_H
 
 #include <stdbool.h>
-#include <ev.h>
 #include <pthread.h>
+
+#include "../topology/bell.h"
 
 /* The only door into another thread's loop. Anybody posts; the owner's loop
  * wakes, takes the whole list at once and opens the mails unlocked, in order.
- * The ev_async is only the bell (it coalesces), the list is the truth. */
+ * The bell may ring once for several, the list is the truth. */
 
 struct mail {
 	struct mail *next;
@@ -17,7 +18,7 @@ struct mail {
 };
 
 struct mailbox {
-	ev_async bell;
+	struct bell bell;
 	struct ev_loop *loop;
 	void *receiver;
 	pthread_mutex_t lock; /* of first, last and closed */

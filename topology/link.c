@@ -49,6 +49,7 @@ struct link {
 	bool authenticated;
 	redisReader *reader;
 	size_t fed;              /* bytes since the last whole reply */
+	size_t largest;          /* so many at once, since the reader is there */
 	struct reply_guard guard;
 	char *output;            /* what the kernel has not taken yet */
 	size_t output_length;
@@ -348,6 +349,28 @@ static bool reply_type_is_known(const redisReply *reply)
 	return reply->type >= REDIS_REPLY_STRING && reply->type <= REDIS_REPLY_ERROR;
 }
 
+static redisReader *create_reader(void)
+{
+	redisReader *reader = memory_checked(redisReaderCreate());
+
+	reader->maxbuf = 0; /* see shrink() */
+#if HIREDIS_MAJOR >= 1
+	reader->maxelements = REPLY_ELEMENTS_MAX;
+#endif
+	return reader;
+}
+
+/* Memory that a large reply took is not kept. (A reader with a maxbuf would see to it,
+ * but in 0.14 by an assertion that there is memory for a smaller one.) */
+static void shrink(struct link *link)
+{
+	if (link->largest <= READ_CHUNK || link->reader->pos != link->reader->len)
+		return;
+	redisReaderFree(link->reader);
+	link->reader = create_reader();
+	link->largest = 0;
+}
+
 static void deliver_all(struct link *link)
 {
 	while (link->state != LINK_LOST) {
@@ -357,8 +380,12 @@ static void deliver_all(struct link *link)
 			lose(link, LINK_BROKEN, "malformed reply");
 			return;
 		}
-		if (reply == NULL)
+		if (reply == NULL) {
+			shrink(link);
 			return;
+		}
+		if (link->fed > link->largest)
+			link->largest = link->fed;
 		link->fed = 0;
 		reply_guard_reset(&link->guard);
 		if (reply_type_is_known(reply))
@@ -426,17 +453,6 @@ static void on_writable(struct ev_loop *loop, ev_io *watcher, int revents)
 }
 
 /* ---- life ---- */
-
-static redisReader *create_reader(void)
-{
-	redisReader *reader = memory_checked(redisReaderCreate());
-
-	reader->maxbuf = READ_CHUNK; /* of idle memory that is kept */
-#if HIREDIS_MAJOR >= 1
-	reader->maxelements = REPLY_ELEMENTS_MAX;
-#endif
-	return reader;
-}
 
 /* -1 with errno set. EINPROGRESS is no failure. */
 static int start_connecting(const struct address *address)

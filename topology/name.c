@@ -2,9 +2,9 @@
  * outlive the loop. Whoever lets go last frees it.
  *
  *   loop     name_look_up() ---- on_bell() or on_deadline() -> on_found()
- *   thread        \--- resolve() --- ev_async_send() --/
+ *   thread        \--- resolve() ----- bell_ring() ----/
  *
- * Invariant: the thread touches the loop under the lock, and only while the name
+ * Invariant: the thread touches the bell under the lock, and only while the name
  * still holds the lookup. */
 #include "name.h"
 
@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../proxy/log.h"
+#include "bell.h"
 #include "memory.h"
 
 enum { STACK_BYTES = 512 * 1024 };
@@ -25,8 +26,7 @@ struct lookup {
 	pthread_mutex_t lock;
 	unsigned holders;        /* the name, and the thread while it runs */
 	bool running;            /* the thread has not come to its end */
-	struct ev_loop *loop;    /* NULL: the name has let go */
-	ev_async *bell;
+	struct bell *bell;       /* NULL: the name has let go */
 	name_resolve_fn *resolve;
 	char *host;
 	uint16_t port;
@@ -36,7 +36,7 @@ struct lookup {
 struct name {
 	struct ev_loop *loop;
 	struct lookup *lookup;
-	ev_async bell;
+	struct bell bell;
 	ev_timer deadline;       /* runs while an answer is awaited */
 	name_found_fn *on_found;
 	void *arg;
@@ -87,8 +87,8 @@ static void *run(void *argument)
 	pthread_mutex_lock(&lookup->lock);
 	lookup->found = found;
 	lookup->running = false;
-	if (lookup->loop != NULL)
-		ev_async_send(lookup->loop, lookup->bell);
+	if (lookup->bell != NULL)
+		bell_ring(lookup->bell);
 	let_go(lookup);
 	return NULL;
 }
@@ -122,13 +122,11 @@ static void answer(struct name *name, const struct addresses *found)
 	name->on_found(name->arg, found);
 }
 
-static void on_bell(struct ev_loop *loop, ev_async *bell, int revents)
+static void on_bell(void *arg)
 {
-	struct name *name = bell->data;
+	struct name *name = arg;
 	struct addresses found;
 
-	(void)loop;
-	(void)revents;
 	pthread_mutex_lock(&name->lookup->lock);
 	found = name->lookup->found;
 	pthread_mutex_unlock(&name->lookup->lock);
@@ -181,13 +179,11 @@ struct name *name_create(struct ev_loop *loop, const char *host, uint16_t port, 
 	name->on_found = on_found;
 	name->arg = arg;
 	name->lookup = lookup;
-	ev_async_init(&name->bell, on_bell);
 	ev_init(&name->deadline, on_deadline);
-	name->bell.data = name->deadline.data = name;
-	ev_async_start(loop, &name->bell);
+	name->deadline.data = name;
+	bell_hang(&name->bell, loop, on_bell, name);
 	pthread_mutex_init(&lookup->lock, NULL);
 	lookup->holders = 1;
-	lookup->loop = loop;
 	lookup->bell = &name->bell;
 	lookup->resolve = resolve;
 	lookup->host = memory_text(host);
@@ -203,9 +199,9 @@ void name_destroy(struct name **handle)
 	if (name == NULL)
 		return;
 	pthread_mutex_lock(&name->lookup->lock);
-	name->lookup->loop = NULL;
+	name->lookup->bell = NULL;
 	let_go(name->lookup);
-	ev_async_stop(name->loop, &name->bell);
+	bell_take_down(&name->bell, name->loop);
 	ev_timer_stop(name->loop, &name->deadline);
 	free(name);
 }

@@ -196,10 +196,11 @@ static void note_interference(struct topology *topology)
  * says that it is the master. */
 static bool awaits_sentinels(struct topology *topology)
 {
-	const struct node *named = topology->node_count > 0 ? topology->nodes[0] : NULL;
+	const struct node *named;
 
-	if (!topology->master_usable || !sentinels_are_replacing(topology->sentinels))
+	if (!topology->master_usable || topology->node_count == 0 || !sentinels_are_replacing(topology->sentinels))
 		return false;
+	named = topology->nodes[0];
 	if ((int)named->index == topology->plan.master || !node_is_up(named) || !named->known ||
 	    named->info.role != SERVER_ROLE_MASTER)
 		return true;

@@ -209,6 +209,7 @@ static void end_confirmation(struct backend *backend, int64_t now_ns)
 	enum push_kind kind = (enum push_kind)reading->push;
 	struct slice value = whole_of(backend);
 	int64_t left = push_number(value);
+	bool passage = backend->head->kind == REQUEST_PASSAGE;
 
 	if (left < 0 || left > UINT32_MAX) {
 		backend_desync(backend, "a confirmation without a number");
@@ -216,13 +217,13 @@ static void end_confirmation(struct backend *backend, int64_t now_ns)
 	}
 	if (reading->due == 0)
 		reading->due = count_confirmations(session, answered_command(backend).bytes, kind);
-	if (backend->head != NULL && backend->head->kind == REQUEST_PASSAGE)
+	if (passage)
 		passage_confirmed(backend, kind, value);
 	else
 		session_confirm(session, kind, (uint32_t)left);
 	if (reading->in_exec)
 		local_exec_passes(session, value);
-	else if (backend->head->kind != REQUEST_PASSAGE)
+	else if (!passage)
 		delivery_confirmation(backend->head, value);
 	if (backend->closing || --reading->due > 0)
 		return;

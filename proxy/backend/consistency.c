@@ -227,7 +227,8 @@ void consistency_observed(struct client *client, struct backend *from, bool writ
 static void release(struct client *client)
 {
 	client->awaits_proof = false;
-	list_mark(&client->worker->dirty_clients, &client->dirty);
+	if (buf_length(&client->out) > 0 || client->close_after_flush)
+		list_mark(&client->worker->dirty_clients, &client->dirty);
 }
 
 void consistency_let_go(struct client *client)

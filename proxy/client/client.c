@@ -355,18 +355,20 @@ static size_t write_through(struct client *client, const char *bytes, size_t len
 	return wrote;
 }
 
-void client_reply(struct client *client, const char *bytes, size_t length)
+void client_reply(struct client *client, const char *bytes, size_t length, bool at_once)
 {
 	size_t wrote = 0;
 
 	if (client->closing)
 		return;
-	if (length >= WRITE_THROUGH_BYTES)
+	appetite_feed(&client->appetite, length);
+	if ((at_once && client->head == NULL) || length >= WRITE_THROUGH_BYTES)
 		wrote = write_through(client, bytes, length);
+	if (wrote == length)
+		return;
 	buf_append(&client->out, bytes + wrote, length - wrote);
 	list_mark(&client->worker->dirty_clients, &client->dirty);
 	client_check_output(client);
-	appetite_feed(&client->appetite, length);
 	if (buf_length(&client->out) > OUTPUT_UNREAD && !client->closing)
 		note_unread(client);
 }

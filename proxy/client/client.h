@@ -59,6 +59,7 @@ struct client {
 	struct request *head;          /* its requests in order */
 	struct request *tail;
 	uint32_t in_flight;            /* of them */
+	uint32_t runs;                 /* of replies that delivery.c holds for it */
 	uint32_t replica_in_flight;    /* of them, on replicas */
 	uint32_t lane_in_flight;       /* of them, on the one other backend they may be on at a time: */
 	const struct backend *lane;    /* NULL when lane_in_flight is 0 */
@@ -115,8 +116,9 @@ struct client {
 void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoint endpoint);
 
 /* Appends to the replies; they are written at the end of the turn. Only for
- * bytes whose turn in the client's order it is. */
-void client_reply(struct client *client, const char *bytes, size_t length);
+ * bytes whose turn in the client's order it is. `at_once`: if nothing else is due
+ * to it they are written now, from where they are. */
+void client_reply(struct client *client, const char *bytes, size_t length, bool at_once);
 
 /* The master wants credentials, and this session has given none that it takes:
  * it hears so from weir, in the master's words. (A server closes a connection

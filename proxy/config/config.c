@@ -132,7 +132,7 @@ static char *read_bytes(int fd, size_t size, size_t *length, struct config_probl
 		if (count < 0 && errno == EINTR)
 			continue;
 		if (count < 0) {
-			config_refuse(problem, "cannot be read: %s", strerror(errno));
+			config_explain(problem, "cannot be read: %s", strerror(errno));
 			free(bytes);
 			return NULL;
 		}
@@ -146,11 +146,11 @@ static char *read_bytes(int fd, size_t size, size_t *length, struct config_probl
 static char *read_open_file(int fd, size_t max, size_t *length, struct stat *status, struct config_problem *problem)
 {
 	if (fstat(fd, status) != 0 || !S_ISREG(status->st_mode)) {
-		config_refuse(problem, "is not a regular file");
+		config_explain(problem, "is not a regular file");
 		return NULL;
 	}
 	if ((uintmax_t)status->st_size > max) {
-		config_refuse(problem, "is longer than %zu bytes", max);
+		config_explain(problem, "is longer than %zu bytes", max);
 		return NULL;
 	}
 	return read_bytes(fd, (size_t)status->st_size, length, problem);
@@ -164,7 +164,7 @@ static char *read_file(const char *path, size_t max, size_t *length, struct stat
 	char *bytes;
 
 	if (fd < 0) {
-		config_refuse(problem, "cannot be opened: %s", strerror(errno));
+		config_explain(problem, "cannot be opened: %s", strerror(errno));
 		return NULL;
 	}
 	bytes = read_open_file(fd, max, length, status, problem);
@@ -293,7 +293,7 @@ static bool take_key(struct loader *loader, enum config_key_id id, const char *v
 
 	loader->lines[id] = loader->line;
 	if (before != 0 && !key->repeatable) {
-		config_refuse(&problem, "stands a second time, first in line %u", before);
+		config_explain(&problem, "stands a second time, first in line %u", before);
 		complain_about(loader, id, problem.text);
 		loader->lines[id] = before; /* that one counts */
 		return false;
@@ -365,7 +365,7 @@ static void check_no_loop(struct loader *loader, enum config_key_id id)
 	for (size_t i = 0; i < listeners->count; i++) {
 		if (!is_node(&loader->config->topology, &listeners->addresses[i]))
 			continue;
-		config_refuse(&problem, "%s is the address of a server in [replication]", listeners->addresses[i].text);
+		config_explain(&problem, "%s is the address of a server in [replication]", listeners->addresses[i].text);
 		complain_about(loader, id, problem.text);
 	}
 }
@@ -388,7 +388,7 @@ static void check_overwrite(struct loader *loader)
 	for (size_t i = 0; i < topology->allow_overwrite_count; i++) {
 		if (is_replica_name(topology, topology->allow_overwrite[i]))
 			continue;
-		config_refuse(&problem, "expected names of replicas, but none has the name \"%s\"",
+		config_explain(&problem, "expected names of replicas, but none has the name \"%s\"",
 			      topology->allow_overwrite[i]);
 		complain_about(loader, CONFIG_KEY_ALLOW_OVERWRITE, problem.text);
 	}
@@ -447,7 +447,7 @@ static void load_secret(struct loader *loader, enum config_key_id id, const char
 	*secret = alloc_text("", 0);
 	if (path[0] == '\0')
 		return;
-	config_refuse(&whole, "%.200s %.280s", path, problem.text);
+	config_explain(&whole, "%.200s %.280s", path, problem.text);
 	complain_about(loader, id, whole.text);
 }
 
@@ -458,7 +458,7 @@ static void check_token(struct loader *loader)
 
 	if (config->admin_token[0] == '\0' || strlen(config->admin_token) >= TOKEN_MIN_BYTES)
 		return;
-	config_refuse(&problem, "%s: expected a token of %d bytes at least", config->token_file, TOKEN_MIN_BYTES);
+	config_explain(&problem, "%s: expected a token of %d bytes at least", config->token_file, TOKEN_MIN_BYTES);
 	complain_about(loader, CONFIG_KEY_ADMIN_TOKEN_FILE, problem.text);
 }
 

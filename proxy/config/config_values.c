@@ -21,14 +21,13 @@ struct unit {
 	int64_t factor;
 };
 
-bool config_refuse(struct config_problem *problem, const char *format, ...)
+void config_explain(struct config_problem *problem, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(problem->text, sizeof(problem->text), format, args);
 	va_end(args);
-	return false;
 }
 
 void *config_field(const struct config_key *key, struct config *config)

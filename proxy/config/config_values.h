@@ -49,9 +49,11 @@ extern const struct config_type config_type_master;    /* topology.nodes[0] */
 extern const struct config_type config_type_sentinels; /* topology.sentinel.addresses, one more per line */
 extern const struct config_type config_type_replica;   /* one more of topology.nodes */
 
-/* Sets the sentence; always false, so that a parser can return it. */
-bool config_refuse(struct config_problem *problem, const char *format, ...)
+/* Sets the sentence that says what is wrong. */
+void config_explain(struct config_problem *problem, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* The same; always false, so that a parser can return it. */
+#define config_refuse(...) (config_explain(__VA_ARGS__), false)
 
 /* The key's field in *config. */
 void *config_field(const struct config_key *key, struct config *config);

@@ -320,7 +320,7 @@ int rehearse(const char *path)
 
 	if (config != NULL)
 		check_addresses(&rehearsal, config);
-	if (rehearsal.problems == 0)
+	if (config != NULL && rehearsal.problems == 0)
 		praise(&rehearsal, config);
 	config_release(&config);
 	return rehearsal.problems == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

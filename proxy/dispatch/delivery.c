@@ -33,34 +33,55 @@
 
 /* ---- runs ---- */
 
+/* Whoever has more than one gets them in one write, later. */
 void delivery_settle(struct worker *worker)
 {
-	struct client *client = worker->run.client;
+	for (unsigned i = 0; i < worker->run_count; i++) {
+		const struct run *run = &worker->runs[i];
 
-	if (client == NULL)
-		return;
-	worker->run.client = NULL;
-	client_reply(client, worker->run.bytes, worker->run.length);
+		if (run->client == NULL)
+			continue;
+		run->client->runs--;
+		client_reply(run->client, run->bytes, run->length, run->client->runs == 0);
+	}
+	worker->run_count = 0;
+}
+
+static bool goes_on(const struct run *last, const struct client *client, const char *bytes)
+{
+	return last->client == client && last->bytes + last->length == bytes;
 }
 
 static void pass_on(struct client *client, const char *bytes, size_t length)
 {
 	struct worker *worker = client->worker;
 
-	if (worker->run.client == client && worker->run.bytes + worker->run.length == bytes) {
-		worker->run.length += length;
+	if (worker->run_count > 0 && goes_on(&worker->runs[worker->run_count - 1], client, bytes)) {
+		worker->runs[worker->run_count - 1].length += length;
 		return;
 	}
-	delivery_settle(worker);
-	worker->run.client = client;
-	worker->run.bytes = bytes;
-	worker->run.length = length;
+	if (worker->run_count == WORKER_RUNS_MAX)
+		delivery_settle(worker);
+	worker->runs[worker->run_count++] = (struct run){ client, bytes, length };
+	client->runs++;
+}
+
+static void forget_runs(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	for (unsigned i = 0; i < worker->run_count && client->runs > 0; i++) {
+		if (worker->runs[i].client != client)
+			continue;
+		worker->runs[i].client = NULL;
+		client->runs--;
+	}
 }
 
 static void pass_on_copy(struct client *client, const char *bytes, size_t length)
 {
 	delivery_settle(client->worker);
-	client_reply(client, bytes, length);
+	client_reply(client, bytes, length, false);
 }
 
 /* ---- requests ---- */
@@ -613,8 +634,7 @@ void delivery_abandon(struct client *client)
 	struct worker *worker = client->worker;
 	struct request *request;
 
-	if (worker->run.client == client)
-		worker->run.client = NULL;
+	forget_runs(client);
 	while ((request = client->head) != NULL) {
 		client->head = request->next_of_client;
 		leave_lane(request);

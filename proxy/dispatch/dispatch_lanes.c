@@ -49,7 +49,7 @@ void dispatch_answer(struct client *client, struct slice reply)
 	if (client->head != NULL)
 		delivery_answer(client->worker, dispatch_request(client, REQUEST_LOCAL, 0), reply);
 	else if (!session_is_silent(&client->session))
-		client_reply(client, reply.bytes, reply.length);
+		client_reply(client, reply.bytes, reply.length, false);
 }
 
 void dispatch_error(struct client *client, const char *text)
@@ -150,6 +150,7 @@ struct route_demand dispatch_demand(const struct client *client)
 		.max_lag_ns = config->topology.max_lag_ms * 1000000,
 		.now_ns = worker->now_ns,
 		.refused_nodes = refused_nodes(client),
+		.gathers_on = SESSION_NO_NODE,
 		.fallback_error = config->fallback == FALLBACK_ERROR,
 		.serve_without_master = config->no_master_reads == NO_MASTER_READS_SERVE,
 	};

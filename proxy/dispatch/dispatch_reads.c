@@ -8,7 +8,10 @@
 #include "delivery.h"
 #include "../backend/pool.h"
 
-enum { CATCH_UPS_MAX = 8 }; /* times that a read waits at a replica that has not caught up */
+enum {
+	CATCH_UPS_MAX = 8,   /* times that a read waits at a replica that has not caught up */
+	GATHERED_MOST = 256, /* outstanding work of one turn for one replica, while others have none */
+};
 
 /* ---- reads ---- */
 
@@ -105,12 +108,33 @@ static enum verdict read_on_replica(struct client *client, const struct parsed_c
 	return read_on_lane(client, parsed, chunk, lane);
 }
 
-static void route_chunk(struct client *client, struct chunk *chunk)
+/* The turn's quick reads go to one replica, which the first of them has chosen,
+ * until that has so many of them: many sessions make one batch then. */
+static int32_t gathering_node(const struct worker *worker, const struct parsed_command *parsed)
 {
+	const struct gathering *gathering = &worker->gathering;
+
+	if (gathering->turn_ns != worker->now_ns || !(parsed->command->flags & COMMAND_FLAG_FAST) ||
+	    worker->loads[gathering->node].outstanding - gathering->outstanding >= GATHERED_MOST)
+		return SESSION_NO_NODE;
+	return (int32_t)gathering->node;
+}
+
+static void gather_on(struct worker *worker, uint32_t node)
+{
+	worker->gathering = (struct gathering){ worker->now_ns, node, worker->loads[node].outstanding };
+}
+
+static void route_chunk(struct client *client, const struct parsed_command *parsed, struct chunk *chunk)
+{
+	struct worker *worker = client->worker;
 	struct route_demand demand = dispatch_demand(client);
 
-	chunk->route = route_read(client->worker->snapshot, client->worker->loads, &demand);
+	demand.gathers_on = gathering_node(worker, parsed);
+	chunk->route = route_read(worker->snapshot, worker->loads, &demand);
 	chunk->routed = true;
+	if (chunk->route.target == ROUTE_NODE && demand.gathers_on == SESSION_NO_NODE)
+		gather_on(worker, worker->snapshot->nodes[chunk->route.node].id);
 }
 
 /* No replica will do. What would make one do is asked for: an offset of the
@@ -181,7 +205,7 @@ enum verdict dispatch_read(struct client *client, const struct parsed_command *p
 	if (session->consistency == CONSISTENCY_STRONG && client->worker->snapshot->master < 0)
 		return read_on_master(client, parsed, chunk, STAT_left_no_replica); /* it waits for one, like a write */
 	if (!chunk->routed)
-		route_chunk(client, chunk);
+		route_chunk(client, parsed, chunk);
 	if (awaits_index(client, chunk))
 		return STALLED;
 	if (chunk->route.target == ROUTE_NODE && must_read_on_master(client))

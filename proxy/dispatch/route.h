@@ -76,6 +76,7 @@ struct route_demand {
 	int64_t max_lag_ns;
 	int64_t now_ns;
 	uint64_t refused_nodes;    /* bit per node id: not for the session's user */
+	int32_t gathers_on;        /* node that gets this turn's reads if it may have this one; SESSION_NO_NODE none */
 	uint8_t avoid;             /* node id + 1 that failed this read, 0 none */
 	bool fallback_error;       /* [routing] fallback = error */
 	bool serve_without_master; /* [routing] no_master_reads = serve */

@@ -114,8 +114,11 @@ static void append_row(struct buf *text, const struct row *row)
  * times. */
 static bool append_rows(const struct client_filter *filter, const struct row *rows, size_t count, struct buf *text)
 {
-	for (size_t i = 0; filter->ids == NULL && i < count; i++)
-		append_row(text, &rows[i]);
+	if (filter->ids == NULL) {
+		for (size_t i = 0; i < count; i++)
+			append_row(text, &rows[i]);
+		return true;
+	}
 	for (size_t i = 0; count > 0 && i < filter->id_count; i++) {
 		struct row wanted = { .id = filter->ids[i] };
 

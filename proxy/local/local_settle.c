@@ -83,12 +83,18 @@ bool local_has_room(const struct session *session, size_t bytes)
 	return noted + sizeof(struct note) + bytes <= NOTES_MAX_BYTES;
 }
 
-static bool next_note(const struct settlement *settlement, struct note *note)
+static bool has_note(const struct settlement *settlement)
 {
-	if (buf_length(&settlement->notes) == 0)
-		return false;
-	memcpy(note, buf_head(&settlement->notes), sizeof(*note));
-	return true;
+	return buf_length(&settlement->notes) > 0;
+}
+
+/* There is one. */
+static struct note first_note(const struct settlement *settlement)
+{
+	struct note note;
+
+	memcpy(&note, buf_head(&settlement->notes), sizeof(note));
+	return note;
 }
 
 static struct arguments noted_arguments(const struct settlement *settlement)
@@ -405,9 +411,9 @@ static void end_settlement(struct client *client, struct settlement *settlement)
 static enum local_judgement go_on(struct client *client, struct settlement *settlement)
 {
 	enum local_outcome outcome = OUTCOME_KEPT;
-	struct note note;
 
-	while (outcome != OUTCOME_LATER && next_note(settlement, &note)) {
+	while (outcome != OUTCOME_LATER && has_note(settlement)) {
+		const struct note note = first_note(settlement);
 		struct buf reply = { 0 };
 
 		while (settlement->position < note.position)
@@ -430,7 +436,7 @@ static enum local_judgement take_answer(struct client *client, struct settlement
 
 	if (settlement->then != NULL && settlement->then(client, answer) == OUTCOME_LATER)
 		return JUDGED_LATER;
-	next_note(settlement, &note);
+	note = first_note(settlement);
 	put(client, settlement, &note, answer);
 	return go_on(client, settlement);
 }
@@ -458,9 +464,8 @@ void local_finish(struct client *client, struct slice reply)
 {
 	struct settlement *settlement = client->session.settlement;
 	struct request *request = settlement->request;
-	struct note note;
+	const struct note note = first_note(settlement);
 
-	next_note(settlement, &note);
 	put(client, settlement, &note, reply);
 	if (go_on(client, settlement) == JUDGED_SHOWN)
 		delivery_finish(request);

@@ -624,7 +624,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	worker->index = index;
 	worker->shared = shared;
 	worker->config = config_acquire(shared->config);
-	worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV | EVFLAG_NOSIGMASK);
+	worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	if (worker->loop == NULL)
 		log_fatal("no event loop for worker %u", index);
 	worker->now_ns = clock_ns();

@@ -41,6 +41,7 @@ struct pool;
 enum {
 	WORKER_READ_BYTES = 256 * 1024,
 	WORKER_PARSED_MAX = 64,
+	WORKER_RUNS_MAX = 128,
 	WORKER_TICK_MS = 50,
 };
 
@@ -74,6 +75,20 @@ struct worker_shared {
 	_Atomic uint64_t untold_epoch;        /* of the history in which DEBUG changed the master's data alone; 0 none */
 	size_t worker_count;
 	struct worker **workers;              /* set before the first thread starts */
+};
+
+/* Consecutive bytes of replies for one client, a view. */
+struct run {
+	struct client *client; /* NULL: it has left */
+	const char *bytes;
+	size_t length;
+};
+
+/* Where this turn's reads go (dispatch_reads.c). */
+struct gathering {
+	int64_t turn_ns;      /* of which turn that holds */
+	uint32_t node;        /* id */
+	uint32_t outstanding; /* that it had then */
 };
 
 struct worker {
@@ -115,6 +130,7 @@ struct worker {
 	struct node_load *loads;              /* by node id */
 	size_t load_count;
 	bool struck;                          /* some of them have strikes (ejection.h) */
+	struct gathering gathering;
 	struct identities identities;
 	struct pause pause;
 	struct handover handover;
@@ -144,11 +160,8 @@ struct worker {
 	uint64_t random;                      /* state of worker_random() */
 	unsigned touches_left;                /* TOUCHes of this second (dispatch_touch.c): for what was read, ... */
 	unsigned misses_left;                 /* ... and for what was not there */
-	struct {                              /* delivery.c: consecutive reply bytes for one client */
-		struct client *client;
-		const char *bytes;
-		size_t length;
-	} run;
+	struct run runs[WORKER_RUNS_MAX];     /* delivery.c: of what is being read */
+	unsigned run_count;
 	unsigned ticks;
 	struct log_limit close_lines;
 	bool halted;                          /* the loop has ended */

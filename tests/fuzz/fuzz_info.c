@@ -1,14 +1,14 @@
-#include "pieces.h"
+#include "linked.h"
 
-#include <hiredis/hiredis.h>
-
+#include "../../protocol/buf.h"
+#include "../../protocol/encode.h"
 #include "../../topology/info.h"
 #include "../../topology/plan.h"
-#include "../../topology/reply_guard.h"
 #include "../../topology/rivals.h"
 
 /* What a server may say to the control connection. The first byte chooses:
- * an INFO text, the bytes of a ROLE reply, or a CLIENT LIST. */
+ * an INFO text, the bytes of a ROLE reply, or a CLIENT LIST; it also says how
+ * they are cut, and what they say then must be the same. */
 
 static void check_info(const char *text, size_t length)
 {
@@ -25,40 +25,57 @@ static void check_info(const char *text, size_t length)
 	info_version_supported(info.redis_version);
 }
 
-enum { ELEMENTS_MAX = 65536 };
+/* The bytes as the bulk string in which a server sends a text, read both ways. */
+struct texts {
+	redisReply *whole;
+	redisReply *cut;
+};
 
-/* As a link reads it: the first reply of the bytes, fed in pieces of the input's
- * choice, or whole. False: it is no position. */
+static struct texts read_text(const char *text, size_t length, struct cuts cuts)
+{
+	struct buf bytes = { 0 };
+	struct texts texts;
+
+	encode_bulk(&bytes, (struct slice){ text, length });
+	texts.whole = read_linked(buf_head(&bytes), buf_length(&bytes), NULL);
+	texts.cut = read_linked(buf_head(&bytes), buf_length(&bytes), &cuts);
+	REQUIRE(texts.whole != NULL && texts.cut != NULL && texts.whole->len == length && texts.cut->len == length);
+	buf_free(&bytes);
+	return texts;
+}
+
+static void texts_free(struct texts *texts)
+{
+	freeReplyObject(texts->whole);
+	freeReplyObject(texts->cut);
+}
+
+static void check_info_cut(const char *text, size_t length, struct cuts cuts)
+{
+	struct texts texts = read_text(text, length, cuts);
+	const char *whole_wrong = NULL, *cut_wrong = NULL;
+	struct info whole, cut;
+
+	memset(&whole, 0, sizeof(whole)); /* what is between the members */
+	memset(&cut, 0, sizeof(cut));
+	REQUIRE(info_parse(&whole, texts.whole->str, length, &whole_wrong) == info_parse(&cut, texts.cut->str, length, &cut_wrong));
+	REQUIRE(whole_wrong == cut_wrong && (whole_wrong != NULL || memcmp(&whole, &cut, sizeof(cut)) == 0));
+	texts_free(&texts);
+}
+
 static bool read_role(const char *bytes, size_t length, struct cuts *cuts, struct role *role)
 {
-	redisReader *reader = redisReaderCreate();
-	struct reply_guard guard = { 0 };
-	void *reply = NULL;
-	bool is_role = false;
+	redisReply *reply = read_linked(bytes, length, cuts);
+	bool is_role;
 
-	REQUIRE(reader != NULL);
 	memset(role, 0, sizeof(*role));
-	for (size_t at = 0; at < length && reply == NULL && reader->err == 0;) {
-		size_t piece = cuts != NULL ? next_cut(cuts, length - at) : length;
-
-		if (!reply_guard_allows(&guard, bytes + at, piece, ELEMENTS_MAX))
-			break;
-		REQUIRE(redisReaderFeed(reader, bytes + at, piece) == REDIS_OK);
-		at += piece;
-		if (redisReaderGetReply(reader, &reply) != REDIS_OK)
-			reply = NULL;
-	}
-	if (reply != NULL) {
-		is_role = role_parse(role, reply);
-		freeReplyObject(reply);
-	}
-	redisReaderFree(reader);
+	is_role = reply != NULL && role_parse(role, reply);
+	freeReplyObject(reply);
 	return is_role;
 }
 
-static void check_role(const char *bytes, size_t length)
+static void check_role(const char *bytes, size_t length, struct cuts cuts)
 {
-	struct cuts cuts = { .seed = (uint32_t)length };
 	struct role whole, cut;
 	bool is_role = read_role(bytes, length, NULL, &whole);
 
@@ -68,30 +85,45 @@ static void check_role(const char *bytes, size_t length)
 	REQUIRE(!is_role || (whole.role == cut.role && whole.offset == cut.offset));
 }
 
-static void check_client_list(const char *list, size_t length)
+static bool find_weir(const char *list, size_t length, char name[64])
 {
-	char name[64] = "";
+	name[0] = '\0';
+	if (!rivals_find_weir(list, length, "weir-control-0000000000000000", length % 2, name, 64))
+		return false;
+	REQUIRE(strncmp(name, "weir-control-", 13) == 0 && strlen(name) == 29);
+	return true;
+}
 
-	if (rivals_find_weir(list, length, "weir-control-0000000000000000", length % 2, name, sizeof(name)))
-		REQUIRE(strncmp(name, "weir-control-", 13) == 0 && strlen(name) == 29);
+static void check_client_list(const char *list, size_t length, struct cuts cuts)
+{
+	struct texts texts = read_text(list, length, cuts);
+	char whole[64], cut[64];
+
+	find_weir(list, length, whole);
+	REQUIRE(find_weir(texts.whole->str, length, whole) == find_weir(texts.cut->str, length, cut));
+	REQUIRE(strcmp(whole, cut) == 0);
+	texts_free(&texts);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
+	struct cuts cuts;
 	char *copy;
 
 	if (size == 0)
 		return 0;
+	cuts.seed = input[0];
 	copy = exact_copy((const char *)input + 1, size - 1);
 	switch (input[0] % 3) {
 	case 0:
 		check_info(copy, size - 1);
+		check_info_cut(copy, size - 1, cuts);
 		break;
 	case 1:
-		check_role(copy, size - 1);
+		check_role(copy, size - 1, cuts);
 		break;
 	case 2:
-		check_client_list(copy, size - 1);
+		check_client_list(copy, size - 1, cuts);
 		break;
 	}
 	free(copy);

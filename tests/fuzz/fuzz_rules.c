@@ -1,11 +1,12 @@
-#include "pieces.h"
+#include "linked.h"
 
-#include <hiredis/hiredis.h>
-
+#include "../../protocol/buf.h"
+#include "../../protocol/encode.h"
 #include "../../topology/rules.h"
 
 /* ACL LIST with the input's lines: read without a byte beyond any of them, the
- * same every time, and the same when blanks are doubled. */
+ * same every time, the same when blanks are doubled, and the same in pieces of
+ * the input's choice. */
 
 enum { LINES_MAX = 32 };
 
@@ -64,23 +65,51 @@ static void compare(struct rules *a, struct rules *b)
 	REQUIRE(seen == a->count);
 }
 
+/* The reply as it comes from the server. */
+static struct rules *parse_cut(const redisReply *reply, struct cuts cuts)
+{
+	struct buf bytes = { 0 };
+	redisReply *read;
+	struct rules *rules;
+
+	encode_array(&bytes, reply->elements);
+	for (size_t i = 0; i < reply->elements; i++)
+		encode_bulk(&bytes, (struct slice){ reply->element[i]->str, reply->element[i]->len });
+	read = read_linked(buf_head(&bytes), buf_length(&bytes), &cuts);
+	REQUIRE(read != NULL);
+	rules = rules_parse(read);
+	freeReplyObject(read);
+	buf_free(&bytes);
+	return rules;
+}
+
+static void check(redisReply *reply, struct cuts cuts)
+{
+	struct rules *once = rules_parse(reply), *cut = parse_cut(reply, cuts), *wide;
+
+	for (size_t i = 0; i < reply->elements; i++)
+		widen(reply->element[i]);
+	wide = rules_parse(reply);
+	compare(once, cut);
+	compare(once, wide);
+	rules_free(&once);
+	rules_free(&cut);
+	rules_free(&wide);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
 	redisReply lines[LINES_MAX], *elements[LINES_MAX];
 	redisReply reply = { .type = REDIS_REPLY_ARRAY, .element = elements };
-	struct rules *once, *again;
-	char *text = exact_copy((const char *)input, size);
+	char *text;
 
-	reply.elements = split(text, size, lines);
+	if (size < 1)
+		return 0;
+	text = exact_copy((const char *)input + 1, size - 1);
+	reply.elements = split(text, size - 1, lines);
 	for (size_t i = 0; i < reply.elements; i++)
 		elements[i] = &lines[i];
-	once = rules_parse(&reply);
-	for (size_t i = 0; i < reply.elements; i++)
-		widen(&lines[i]);
-	again = rules_parse(&reply);
-	compare(once, again);
-	rules_free(&once);
-	rules_free(&again);
+	check(&reply, (struct cuts){ .seed = input[0] });
 	for (size_t i = 0; i < reply.elements; i++)
 		free(lines[i].str);
 	free(text);

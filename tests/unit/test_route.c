@@ -44,7 +44,8 @@ static struct group *make_group(void)
 	group->session.consistency = CONSISTENCY_SESSION;
 	group->session.read_node = SESSION_NO_NODE;
 	group->demand = (struct route_demand){ .session = &group->session, .stay_on = SESSION_NO_NODE, .max_lag_ns = 1000 * MS,
-					       .now_ns = 10010 * MS, .serve_without_master = true };
+					       .now_ns = 10010 * MS, .serve_without_master = true,
+					       .gathers_on = SESSION_NO_NODE };
 	return group;
 }
 
@@ -231,6 +232,26 @@ static void reads_of_a_session_never_go_back_in_time(void **state)
 	free(group);
 }
 
+/* One batch costs less than two; but not for a read that it could not have. */
+static void the_reads_of_a_turn_gather(void **state)
+{
+	struct group *group = make_group();
+
+	(void)state;
+	group->loads[1].outstanding = 10;
+	assert_node(group, 2);
+	group->demand.gathers_on = 1;
+	assert_node(group, 1);
+	group->demand.floor = group->demand.floor_elsewhere = 500;
+	group->loads[2].position = 500;
+	assert_node(group, 2);
+	group->loads[1].position = 500;
+	assert_node(group, 1);
+	group->nodes[1].readable = false;
+	assert_node(group, 2);
+	free(group);
+}
+
 static void least_outstanding_per_weight_wins(void **state)
 {
 	struct group *group = make_group();
@@ -414,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_clearly_slower_node_loses_a_tie),
 		cmocka_unit_test(a_slow_moment_is_forgotten),
 		cmocka_unit_test(a_new_node_starts_slowly),
+		cmocka_unit_test(the_reads_of_a_turn_gather),
 		cmocka_unit_test(fallback_error_is_no_master),
 		cmocka_unit_test(without_a_master_age_is_not_asked_but_floors_are),
 		cmocka_unit_test(what_is_bound_to_a_node),
