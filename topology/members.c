@@ -108,6 +108,9 @@ static void begin_to_leave(struct topology *topology, struct node *node)
 	standing->leaving_ns = clock_now_ns();
 	standing->leaving_since = 0;
 	journal_note(topology->journal, EVENT_node_removed, node->config->name, "removed; it ends what it has begun");
+	if (node == group_master(topology) && topology->sentinels == NULL)
+		journal_note(topology->journal, EVENT_master_removed, node->config->name,
+			     "it was the master, and nobody else is made one by that: put it back, then SWITCHOVER, then remove it");
 }
 
 static void stay(struct topology *topology, struct node *node, const struct topology_node_config *config)

@@ -74,6 +74,7 @@ struct succession {
 	char from[PLAN_TEXT_SIZE];
 	char to[PLAN_TEXT_SIZE];
 	char result[SWITCHOVER_TEXT_SIZE];
+	int64_t ended_ns;          /* of the last one that was more than dry, 0 */
 };
 
 static const char *name_of(const struct node *node)
@@ -142,6 +143,7 @@ static void end(struct succession *succession, enum topology_switchover_result r
 	snprintf(succession->result, sizeof(succession->result), "%s", sentence);
 	succession->on_done = NULL;
 	note_phase(succession);
+	succession->ended_ns = succession->dry ? 0 : clock_now_ns();
 	succession->step = SWITCHOVER_NONE;
 	succession->held_ns = 0;
 	ev_timer_stop(succession->topology->loop, &succession->poll);
@@ -822,6 +824,7 @@ void succession_show(const struct succession *succession, struct topology_succes
 	view->from = succession->from[0] != '\0' ? succession->from : NULL;
 	view->to = succession->to[0] != '\0' ? succession->to : NULL;
 	view->holds = succession_holds(succession);
+	view->ended_ms = succession->ended_ns == 0 ? -1 : ms_since(succession->ended_ns);
 	view->result = succession->result[0] != '\0' ? succession->result : NULL;
 }
 

@@ -225,6 +225,7 @@ struct topology_succession_view {
 	const char *from;           /* NULL: there was none yet */
 	const char *to;
 	const char *result;         /* of the last one, a sentence; NULL */
+	int64_t ended_ms;           /* how long that is past; -1 */
 	size_t phase_count;         /* that it has gone through so far, in order, */
 	struct {
 		const char *name;

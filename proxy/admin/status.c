@@ -222,6 +222,7 @@ static json_t *switchover(const struct topology_succession_view *view)
 	put_text(object, "from", view->from);
 	put_text(object, "to", view->to);
 	put_text(object, "result", view->result);
+	put_real(object, "ended_seconds_ago", view->ended_ms < 0 ? -1.0 : (double)view->ended_ms / 1e3);
 	put_real(object, "held_ms", view->from == NULL ? -1.0 : (double)view->held_us / 1e3);
 	put_integer(object, "done", (int64_t)view->done);
 	put_integer(object, "undone", (int64_t)view->undone);

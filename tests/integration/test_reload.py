@@ -138,7 +138,7 @@ def test_swapped_lines_do_not_change_the_master(lab):
 def test_the_master_in_force_is_removed_and_comes_back(lab):
     group = lab.group(2)
     weir, (first, second) = group.weir, group.replicas
-    weir.reload(replication={"master": first.address, "replica": [second.address]})
+    assert "SWITCHOVER" in weir.reload(replication={"master": first.address, "replica": [second.address]})
     weir.wait_state("no_master")
     weir.reload(replication={"master": group.master.address, "replica": [first.address, second.address]})
     weir.wait_state("ok")

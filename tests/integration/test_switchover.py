@@ -8,7 +8,7 @@ import time
 import pytest
 import redis
 
-from harness import HOST, PATIENCE, ServerError, Threads, wait_for
+from harness import HOST, PATIENCE, ServerError, Threads, encode, wait_for
 
 # So that the master's own PINGs are among what must not disturb a switchover.
 PINGS = ("--repl-ping-replica-period", "1")
@@ -153,6 +153,23 @@ def test_blocked_commands_wait_on_at_the_new_master(lab):
         assert 1.9 < waited < 2.5 * PATIENCE, f"BLPOP with two seconds took {waited}"
     assert weir.metrics()["weir_moved_waits_total"] == 4
     assert group.master.info("clients")["blocked_clients"] == 0
+
+
+def test_wait_goes_on_over_a_switchover(lab):
+    """The replicas that it counts have the write, whoever is the master."""
+    group = lab.group(2)
+    with group.weir.raw() as waits, group.weir.raw() as timed:
+        for one in (waits, timed):
+            assert one.command("SET", "a", "1") == "OK"
+        timed.send(encode("WAIT", 3, 1500))
+        begun = time.monotonic()
+        switched(group)
+        waited = timed.reply()
+        assert isinstance(waited, int) and 0 <= waited <= 2, waited
+        assert time.monotonic() - begun < 2.5 * PATIENCE
+        wait_for(lambda: waits.command("WAIT", 2, 1000) == 2, what="both replicas have it, by the new master's word")
+        assert timed.command("SET", "a", "2") == "OK"
+        assert timed.command("WAIT", 2, 5000) == 2
 
 
 def test_what_is_pushed_meanwhile_is_popped_once(lab):

@@ -96,6 +96,9 @@ def test_switchover(lab, browser):
     wait_for(lambda: browser.text("#state-word") == "Healthy", what="healthy again")
     assert browser.texts(".replicas .name") == names(group)[:2]
     wait_for(lambda: browser.texts(".event .kind").count("switchover done") == 1, what="the event")
+    said = browser.text("#switchover")
+    assert said.startswith(f"Last switchover: {heir} is the master, it was {names(group)[0]}; writes were held for ")
+    assert re.search(r"\(check [\d.]+ \w+, hold .*, fence .*, catch up .*, demote .*, promote .*, move .*, follow .*\)\.$", said), said
 
 
 def test_a_drained_replica(lab, browser):

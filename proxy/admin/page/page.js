@@ -60,13 +60,26 @@ function showWiring(status) {
 		`weir only observes and wires nothing${status.wiring.reason ? `: ${status.wiring.reason}` : " (wiring = observe)"}.`);
 }
 
-/* While it is under way; the events tell how it ended. */
-function showSwitchover(status) {
-	const change = status.switchover;
+const SWITCHOVER_SHOWN_SECONDS = 600;
 
-	setHidden(find("switchover"), !change.phase);
-	setText(find("switchover"), !change.phase ? "" : `Switchover from ${change.from} to ${change.to}: ${change.phase}, ` +
-		`for ${formatMs(change.phase_ms)}${change.holds_writes ? "; writes wait" : ""}.`);
+function phasesOf(change) {
+	return change.phases.map((phase) => `${phase.name.replace("_", " ")} ${formatMs(phase.ms)}`).join(", ");
+}
+
+function switchoverText(change) {
+	if (change.phase)
+		return `Switchover from ${change.from} to ${change.to}: ${change.phase.replace("_", " ")}, ` +
+			`for ${formatMs(change.phase_ms)}${change.holds_writes ? "; writes wait" : ""}. So far: ${phasesOf(change)}.`;
+	return isKnown(change.ended_seconds_ago) && change.ended_seconds_ago < SWITCHOVER_SHOWN_SECONDS
+		? `Last switchover: ${change.result} (${phasesOf(change)}).` : "";
+}
+
+/* While it is under way, and for a while what became of it. */
+function showSwitchover(status) {
+	const text = switchoverText(status.switchover);
+
+	setHidden(find("switchover"), text === "");
+	setText(find("switchover"), text);
 }
 
 /* ---- tiles ---- */
