@@ -84,9 +84,10 @@ static bool is_subscriber_alone(const struct session *session)
 	       !bonds->watching && !bonds->tracking && !bonds->monitoring && !bonds->replicating && !bonds->is_target;
 }
 
+/* Who does not read what he is told is not waited for. */
 static bool has_nothing_under_way(const struct backend *backend)
 {
-	return !backend->mid_reply && !backend->uploading && backend->sent == backend->base;
+	return !backend->mid_reply && !backend->uploading && backend->sent == backend->base && backend->paused_for == NULL;
 }
 
 /* In front of what the session has said since writes are held. */
