@@ -496,6 +496,7 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 		bytes += used;
 		length -= used;
 	}
+	backend->newcomers = 0;
 	delivery_settle(backend->worker);
 	tally_settle(&backend->worker->in_all);
 	tally_settle(&backend->worker->at_node);

@@ -108,6 +108,14 @@ static void release_held(struct client *client, struct request *head)
 	request_drop_held(head);
 }
 
+/* What the first reply of a client is like is expected of the next newcomer. */
+static void count_answers(struct client *client, uint64_t bytes, uint32_t count)
+{
+	if (client->appetite.answers == 0)
+		appetite_learn(&client->worker->newcomers, bytes, count);
+	client->appetite.answers += count;
+}
+
 /* The head was answered: whoever follows and is ready may go out now. */
 static void advance(struct client *client)
 {
@@ -126,7 +134,7 @@ static void advance(struct client *client)
 		if (client->head == NULL)
 			client->tail = NULL;
 		client->in_flight--;
-		client->appetite.answers++;
+		count_answers(client, client->appetite.bytes, 1);
 		request_free(&client->worker->requests, head);
 	}
 	if (client->closing)
@@ -463,14 +471,14 @@ bool delivery_waits_for(const struct request *request)
 }
 
 /* All of them took one way. */
-static void leave_lane_together(struct client *client, const struct request *one, unsigned count)
+static void leave_lane_together(struct client *client, const struct request *one, unsigned count, uint64_t bytes)
 {
 	if (one->flags & REQUEST_ON_REPLICA)
 		client->replica_in_flight -= count;
 	if ((one->flags & REQUEST_ON_LANE) && (client->lane_in_flight -= count) == 0)
 		client->lane = NULL;
 	client->in_flight -= count;
-	client->appetite.answers += count;
+	count_answers(client, bytes, count);
 }
 
 /* They leave the client's queue. */
@@ -486,7 +494,7 @@ void delivery_run(struct worker *worker, const struct delivery_row *row, struct 
 {
 	struct client *client = row->first->client;
 
-	leave_lane_together(client, row->first, row->count);
+	leave_lane_together(client, row->first, row->count, row->replies.length);
 	measure_row(worker, row, from);
 	free_row(worker, client, row);
 	observe(client, from, row->flags, row->count, now_ns);
