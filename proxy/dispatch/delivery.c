@@ -52,10 +52,28 @@ static bool goes_on(const struct run *last, const struct client *client, const c
 	return last->client == client && last->bytes + last->length == bytes;
 }
 
+static void pass_on_copy(struct client *client, const char *bytes, size_t length)
+{
+	delivery_settle(client->worker);
+	client_reply(client, bytes, length, false);
+}
+
+/* Only what was read just now stays where it is until that is settled. */
+static bool may_be_lent(const struct worker *worker, const char *bytes)
+{
+	uintptr_t buffer = (uintptr_t)worker->read_buffer, at = (uintptr_t)bytes;
+
+	return at >= buffer && at < buffer + WORKER_READ_BYTES;
+}
+
 static void pass_on(struct client *client, const char *bytes, size_t length)
 {
 	struct worker *worker = client->worker;
 
+	if (!may_be_lent(worker, bytes)) {
+		pass_on_copy(client, bytes, length);
+		return;
+	}
 	if (worker->run_count > 0 && goes_on(&worker->runs[worker->run_count - 1], client, bytes)) {
 		worker->runs[worker->run_count - 1].length += length;
 		return;
@@ -76,12 +94,6 @@ static void forget_runs(struct client *client)
 		worker->runs[i].client = NULL;
 		client->runs--;
 	}
-}
-
-static void pass_on_copy(struct client *client, const char *bytes, size_t length)
-{
-	delivery_settle(client->worker);
-	client_reply(client, bytes, length, false);
 }
 
 /* ---- requests ---- */
