@@ -257,8 +257,11 @@ static enum resp_result take_step(struct resp_reply_framer *framer, const char *
 
 static inline size_t whole_text(const char *data, size_t length)
 {
-	const char *newline = memchr(data, '\n', length);
+	const char *newline;
 
+	if (length >= 5 && memcmp(data, "+OK\r\n", 5) == 0)
+		return 5;
+	newline = memchr(data, '\n', length);
 	return newline != NULL && newline[-1] == '\r' ? (size_t)(newline - data) + 1 : 0;
 }
 
@@ -304,18 +307,32 @@ size_t resp_reply_scalar(const char *data, size_t length)
 	return whole_scalar(data, length);
 }
 
-/* Elements of that kind, as many as there are in a row. */
-static void take_whole_scalars(struct resp_reply_framer *framer, const char **at, const char *end)
+/* The header of a list that has no more than three digits. 0: it is something else. */
+static inline size_t short_list(const char *at, const char *end, size_t *count)
 {
-	while (*at < end && framer->owed > 0) {
-		size_t scalar = whole_scalar(*at, (size_t)(end - *at));
+	return end - at >= LINE_SHORT_BYTES ? line_short_header(at, '*', count) : 0;
+}
 
-		if (scalar == 0)
-			return;
+/* Elements of that kind, and headers of short lists, as many as there are in a
+ * row. */
+static enum resp_result take_whole_values(struct resp_reply_framer *framer, const char **at, const char *end)
+{
+	enum resp_result result = RESP_OK;
+
+	while (result == RESP_OK && *at < end && framer->owed > 0) {
+		size_t count, scalar = whole_scalar(*at, (size_t)(end - *at));
+		size_t header = scalar > 0 ? 0 : short_list(*at, end, &count);
+
+		if (scalar + header == 0)
+			break;
 		note_type(framer, **at);
-		*at += scalar;
-		end_value(framer);
+		*at += scalar + header;
+		if (scalar > 0)
+			end_value(framer);
+		else
+			result = begin_aggregate(framer, SHAPE_LIST, (int64_t)count);
 	}
+	return result;
 }
 
 /* AT_START: a reply of that kind alone leaves no trace but its type. */
@@ -347,8 +364,8 @@ enum resp_result resp_reply_next(struct resp_reply_framer *framer, const char *d
 		begin_reply(framer);
 	while (result == RESP_OK && framer->owed > 0 && at < end) {
 		if (framer->state == AT_HEADER && framer->header == 0)
-			take_whole_scalars(framer, &at, end);
-		if (framer->owed > 0 && at < end)
+			result = take_whole_values(framer, &at, end);
+		if (result == RESP_OK && framer->owed > 0 && at < end)
 			result = take_step(framer, &at, end);
 	}
 	*used = (size_t)(at - data);
