@@ -76,7 +76,8 @@ class Cell:
 
 
 CELLS = [Cell("GET"), Cell("SET"), Cell("GET", pipeline=16), Cell("SET", pipeline=16), Cell("GET", pipeline=64),
-         Cell("GET", value=1024), Cell("GET", pipeline=16, value=1024), Cell("GET", value=100_000),
+         Cell("GET", value=1024), Cell("SET", value=1024), Cell("GET", pipeline=16, value=1024),
+         Cell("SET", pipeline=16, value=1024), Cell("GET", value=100_000),
          Cell("GET", clients=8, value=1 << 20), Cell("SET", clients=8, value=1 << 20), Cell("GET", clients=1),
          Cell("GET", clients=500), Cell("GET", clients=5000)]
 
@@ -160,16 +161,19 @@ def rotated(items, by):
     return items[by:] + items[:by]
 
 
-RATIOS = {"throughput": "direct", "total_us": "direct", "proxy_us": "floor"}
+RATIOS = {"proxy_us": "floor"}      # all others are to the direct connection
 
 
 def ratios(runs):
-    """{side: {figure: its median ratio to the side of RATIOS, round by round}}"""
+    """{side: {figure: its median ratio to the same figure of the side it is compared
+    with, round by round}}; what is nought there has none."""
     found = {}
     for side, rounds in runs.items():
-        found[side] = {figure: statistics.median(mine[figure] / theirs[figure] for mine, theirs in zip(rounds, runs[base]))
-                       for figure, base in RATIOS.items()
-                       if base in runs and all(theirs[figure] for theirs in runs[base])}
+        found[side] = {}
+        for figure in rounds[0]:
+            base = runs.get(RATIOS.get(figure, "direct"), [])
+            if base and all(theirs[figure] for theirs in base):
+                found[side][figure] = statistics.median(mine[figure] / theirs[figure] for mine, theirs in zip(rounds, base))
     return found
 
 
