@@ -18,6 +18,7 @@ struct passage {
 	unsigned unanswered;       /* commands */
 	uint32_t counts[KINDS];
 	struct buf names[KINDS];   /* as bulk strings */
+	size_t bytes;              /* of all of them */
 };
 
 /* Spelled as encode_own_words() does. */
@@ -125,8 +126,9 @@ void passage_confirmed(struct backend *backend, enum push_kind kind, struct slic
 	struct slice name;
 
 	for (int i = 0; i < KINDS; i++) {
-		if (kinds[i].ended != kind || !push_subject(value, &name))
+		if (kinds[i].ended != kind || !push_subject(value, &name) || passage->bytes + name.length > NAMES_MAX_BYTES)
 			continue;
+		passage->bytes += name.length;
 		encode_bulk(&passage->names[i], name);
 		passage->counts[i]++;
 	}
@@ -160,20 +162,17 @@ static void tell(struct backend *backend)
 	client_finish_alone(backend->owner, CLOSE_master_changed);
 }
 
-/* What the server has named is what weir has counted, or it is not understood. */
+/* What the server has named is what weir has counted; or it is not understood, or too much. */
 static bool is_complete(const struct backend *backend)
 {
 	const struct passage *passage = backend->passage;
 	uint32_t counts[KINDS];
-	size_t bytes = 0;
 
 	count_all(&backend->owner->session.bonds, counts);
-	for (int kind = 0; kind < KINDS; kind++) {
-		bytes += buf_length(&passage->names[kind]);
+	for (int kind = 0; kind < KINDS; kind++)
 		if (passage->counts[kind] != counts[kind])
 			return false;
-	}
-	return bytes <= NAMES_MAX_BYTES;
+	return true;
 }
 
 void passage_answered(struct backend *backend, char type)

@@ -177,13 +177,14 @@ static bool is_drained(const struct worker *worker)
 	return true;
 }
 
-/* Nobody waits for it any more: it ends here, and cannot be executed. */
-static void stop_upload(struct backend *backend)
+/* What went on ends here: an upload that nobody waits for any more cannot be
+ * executed. Only a transaction is told by the old master itself. */
+static void stop(struct backend *backend)
 {
-	if (!backend->uploading || backend->held || backend->state != BACKEND_READY)
-		return;
-	backend->held = true;
-	backend->send_limit = backend->sent;
+	if (!is_in_transaction(backend))
+		handover_hold(backend);
+	if (backend->uploading)
+		backend->send_limit = backend->sent;
 }
 
 void handover_turn(struct worker *worker)
@@ -194,7 +195,7 @@ void handover_turn(struct worker *worker)
 	    (worker->handover.holds && !is_drained(worker)))
 		return;
 	if (worker->handover.holds)
-		each_to_master(worker, stop_upload);
+		each_to_master(worker, stop);
 	atomic_store(&worker->acknowledged, generation);
 	control_line_acknowledged(worker->shared->control);
 }

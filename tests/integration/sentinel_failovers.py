@@ -15,6 +15,7 @@ import argparse
 import collections
 import pathlib
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -94,6 +95,7 @@ def fail_over(group, writers, kill):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # leave by the way that ends the servers
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--kill", action="store_true")

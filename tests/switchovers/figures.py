@@ -24,6 +24,7 @@ import multiprocessing
 import os
 import pathlib
 import selectors
+import signal
 import socket
 import sys
 import tempfile
@@ -68,6 +69,7 @@ class Writer:
 
 def write(port, rate, stop, answers):
     """All writers, in a process of their own."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)   # whoever started it ends it
     writers = [Writer(port, f"counter{n}", WRITERS / rate) for n in range(WRITERS)]
     watched, slowest, begun = selectors.DefaultSelector(), 0.0, time.monotonic()
     for writer in writers:
@@ -310,6 +312,7 @@ def carry_out(options, lab):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # leave by the way that ends the servers
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--rate", type=int, default=5000, help="writes a second")
