@@ -354,8 +354,10 @@ static size_t open_value(struct backend *backend, const char *bytes, size_t leng
 	reading->opening_length = 0;
 	if (!begin_value(backend, kept > 0 ? reading->opening : bytes, kept > 0 ? kept + fresh : length, kind, now_ns))
 		return 0;
-	if (kept > 0)
+	if (kept > 0) {
 		take_value(backend, reading->opening, kept, now_ns);
+		delivery_settle(backend->worker); /* it is lent no longer: other bytes may be kept there next */
+	}
 	return 0;
 }
 
