@@ -320,7 +320,7 @@ static enum resp_result take_whole_values(struct resp_reply_framer *framer, cons
 	enum resp_result result = RESP_OK;
 
 	while (result == RESP_OK && *at < end && framer->owed > 0) {
-		size_t count, scalar = whole_scalar(*at, (size_t)(end - *at));
+		size_t count = 0, scalar = whole_scalar(*at, (size_t)(end - *at));
 		size_t header = scalar > 0 ? 0 : short_list(*at, end, &count);
 
 		if (scalar + header == 0)
