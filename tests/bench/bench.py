@@ -178,6 +178,7 @@ def ratios(runs):
 
 
 def compare(group, all_sides, cell, rounds, seconds, rest):
+    all_sides = [side for side in all_sides if side.serves(cell)]
     fill(group, cell)
     operations = calibrate(group, cell, seconds)
     runs = {side.name: [] for side in all_sides}

@@ -10,6 +10,7 @@ from harness import HOST, Process, Raw, free_port, wait_for  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 NULL_RELAY = TOP / "build/tests/bench/null_relay"
+NULL_RELAY_MOST = 64 * 1024     # bytes of a request
 
 
 def answers(port):
@@ -34,6 +35,11 @@ class Side(Process):
         super().__init__(pathlib.Path(directory) / self.name, self.name)
         self.group = group
         self.port = free_port()
+
+    @staticmethod
+    def serves(cell):
+        """Can it?"""
+        return True
 
     def prepare(self, cell):
         """Before each run of that cell."""
@@ -85,6 +91,10 @@ class NullRelay(Side):
     @staticmethod
     def available():
         return NULL_RELAY.exists()
+
+    @staticmethod
+    def serves(cell):
+        return cell.request_bytes <= NULL_RELAY_MOST
 
     def prepare(self, cell):
         if self.running():
