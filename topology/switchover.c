@@ -8,7 +8,7 @@
 #include "plan.h"
 
 enum {
-	MOVE_MS = 1000,              /* workers give up earlier */
+	MOVE_MS = 1500,              /* workers give up earlier */
 	FOLLOW_MS = 10000,           /* the others get so long to follow */
 	LAG_BYTES_MAX = 1024 * 1024, /* behind the master when it begins */
 };

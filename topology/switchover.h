@@ -20,7 +20,7 @@
  *   PROMOTE   the heir has applied all of it, was sent         the heir is gone
  *             REPLICAOF NO ONE, and says that it is a master
  *   MOVE      whoever listens to the old master listens to the new
- *             one, in every worker, or a second is over
+ *             one, in every worker, or one and a half seconds are over
  *   FOLLOW    every other node follows it
  *   UNDO      the old master is one, and takes writes
  *

@@ -13,7 +13,7 @@
 enum {
 	GRACE_MS = 20,     /* everybody's writes wait meanwhile */
 	UPLOAD_MS = 300,   /* an upload that does not stand still has so long */
-	PASSAGE_MS = 500,  /* and subscribers, who hardly ever need them */
+	PASSAGE_MS = 1000, /* and subscribers, who hardly ever need them */
 	LOOK_MS = 10,      /* between looks at what is waited for */
 	ANSWERS_MS = 2000, /* the old master has said all it has to say long before */
 };

@@ -595,6 +595,15 @@ def post(weir, body=b"", token=TOKEN):
         return response.status, json.loads(text)
 
 
+def answered(weir, body, status, result, text):
+    """In the end: servers of a busy machine may not answer in time, which is another refusal."""
+    def so():
+        code, said = post(weir, json.dumps(body).encode())
+        assert (code, said["result"], text in said["text"]) == (status, result, True), said
+        return True
+    wait_for(so)
+
+
 def guarded_group(lab, tmp_path, replicas=2):
     path = tmp_path / "token"
     path.write_text(TOKEN + "\n")
@@ -611,7 +620,7 @@ def test_post_switches_over(lab, tmp_path):
                                             "from": old, "to": heir, "held_ms": None})
     assert master_of(group.weir) == old
     status, said = post(group.weir, body.replace(b"true", b"false"))
-    assert (status, said["result"], said["from"], said["to"]) == (200, "done", old, heir)
+    assert (status, said["result"], said["from"], said["to"]) == (200, "done", old, heir), said
     assert 0 < said["held_ms"] < 1500 and said["text"].startswith(f"{heir} is the master")
     assert master_of(group.weir) == heir
     group.weir.wait_state("ok")
@@ -630,12 +639,10 @@ def test_post_that_is_refused(lab, tmp_path):
     status, said = post(group.weir, json.dumps({"replica": "nobody"}).encode())
     assert (status, said) == (409, {"result": "refused", "text": "refused: no such server"})
     group.replicas[0].cli("CONFIG", "SET", "maxmemory", "100mb")
-    status, said = post(group.weir, json.dumps({"replica": candidate}).encode())
-    assert (status, said["result"]) == (409, "refused") and "less maxmemory" in said["text"], said
+    answered(group.weir, {"replica": candidate}, 409, "refused", "less maxmemory")
     group.replicas[0].cli("CONFIG", "SET", "maxmemory", "0")
     group.replicas[0].cli("CLIENT", "PAUSE", 60000, "WRITE")   # it applies nothing any more
     group.master.cli("SET", "a", "1")
-    status, said = post(group.weir, json.dumps({"replica": candidate, "timeout_ms": 300}).encode())
-    assert (status, said["result"], said["held_ms"]) == (503, "undone", None), said
+    answered(group.weir, {"replica": candidate, "timeout_ms": 300}, 503, "undone", "nothing was changed")
     group.replicas[0].cli("CLIENT", "UNPAUSE")
     assert master_of(group.weir) == group.master.address

@@ -160,7 +160,7 @@ static void judge(enum switchover_step step, const struct switchover_seen *seen,
 	if (verdict.next == SWITCHOVER_MOVE && step != SWITCHOVER_MOVE)
 		assert_true(seen->heir_role == SERVER_ROLE_MASTER);
 	if (verdict.next == SWITCHOVER_FOLLOW && step != SWITCHOVER_FOLLOW)
-		assert_true(step == SWITCHOVER_MOVE && (seen->moved || seen->step_ms >= 1000));
+		assert_true(step == SWITCHOVER_MOVE && (seen->moved || seen->step_ms >= 1500));
 	if (step == SWITCHOVER_PROMOTE && seen->heir != PEER_GONE && seen->heir_role == SERVER_ROLE_MASTER)
 		assert_int_equal(verdict.next, SWITCHOVER_MOVE);
 	if (verdict.next == SWITCHOVER_UNDO && step != SWITCHOVER_UNDO)
