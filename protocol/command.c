@@ -173,6 +173,12 @@ struct command_table *command_table_create(struct command *commands, size_t coun
 	return table;
 }
 
+void command_table_number(struct command_table *table, uint16_t (*number)(void *arg, const char *name), void *arg)
+{
+	for (size_t i = 1; i < table->count; i++)
+		table->commands[i].number = number(arg, table->commands[i].name);
+}
+
 struct command_table *command_table_acquire(struct command_table *table)
 {
 	atomic_fetch_add_explicit(&table->references, 1, memory_order_relaxed);

@@ -70,6 +70,7 @@ struct command {
 	int16_t key_step;
 	uint16_t index;         /* 0 .. command_table_count()-1; 0 is "unknown" */
 	uint16_t parent;        /* a subcommand: index of its container; else 0 */
+	uint16_t number;        /* of its name, the same in every table (command_table_number()); 0: none */
 	const char *refusal;    /* class COMMAND_REFUSED: why, in one sentence; else NULL */
 };
 
@@ -91,6 +92,10 @@ struct command_table *command_table_learn(const char *reply, size_t length, cons
  * shared, and taken over. */
 void command_table_take_words(struct command_table *table, struct server_words *words);
 const struct server_words *command_table_words(const struct command_table *table);
+
+/* Tables come and go, and indexes with them; what is counted by command goes on.
+ * `number` gives each name a number of its own. Before the table is shared. */
+void command_table_number(struct command_table *table, uint16_t (*number)(void *arg, const char *name), void *arg);
 
 struct command_table *command_table_acquire(struct command_table *table);
 /* Takes the reference away and sets the caller's pointer to NULL. */

@@ -51,6 +51,7 @@ struct control {
 	unsigned next_worker;           /* among equals, where the next client goes */
 	struct stats stats;             /* of the acceptor */
 	const struct stats **all_stats; /* one per worker, then the acceptor's */
+	struct command_names *command_names;
 	struct journal *journal;
 	struct slowlog *slowlog;
 	const struct measures **all_measures; /* one per worker */
@@ -306,6 +307,7 @@ static void on_learned(void *arg, struct command_table *table)
 {
 	struct control *control = arg;
 
+	command_table_number(table, command_names_number, control->command_names);
 	for (size_t i = 0; i < control->shared.worker_count; i++)
 		worker_give_commands(control->shared.workers[i], table);
 }
@@ -454,6 +456,9 @@ static void create_workers(struct control *control)
 	atomic_store(&shared->user_changes, 1);
 	shared->config = control->config;
 	shared->control = &control->line;
+	control->command_names = command_names_create();
+	shared->builtin = command_table_builtin();
+	command_table_number(shared->builtin, command_names_number, control->command_names);
 	shared->worker_count = count_workers(control->config);
 	shared->workers = alloc_zeroed(shared->worker_count, sizeof(struct worker *));
 	control->ticks_seen = alloc_zeroed(shared->worker_count, sizeof(uint64_t));
@@ -496,6 +501,7 @@ static void start_services(struct control *control, const struct control_sockets
 					 .stats_count = control->shared.worker_count + 1,
 					 .measures = (const struct measures *const *)control->all_measures,
 					 .measures_count = control->shared.worker_count,
+					 .command_names = control->command_names,
 					 .journal = control->journal,
 					 .reload = control->reload,
 					 .slowlog = control->slowlog,
@@ -539,6 +545,8 @@ static void join_workers(struct control *control)
 		worker_free(&shared->workers[i]);
 	mailbox_fini(&control->line.mailbox);
 	slowlog_destroy(&control->slowlog);
+	command_table_release(&shared->builtin);
+	command_names_destroy(&control->command_names);
 	free(shared->workers);
 	free(control->all_stats);
 	free(control->ticks_seen);

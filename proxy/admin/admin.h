@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct command_names;
 struct config;
 struct ev_loop;
 struct journal;
@@ -34,6 +35,7 @@ struct admin_sources {
 	size_t stats_count;
 	const struct measures *const *measures; /* one per worker */
 	size_t measures_count;
+	const struct command_names *command_names; /* by which they count commands */
 	int64_t started_ns;               /* CLOCK_MONOTONIC at start */
 	int64_t started_unix_ms;
 	bool is_near;                     /* the endpoint's own: no other machine reaches it */

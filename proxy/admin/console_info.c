@@ -130,7 +130,7 @@ static int64_t commands_processed(const struct admin_sources *sources)
 	int64_t sum = 0;
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		sum += total(sources, kinds[i]);
+		sum += stats_of_commands(sources->stats, sources->stats_count, kinds[i]);
 	return sum;
 }
 
@@ -277,36 +277,37 @@ static void section_replication(const struct admin_sources *sources, FILE *out)
 
 /* ---- commandstats, latencystats ---- */
 
-/* weir tells reads, writes and what it answers itself apart, not one command
- * from another: they stand where Redis has the names of commands. */
-static struct latency_sum sum_of(const struct admin_sources *sources, int class)
+/* Redis' own form. What a client waits is measured, so usec is more than the
+ * server's: the way, and what stands in front of it. Rejected is what weir
+ * refused before any server had it; failed, what was answered with an error. */
+static void print_command(const char *name, const struct command_sum *sum, FILE *out)
 {
-	struct latency_sum sum;
-
-	measures_sum_class(sources->measures, sources->measures_count, (enum latency_class)class, &sum);
-	return sum;
+	fprintf(out, "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%.2f,rejected_calls=%" PRIu64
+		     ",failed_calls=%" PRIu64 "\r\n",
+		name, sum->calls, sum->us, sum->timed > 0 ? (double)sum->us / (double)sum->timed : 0.0, sum->rejected,
+		sum->failed);
 }
 
 static void section_commandstats(const struct admin_sources *sources, FILE *out)
 {
-	for (int i = 0; i < LATENCY_CLASS_COUNT; i++) {
-		struct latency_sum sum = sum_of(sources, i);
+	for (size_t i = 0; i < command_names_count(sources->command_names); i++) {
+		struct command_sum sum;
 
-		if (sum.count > 0)
-			fprintf(out, "cmdstat_%s:calls=%" PRIu64 ",usec=%" PRIu64 ",usec_per_call=%.2f\r\n",
-				latency_class_name((enum latency_class)i), sum.count, sum.sum_us,
-				(double)sum.sum_us / (double)sum.count);
+		measures_sum_command(sources->measures, sources->measures_count, (uint16_t)i, &sum);
+		if (sum.calls + sum.rejected > 0)
+			print_command(command_names_at(sources->command_names, i), &sum, out);
 	}
 }
 
 static void section_latencystats(const struct admin_sources *sources, FILE *out)
 {
-	for (int i = 0; i < LATENCY_CLASS_COUNT; i++) {
-		struct latency_sum sum = sum_of(sources, i);
+	for (size_t i = 0; i < command_names_count(sources->command_names); i++) {
+		struct latency_sum sum;
 
+		measures_sum_command_latency(sources->measures, sources->measures_count, (uint16_t)i, &sum);
 		if (sum.count > 0)
 			fprintf(out, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f\r\n",
-				latency_class_name((enum latency_class)i), latency_sum_quantile(&sum, 0.5),
+				command_names_at(sources->command_names, i), latency_sum_quantile(&sum, 0.5),
 				latency_sum_quantile(&sum, 0.99), latency_sum_quantile(&sum, 0.999));
 	}
 }

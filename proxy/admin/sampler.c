@@ -42,7 +42,7 @@ static int64_t count_now(const struct sampler *sampler, enum history_column colu
 	int64_t count = 0;
 
 	for (size_t i = 0; summed[column][i] != STAT_COUNT; i++)
-		count += stats_sum(sources->stats, sources->stats_count, summed[column][i]);
+		count += stats_of_commands(sources->stats, sources->stats_count, summed[column][i]);
 	return count;
 }
 

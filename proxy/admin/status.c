@@ -173,14 +173,20 @@ static json_t *clients(const struct admin_sources *sources)
 	return object;
 }
 
+/* Whatever the answer was. */
+static int64_t answered(const struct admin_sources *sources, enum stat_id id)
+{
+	return stats_of_commands(sources->stats, sources->stats_count, id);
+}
+
 static json_t *commands(const struct admin_sources *sources)
 {
 	json_t *object = json_object();
 
-	put_integer(object, "reads_on_replicas", total(sources, STAT_reads_on_replicas));
-	put_integer(object, "reads_on_master", total(sources, STAT_reads_on_master));
-	put_integer(object, "writes", total(sources, STAT_writes));
-	put_integer(object, "local", total(sources, STAT_local));
+	put_integer(object, "reads_on_replicas", answered(sources, STAT_reads_on_replicas));
+	put_integer(object, "reads_on_master", answered(sources, STAT_reads_on_master));
+	put_integer(object, "writes", answered(sources, STAT_writes));
+	put_integer(object, "local", answered(sources, STAT_local));
 	put_integer(object, "rejected_writes", total(sources, STAT_rejected_writes));
 	put_integer(object, "retried_reads", total(sources, STAT_retried_reads));
 	put_integer(object, "unknown_results", total(sources, STAT_unknown_results));

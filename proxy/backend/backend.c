@@ -498,7 +498,7 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 	}
 	backend->newcomers = 0;
 	delivery_settle(backend->worker);
-	tally_settle(&backend->worker->in_all);
+	worker_settle_answers(backend->worker);
 	tally_settle(&backend->worker->at_node);
 	backend->last_read_ns = now_ns;
 	backend->appetite.bytes += read;

@@ -52,7 +52,8 @@ static inline bool belongs(const struct request *request, const struct request *
 
 static inline bool is_alike(const struct request *request, const struct request *first)
 {
-	return request->begun_us == first->begun_us && ((request->flags ^ first->flags) & REQUEST_READ) == 0;
+	return request->begun_us == first->begun_us && ((request->flags ^ first->flags) & REQUEST_READ) == 0 &&
+	       request->command == first->command && request->counts_as == first->counts_as;
 }
 
 /* The row at the head of the queue, and what it cost. Its count is 0 when there

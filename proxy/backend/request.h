@@ -94,6 +94,8 @@ struct request {
 	uint8_t special;          /* on a private backend: enum command_special, where the answer moves the session's bonds */
 	uint8_t step;             /* HANDSHAKE: which part of it; SCRIPT_KILL: which node comes next; with
 				   * REQUEST_BLOCK: BLOCK_BEGINS for its MULTI; CURSOR: CURSOR_BOUND, it goes on */
+	uint8_t counts_as;        /* when it is answered: enum stat_id; 0: as nothing, or it was counted */
+	uint16_t command;         /* the same: struct command.number */
 };
 
 /* A read that no other run of a server can answer: it goes on with a cursor. */

@@ -169,11 +169,27 @@ static void leave_lane(struct request *request)
 	request->flags &= ~(uint32_t)(REQUEST_ON_REPLICA | REQUEST_ON_LANE);
 }
 
+/* What measure() has not counted: an answer that is weir's in the end, or for a
+ * client that has left. */
+static void count_untimed(struct worker *worker, struct request *request, unsigned flags)
+{
+	struct answer answer = { .command = request->command, .counts_as = request->counts_as,
+				 .flags = (uint8_t)(flags | ANSWER_UNTIMED) & 0xf };
+
+	if (!answer_is_of_command(answer))
+		return;
+	worker_count_answer(worker, answer, 1);
+	worker_settle_answers(worker);
+	request->command = request->counts_as = 0;
+}
+
 static void answered(struct request *request)
 {
 	struct client *client = request->client;
 
 	leave_lane(request);
+	if (request->counts_as != 0)
+		count_untimed(client->worker, request, slice_begins_with(request_held(request), "-") ? ANSWER_FAILED : 0);
 	request->flags |= REQUEST_ANSWERED;
 	if (client->head == request)
 		advance(client);
@@ -356,18 +372,26 @@ static void judge_cursor(struct worker *worker, struct request *request, struct 
 	send_again(worker, request, from, bytes);
 }
 
+static struct answer answer_of(const struct request *request, enum latency_class class, uint32_t us, bool failed)
+{
+	unsigned flags = (failed ? ANSWER_FAILED : 0) | (request->flags & REQUEST_WAITS ? ANSWER_UNTIMED : 0);
+	bool judged = !is_clients_own(request); /* then it is counted when that is done: answered() */
+
+	return (struct answer){ .us = us, .command = judged ? 0 : request->command,
+				.counts_as = judged ? 0 : request->counts_as, .flags = flags & 0xf, .class = class & 0xf };
+}
+
 /* How long the client had to wait, wherever the time went. What weir judges has
  * a class of its own, as what it answers without asking. */
-static void measure(struct worker *worker, const struct request *request, const struct backend *from, const char *bytes)
+static void measure(struct worker *worker, const struct request *request, const struct backend *from, const char *bytes,
+		    bool failed)
 {
 	uint32_t total_us = worker->reading_us - request->begun_us;
 	enum latency_class class = !is_clients_word(request) ? LATENCY_LOCAL
 				   : request->flags & REQUEST_READ ? LATENCY_READ : LATENCY_WRITE;
 
-	if (request->flags & REQUEST_WAITS)
-		return;
-	tally_count(&worker->in_all, &worker->measures.classes[class], total_us, 1);
-	if (total_us >= worker->slow_us && class != LATENCY_LOCAL)
+	worker_count_answer(worker, answer_of(request, class, total_us, failed), 1);
+	if (total_us >= worker->slow_us && class != LATENCY_LOCAL && !(request->flags & REQUEST_WAITS))
 		slow_note(worker, request, from, bytes, total_us);
 }
 
@@ -379,23 +403,22 @@ static void measure_row(struct worker *worker, const struct delivery_row *row, c
 	enum latency_class class = first->flags & REQUEST_READ ? LATENCY_READ : LATENCY_WRITE;
 
 	if (row->alike && total_us < worker->slow_us) {
-		tally_count(&worker->in_all, &worker->measures.classes[class], total_us, row->count);
+		worker_count_answer(worker, answer_of(first, class, total_us, false), row->count);
 		return;
 	}
 	for (const struct request *request = first; request != end; request = request->next_of_client)
-		measure(worker, request, from, row->requests + (request->at - first->at));
+		measure(worker, request, from, row->requests + (request->at - first->at), false);
 }
 
-/* What so many replies prove about what this session has seen. `flags`: those
- * of their requests. */
-static void observe(struct client *client, struct backend *from, uint32_t flags, unsigned count, int64_t now_ns)
+/* What replies prove about what this session has seen. `flags`: those of their
+ * requests. */
+static void observe(struct client *client, struct backend *from, uint32_t flags, int64_t now_ns)
 {
 	struct session *session = &client->session;
 
 	if (from->key.node == BACKEND_TO_MASTER) {
 		consistency_observed(client, from, flags & REQUEST_WRITE, now_ns);
 	} else if (flags & REQUEST_ON_REPLICA) {
-		stats_add(&from->worker->stats, STAT_reads_on_replicas, count);
 		if (from->worker->struck)
 			ejection_answered(from->worker, from->node_id);
 		session->seen_node = (int32_t)from->node_id;
@@ -445,6 +468,7 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 	if (request->flags & REQUEST_USERS)
 		worker_users_changed(worker);
 	if (client == NULL) {
+		count_untimed(worker, request, type == '-' ? ANSWER_FAILED : 0);
 		request_free(&worker->requests, request);
 		return;
 	}
@@ -463,8 +487,10 @@ void delivery_done(struct worker *worker, struct request *request, struct backen
 		return;
 	if (request->kind == REQUEST_SCRIPT_KILL && dispatch_kill_elsewhere(worker, request, from, bytes))
 		return;
-	measure(worker, request, from, bytes.bytes);
-	observe(client, from, request->flags, 1, now_ns);
+	measure(worker, request, from, bytes.bytes, type == '-');
+	if (is_clients_own(request))
+		request->command = request->counts_as = 0; /* it was counted */
+	observe(client, from, request->flags, now_ns);
 	if (type == '_' && (request->flags & REQUEST_ON_REPLICA))
 		dispatch_missed(client, bytes);
 	if (request->special != SPECIAL_NONE)
@@ -509,7 +535,7 @@ void delivery_run(struct worker *worker, const struct delivery_row *row, struct 
 	leave_lane_together(client, row->first, row->count, row->replies.length);
 	measure_row(worker, row, from);
 	free_row(worker, client, row);
-	observe(client, from, row->flags, row->count, now_ns);
+	observe(client, from, row->flags, now_ns);
 	pass_on(client, row->replies.bytes, row->replies.length);
 	if (!client->closing)
 		advance(client);

@@ -69,29 +69,18 @@ static enum verdict take_master_read(struct client *client, const struct parsed_
 {
 	unsigned again = client->session.endpoint == ENDPOINT_SPLIT ? REQUEST_READ | REQUEST_TO_MASTER : REQUEST_QUESTION;
 	unsigned flags = changes_nothing(parsed->command) ? again : 0;
-	enum verdict verdict = dispatch_send_on(client, dispatch_lane(client, BACKEND_SHARED), parsed, flags);
 
-	if (verdict == TAKEN)
-		dispatch_count(client, STAT_master_reads);
-	return verdict;
+	return dispatch_send_on(client, dispatch_lane(client, BACKEND_SHARED), parsed, flags);
 }
 
 static enum verdict take_write(struct client *client, const struct parsed_command *parsed)
 {
-	enum verdict verdict = dispatch_send_on(client, dispatch_lane(client, BACKEND_SHARED), parsed, REQUEST_WRITE);
-
-	if (verdict == TAKEN)
-		dispatch_count(client, STAT_writes);
-	return verdict;
+	return dispatch_send_on(client, dispatch_lane(client, BACKEND_SHARED), parsed, REQUEST_WRITE);
 }
 
 static enum verdict take_script(struct client *client, const struct parsed_command *parsed)
 {
-	enum verdict verdict = dispatch_send_on(client, dispatch_lane(client, BACKEND_SCRIPT), parsed, REQUEST_WRITE);
-
-	if (verdict == TAKEN)
-		dispatch_count(client, STAT_scripts);
-	return verdict;
+	return dispatch_send_on(client, dispatch_lane(client, BACKEND_SCRIPT), parsed, REQUEST_WRITE);
 }
 
 /* ---- one command ---- */
@@ -100,7 +89,6 @@ static enum verdict take_local(struct client *client, const struct parsed_comman
 {
 	switch (local_handle(client, parsed)) {
 	case LOCAL_DONE:
-		dispatch_count(client, STAT_local);
 		return TAKEN;
 	case LOCAL_STALLED:
 		return STALLED;
@@ -150,7 +138,6 @@ static enum verdict take_wait(struct client *client, const struct parsed_command
 {
 	switch (waiting_for_replicas(client, parsed)) {
 	case WAITING_ANSWERED:
-		dispatch_count(client, STAT_private);
 		return TAKEN;
 	case WAITING_GOES_ON:
 		return STALLED;

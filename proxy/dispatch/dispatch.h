@@ -94,6 +94,8 @@ void dispatch_unpin(struct client *client);
 
 /* A new request at the end of the client's queue. */
 struct request *dispatch_request(struct client *client, enum request_kind kind, unsigned flags);
+/* When that is answered it counts as one of these, and for the command at hand. */
+void dispatch_counts_as(struct client *client, struct request *request, enum stat_id id);
 /* Counts a request of the client as under way on this backend, which is not a
  * replica that it reads from: later commands wait for it or follow it there. */
 void dispatch_on_lane(struct client *client, struct request *request, const struct backend *lane);

@@ -59,8 +59,10 @@ enum verdict dispatch_block(struct client *client, const struct parsed_command *
 	if (dispatch_enter_lane(client, lane, false) == STALLED)
 		return STALLED;
 	if (dispatch_holds_too_much(lane, bytes_of(parsed, count))) {
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++) {
+			client->last_command = parsed[i].command->index;
 			dispatch_hold_error(client);
+		}
 		return TAKEN;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -70,6 +72,5 @@ enum verdict dispatch_block(struct client *client, const struct parsed_command *
 		client->tail->step = i == 0 ? BLOCK_BEGINS : 0;
 	}
 	client->last_command = parsed[count - 1].command->index;
-	dispatch_count(client, STAT_transactions);
 	return TAKEN;
 }

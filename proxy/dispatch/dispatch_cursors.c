@@ -132,8 +132,6 @@ static enum verdict send_bound(struct client *client, const struct parsed_comman
 	client->tail->step = CURSOR_BOUND;
 	client->tail->floor = route_floor(demand, node);
 	client->stall = STALL_ALL;
-	if (!(flags & REQUEST_ON_REPLICA))
-		dispatch_count(client, STAT_reads_on_master);
 	buf_free(&bytes);
 	return TAKEN;
 }

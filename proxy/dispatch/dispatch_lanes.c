@@ -43,8 +43,32 @@ struct request *dispatch_request(struct client *client, enum request_kind kind, 
 	return request;
 }
 
+static const struct command *command_at_hand(const struct client *client)
+{
+	return command_table_at(client->worker->commands, client->last_command);
+}
+
+/* What weir says itself is about what is its own, or a refusal. */
+static void count_own_answer(struct client *client, bool failed)
+{
+	const struct command *command = command_at_hand(client);
+	bool refused = failed && command->class != COMMAND_LOCAL;
+	struct answer answer = { .command = command->number, .counts_as = refused ? STAT_refused : STAT_local,
+				 .flags = ANSWER_UNTIMED | (failed ? ANSWER_FAILED : 0) | (refused ? ANSWER_REJECTED : 0) };
+
+	worker_count_answer(client->worker, answer, 1);
+	worker_settle_answers(client->worker);
+}
+
+void dispatch_counts_as(struct client *client, struct request *request, enum stat_id id)
+{
+	request->command = command_at_hand(client)->number;
+	request->counts_as = id;
+}
+
 void dispatch_answer(struct client *client, struct slice reply)
 {
+	count_own_answer(client, reply.length > 0 && reply.bytes[0] == '-');
 	client->worker->answered_here++;
 	if (client->head != NULL)
 		delivery_answer(client->worker, dispatch_request(client, REQUEST_LOCAL, 0), reply);
@@ -68,6 +92,33 @@ void dispatch_on_lane(struct client *client, struct request *request, const stru
 	client->lane_in_flight++;
 }
 
+/* As what a command counts that takes the way of all others. */
+static const uint8_t counted_as[COMMAND_CLASS_COUNT] = {
+	[COMMAND_WRITE] = STAT_writes,
+	[COMMAND_READ] = STAT_reads_on_master,
+	[COMMAND_USERS] = STAT_writes,
+	[COMMAND_MASTER_READ] = STAT_master_reads,
+	[COMMAND_CURSOR] = STAT_reads_on_master,
+	[COMMAND_SCRIPT] = STAT_scripts,
+	[COMMAND_TRANSACTION] = STAT_writes,
+	[COMMAND_BLOCKING] = STAT_private,
+	[COMMAND_PRIVATE] = STAT_private,
+	[COMMAND_STREAM] = STAT_private,
+	[COMMAND_LOCAL] = STAT_master_reads,
+	[COMMAND_REFUSED] = STAT_refused,
+};
+
+static uint8_t counts_as(const struct backend *backend, const struct parsed_command *parsed, unsigned flags)
+{
+	if (flags & REQUEST_ON_REPLICA)
+		return STAT_reads_on_replicas;
+	if (backend->key.kind == BACKEND_PRIVATE)
+		return STAT_private;
+	if (flags & REQUEST_BLOCK) /* it is one, with its last command */
+		return flags & REQUEST_WRITE ? STAT_transactions : 0;
+	return counted_as[parsed->class];
+}
+
 void dispatch_send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags)
 {
 	bool fast = parsed->command->flags & COMMAND_FLAG_FAST;
@@ -85,6 +136,8 @@ void dispatch_send_to(struct client *client, struct backend *backend, const stru
 	request->cost = fast ? COST_FAST : COST_SLOW;
 	if (client->appetite.answers == 0)
 		backend->newcomers++;
+	request->command = parsed->command->number;
+	request->counts_as = counts_as(backend, parsed, flags);
 	backend_enqueue(backend, request, (struct slice){ parsed->bytes, parsed->length });
 	if (parsed->class == COMMAND_USERS)
 		parsed_wipe(parsed);

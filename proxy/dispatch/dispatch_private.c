@@ -114,7 +114,6 @@ static void send_private(struct client *client, const struct parsed_command *par
 {
 	if (!leaves_no_state(parsed))
 		client->session.pinned->tainted = true;
-	dispatch_count(client, STAT_private);
 	dispatch_send_to(client, client->session.pinned, parsed, flags);
 	if (parsed->class == COMMAND_BLOCKING || parsed->class == COMMAND_PRIVATE)
 		client->tail->flags |= REQUEST_WAITS;
@@ -204,8 +203,8 @@ enum verdict dispatch_kill_script(struct client *client, const struct parsed_com
 		return dispatch_stall(client, STALL_ALL);
 	if (!pin_with_key(client, PIN_SINGLE, &key, false))
 		return TAKEN;
-	dispatch_count(client, STAT_private);
 	request = dispatch_request(client, REQUEST_SCRIPT_KILL, REQUEST_WHOLE);
+	dispatch_counts_as(client, request, STAT_private);
 	dispatch_on_lane(client, request, client->session.pinned);
 	backend_enqueue(client->session.pinned, request, (struct slice){ parsed->bytes, parsed->length });
 	return TAKEN;
@@ -407,6 +406,7 @@ static enum verdict exec_in_vain(struct client *client)
 	local_forget(session);
 	session->in_multi = session->watch_lost = false;
 	request->special = SPECIAL_DISCARD;
+	dispatch_counts_as(client, request, STAT_private);
 	request_hold(request, null.bytes, null.length);
 	dispatch_on_lane(client, request, session->pinned);
 	backend_enqueue(session->pinned, request, slice_of("*1\r\n$7\r\nDISCARD\r\n"));
@@ -538,6 +538,7 @@ void dispatch_refuse_queued(struct client *client, const struct command *command
 	struct buf error = { 0 }, bytes = { 0 };
 
 	encode_error(&error, text);
+	dispatch_counts_as(client, request, STAT_refused);
 	request_hold(request, buf_head(&error), buf_length(&error));
 	encode_refused(&bytes, command, text);
 	dispatch_on_lane(client, request, pinned);
@@ -561,7 +562,6 @@ enum verdict dispatch_refused(struct client *client, const struct parsed_command
 		return TAKEN;
 	}
 	refusal_text(text, sizeof(text), parsed->command, client->session.in_multi);
-	dispatch_count(client, STAT_refused);
 	if (client->session.in_multi)
 		dispatch_refuse_queued(client, parsed->command, text);
 	else

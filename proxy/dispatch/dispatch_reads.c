@@ -68,7 +68,6 @@ static enum verdict read_on_master(struct client *client, const struct parsed_co
 	lane = dispatch_read_lane(client, BACKEND_TO_MASTER, is_script(parsed->command));
 	verdict = dispatch_send_on(client, lane, parsed, read_flags(parsed->command));
 	if (verdict == TAKEN) {
-		dispatch_count(client, STAT_reads_on_master);
 		dispatch_count(client, why);
 		chunk->left = why;
 	}
@@ -330,7 +329,7 @@ static struct backend *lane_again(struct worker *worker, struct request *request
 			request->retries = REQUEST_RETRIES_MAX;
 		client->replica_in_flight--;
 		dispatch_on_lane(client, request, lane);
-		stats_add(&worker->stats, STAT_reads_on_master, 1);
+		request->counts_as = STAT_reads_on_master;
 		stats_add(&worker->stats, STAT_left_retry, 1);
 	}
 	return lane;
@@ -489,7 +488,7 @@ static void read_stale_on_master(struct request *request, enum stat_id why, stru
 	request->flags &= ~(uint32_t)REQUEST_ON_REPLICA;
 	client->replica_in_flight--;
 	dispatch_on_lane(client, request, lane);
-	dispatch_count(client, STAT_reads_on_master);
+	request->counts_as = STAT_reads_on_master;
 	dispatch_count(client, why);
 	consistency_want(lane);
 	backend_enqueue(lane, request, bytes);

@@ -55,20 +55,6 @@ static size_t find_row(const struct parsed_command *first, size_t left, size_t r
 	return count;
 }
 
-static void count_row(struct client *client, const struct parsed_command *parsed, size_t count, const struct chunk *chunk)
-{
-	struct stats *stats = &client->worker->stats;
-
-	if (parsed->class == COMMAND_WRITE) {
-		stats_add(stats, STAT_writes, (int64_t)count);
-	} else if (parsed->class == COMMAND_MASTER_READ) {
-		stats_add(stats, STAT_master_reads, (int64_t)count);
-	} else if (!(client->tail->flags & REQUEST_ON_REPLICA)) {
-		stats_add(stats, STAT_reads_on_master, (int64_t)count);
-		stats_add(stats, chunk->left, (int64_t)count);
-	}
-}
-
 /* Copies of the client's last request, which is the last one on its lane as well:
  * linked like that one, behind it. */
 static void repeat(struct client *client, const struct parsed_command *parsed, size_t count, struct slice bytes)
@@ -106,7 +92,8 @@ size_t dispatch_row(struct client *client, const struct parsed_command *parsed, 
 	if (count == 0)
 		return 0;
 	repeat(client, parsed + 1, count, bytes);
-	count_row(client, parsed, count, chunk);
+	if (parsed->class == COMMAND_READ && !(model->flags & REQUEST_ON_REPLICA))
+		stats_add(&client->worker->stats, chunk->left, (int64_t)count);
 	if ((model->flags & REQUEST_ON_REPLICA) && client->worker->snapshot->evicts_by_use)
 		touch_row(client, parsed + 1, count);
 	return count;

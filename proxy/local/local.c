@@ -69,6 +69,8 @@ void local_ask(struct client *client, struct backend *backend, enum request_kind
 {
 	struct request *request = dispatch_request(client, kind, flags | REQUEST_WHOLE);
 
+	if (kind != REQUEST_GATE) /* which is about the session, not about a command */
+		dispatch_counts_as(client, request, STAT_local);
 	dispatch_on_lane(client, request, backend);
 	client->stall = STALL_ALL;
 	backend_enqueue(backend, request, bytes);

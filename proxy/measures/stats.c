@@ -14,3 +14,10 @@ int64_t stats_sum(const struct stats *const *all, size_t count, enum stat_id id)
 		sum += stats_get(all[i], id);
 	return sum;
 }
+
+int64_t stats_of_commands(const struct stats *const *all, size_t count, enum stat_id id)
+{
+	int64_t sum = stats_sum(all, count, id);
+
+	return id == STAT_refused ? sum : sum + stats_sum(all, count, id + 1);
+}

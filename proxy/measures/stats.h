@@ -48,5 +48,7 @@ static inline int64_t stats_get(const struct stats *stats, enum stat_id id)
 
 /* The sum over several workers. Any thread. */
 int64_t stats_sum(const struct stats *const *all, size_t count, enum stat_id id);
+/* Of commands, whatever the answer was. */
+int64_t stats_of_commands(const struct stats *const *all, size_t count, enum stat_id id);
 
 #endif

@@ -629,7 +629,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 		log_fatal("no event loop for worker %u", index);
 	worker->now_ns = clock_ns();
 	worker->random = (uint64_t)worker->now_ns | 1;
-	worker->commands = command_table_builtin();
+	worker->commands = command_table_acquire(shared->builtin);
 	worker->read_buffer = alloc_checked(aligned_alloc(4096, WORKER_READ_BYTES));
 	madvise(worker->read_buffer, WORKER_READ_BYTES, MADV_DONTDUMP); /* what clients say is no business of a core file */
 	identities_init(&worker->identities);
@@ -737,6 +737,7 @@ void worker_free(struct worker **handle)
 	buf_free(&worker->scratch);
 	free(worker->loads);
 	free(worker->read_buffer);
+	measures_fini(&worker->measures);
 	ev_loop_destroy(worker->loop);
 	free(worker);
 }

@@ -18,6 +18,7 @@
 #include "../log.h"
 #include "../backend/appetite.h"
 #include "../mailbox.h"
+#include "../measures/answers.h"
 #include "../measures/measures.h"
 #include "../dispatch/pause.h"
 #include "../backend/positions.h"
@@ -74,6 +75,7 @@ struct worker_shared {
 	_Atomic uint64_t user_changes;        /* how often what users may do was changed through weir; from 1 on */
 	_Atomic int monitors;                 /* sessions with MONITOR on the master */
 	_Atomic uint64_t untold_epoch;        /* of the history in which DEBUG changed the master's data alone; 0 none */
+	struct command_table *builtin;        /* the commands before a server was asked */
 	size_t worker_count;
 	struct worker **workers;              /* set before the first thread starts */
 };
@@ -116,8 +118,8 @@ struct worker {
 	uint32_t now_us;                      /* and in microseconds */
 	uint32_t reading_us;                  /* when the replies that are being taken were read */
 	uint32_t sending_us;                  /* when this turn's requests are written */
-	struct tally in_all;                  /* of one read's replies: from the client's word, ... */
-	struct tally at_node;                 /* ... and from its writing */
+	struct answers answers;               /* of one read's replies: those to clients, ... */
+	struct tally at_node;                 /* ... and how long they took from their writing */
 	uint32_t slow_us;                     /* commands that take as long are told to the slow log */
 	unsigned slow_notes_left;             /* in this second */
 	unsigned answered_here;               /* commands that weir has answered itself in this turn */
@@ -220,6 +222,17 @@ static inline bool worker_needs_floors(const struct worker *worker)
 {
 	return atomic_load_explicit(&worker->shared->has_replicas, memory_order_relaxed) &&
 	       atomic_load_explicit(&worker->shared->needs_floors, memory_order_relaxed);
+}
+
+/* An answer to a client's command; worker_settle_answers() when there are no more now. */
+static inline void worker_count_answer(struct worker *worker, struct answer answer, uint32_t times)
+{
+	answers_count(&worker->answers, answer, times, &worker->measures, &worker->stats);
+}
+
+static inline void worker_settle_answers(struct worker *worker)
+{
+	answers_settle(&worker->answers, &worker->measures, &worker->stats);
 }
 
 /* What users may do was changed: no replica serves anybody before its rules have

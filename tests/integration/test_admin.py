@@ -218,7 +218,7 @@ def test_counters_count(shared_group):
     assert change["local"] >= 1
     assert after["clients"]["total"] > before["clients"]["total"]
     metrics = weir.metrics()
-    assert metrics['weir_commands_total{class="write",route="master"}'] >= after["commands"]["writes"]
+    assert metrics['weir_commands_total{class="write",route="master",result="ok"}'] >= after["commands"]["writes"]
 
 
 def test_metrics_agree_with_the_status(shared_group):

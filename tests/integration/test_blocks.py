@@ -15,7 +15,7 @@ def as_bytes(commands):
 
 
 def counted(weir, name):
-    return weir.metrics()[f'weir_commands_total{{class="{name}",route="master"}}']
+    return weir.metrics()[f'weir_commands_total{{class="{name}",route="master",result="ok"}}']
 
 
 def test_a_whole_block_needs_no_connection_of_its_own(lab):

@@ -495,7 +495,7 @@ def test_a_lost_write_does_not_run_after_it_was_looked_at(lab, private):
         with weir.raw(timeout=5) as raw:
             assert raw.command("GET", "bad") == b"before"
             raw.command("SET", "other", 1)
-            wait_for(lambda: weir.metrics()['weir_commands_total{class="read",route="replica"}'] > 0
+            wait_for(lambda: weir.metrics()['weir_commands_total{class="read",route="replica",result="ok"}'] > 0
                      or raw.command("GET", "other") is None, what="proofs are taken again")
             late.now.set()
             wait_for(lambda: late.outcome is not None, what="it came too late")
@@ -603,7 +603,7 @@ def test_a_stock_replica_replicates_through_weir(lab):
 def test_no_stock_replica_unless_it_is_allowed(lab):
     group = lab.group(0)
     replica = lab.redis("--replicaof", HOST, group.weir.port, name="stock")
-    wait_for(lambda: group.weir.metrics()['weir_commands_total{class="refused",route="none"}'] >= 1)
+    wait_for(lambda: group.weir.metrics()['weir_commands_total{class="refused",route="none",result="error"}'] >= 1)
     assert replica.info("replication")["master_link_status"] == "down"
     assert group.master.info("replication")["connected_slaves"] == 0
     with group.weir.raw() as raw:

@@ -136,7 +136,7 @@ static void test_counters(void **state)
 	stats_add(&stats[0], STAT_writes, 2);
 	stats_add(&stats[1], STAT_writes, 3);
 	text = print();
-	expect(text, "\nweir_commands_total{class=\"write\",route=\"master\"} 5\n");
+	expect(text, "\nweir_commands_total{class=\"write\",route=\"master\",result=\"ok\"} 5\n");
 	for (size_t i = 0; i < STAT_COUNT; i++) {
 		if (stat_rows[i].metric[0] == '\0')
 			continue;
