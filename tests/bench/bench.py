@@ -216,7 +216,7 @@ def print_row(row):
 
 def idle_memory(group, wanted):
     """Resident bytes of weir per connection that says nothing, after each has
-    asked once."""
+    asked once, one after the other."""
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     count = min(wanted, limit - 500)
     before = group.weir.rss_bytes()
@@ -226,7 +226,6 @@ def idle_memory(group, wanted):
             clients.append(harness.socket.create_connection((HOST, group.weir.port), 10))
         for raw in clients:
             raw.sendall(encode("GET", "a"))
-        for raw in clients:
             raw.recv(64)
         connected = group.weir.status()["clients"]["connected"]
         time.sleep(0.5)
