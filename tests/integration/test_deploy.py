@@ -1,13 +1,14 @@
 """What stands in deploy/ is true: the unit, the manuals, the container and
 cluster files, as far as that can be told without systemd, docker and kubernetes."""
 import json
+import pathlib
 import re
 import subprocess
 
 import pytest
 import yaml
 
-from harness import TOP, weir_binary
+from harness import TOP, promtool, weir_binary
 
 CONTAINER = TOP / "deploy/container"
 
@@ -120,6 +121,34 @@ def test_compose(tmp_path):
             assert (CONTAINER / volume.split(":")[0]).exists(), volume
     scraped = yaml.safe_load((CONTAINER / "prometheus.yml").read_text())["scrape_configs"][0]["static_configs"][0]
     assert scraped["targets"] == ["weir:7390"]
+
+
+def test_what_compose_shows_hangs_together(tmp_path):
+    """Prometheus finds its rules where they are mounted, grafana the dashboard, and
+    asks the prometheus that is there."""
+    services = yaml.safe_load((CONTAINER / "compose.yml").read_text())["services"]
+
+    def mounted(service):
+        """{place in the container: file}"""
+        volumes = [volume.split(":") for volume in services[service]["volumes"]]
+        assert all(mode == "ro" for _, _, mode in volumes)
+        return {inside: (CONTAINER / outside).resolve() for outside, inside, _ in volumes}
+
+    for inside, file in mounted("prometheus").items():
+        (tmp_path / pathlib.PurePath(inside).name).write_bytes(file.read_bytes())
+    checked = run(promtool(), "check", "config", tmp_path / "prometheus.yml")
+    assert checked.returncode == 0 and re.search(r"SUCCESS: [1-9]\d* rules found", checked.stdout), checked.stdout + checked.stderr
+
+    files = mounted("grafana")
+    source, = yaml.safe_load(files["/etc/grafana/provisioning/datasources/weir.yml"].read_text())["datasources"]
+    provider, = yaml.safe_load(files["/etc/grafana/provisioning/dashboards/weir.yml"].read_text())["providers"]
+    host, port = re.fullmatch(r"http://(\w+):(\d+)", source["url"]).groups()
+    assert source["type"] == "prometheus" and source["isDefault"]
+    assert services[host]["ports"] == [f"127.0.0.1:{port}:{port}"] and host in services["grafana"]["depends_on"]
+    shown = [file for inside, file in files.items() if str(pathlib.PurePath(inside).parent) == provider["options"]["path"]]
+    assert [file.name for file in shown] == ["weir-dashboard.json"]
+    asked = json.loads(shown[0].read_text())["templating"]["list"][0]
+    assert (asked["type"], asked["query"]) == ("datasource", source["type"])
 
 
 def test_dockerfile(lab):
