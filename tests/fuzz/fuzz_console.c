@@ -99,7 +99,8 @@ static void set_up(void)
 	journal = journal_create();
 	mailbox_init(&home, loop, NULL);
 	sources = (struct admin_sources){ .config = config, .journal = journal, .slowlog = slowlog_create(), .workers = &workers, .stats = all_stats, .stats_count = 1,
-					  .measures = all_measures, .measures_count = 1, .started_ns = clock_ns(),
+					  .measures = all_measures, .measures_count = 1,
+					  .command_names = command_names_create(), .started_ns = clock_ns(),
 					  .started_unix_ms = clock_unix_ms(), .is_near = true };
 	sources.topology = topology_start(loop, &config->topology, journal, &events);
 	sources.reload = reload_create(path, config, journal, &stats, &reload_events);
