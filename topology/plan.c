@@ -65,7 +65,7 @@ static bool is_candidate(const struct plan_group *group, size_t index)
 {
 	const struct plan_node *node = &group->nodes[index];
 
-	return is_up(node) && node->supported && node->role == SERVER_ROLE_MASTER && !is_starting_up(group, index) &&
+	return is_up(node) && !node->fenced && node->supported && node->role == SERVER_ROLE_MASTER && !is_starting_up(group, index) &&
 	       duplicate_of(group, index) == PLAN_NOBODY;
 }
 
@@ -414,6 +414,15 @@ static bool is_plain_restart(const struct plan_node *node, const struct plan_nod
 	       node->offset <= (node->role == SERVER_ROLE_SLAVE ? 1 : 0);
 }
 
+/* The master was promoted out of the node's history because that one was lost, and it
+ * has no more beyond that than may be lost. */
+static bool is_expendable(const struct plan_node *node, const struct plan_node *master)
+{
+	bool left_behind = same(node->replid, master->replid2) || same(node->replid2, master->replid2);
+
+	return node->fenced && left_behind && node->offset >= 0 && node->offset - (master->second_offset - 1) <= node->expendable;
+}
+
 /* NULL: whatever the node holds, the master has it too, so that REPLICAOF loses
  * nothing. Else why not, in `text`. */
 static const char *unproven(const struct plan_node *node, const struct plan_node *master, char *text)
@@ -431,7 +440,7 @@ static const char *unproven(const struct plan_node *node, const struct plan_node
 	if (same(node->replid2, master->replid) && node->offset == node->second_offset - 1 &&
 	    node->offset <= master->offset)
 		return NULL;
-	if (is_plain_restart(node, master) || node->allow_overwrite)
+	if (is_plain_restart(node, master) || node->allow_overwrite || is_expendable(node, master))
 		return NULL;
 	if (share_history(node, master))
 		say(text, "not wired: its data has left the history of the master %s", master->name);

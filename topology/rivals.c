@@ -21,14 +21,26 @@ enum {
 	LOOK_EVERY_MS = 1000,
 	LOOK_LATER_MS = 10,        /* for each client more */
 	SENTINEL_LASTS_MS = 5000,  /* it reconnects, above all in a failover */
+	AROUND_EVERY_MS = 200,
+	LEADER_LASTS_MS = 2000,    /* it may be connecting anew */
 	NEWCOMER_LOOKS = 2,        /* for so many of these times it is new */
 	CONTROL_ID_DIGITS = 16,
 };
 
 static const char control_prefix[] = "weir-control-";
 
+/* One server that is asked while there is no master. */
+struct witness {
+	struct rivals *rivals;
+	int64_t told_ns;           /* the newest answered question was sent; 0: none */
+};
+
 struct rivals {
 	struct topology *topology;
+	struct witness witnesses[TOPOLOGY_NODES_MAX]; /* by id */
+	int64_t around_ns;         /* when they were asked last */
+	int64_t leader_seen_ns;    /* another weir whose name is lower than this one's; 0: never */
+	char leader[PLAN_TEXT_SIZE];
 	int64_t asked_ns;          /* 0: no question is unanswered */
 	int64_t looked_ns;         /* when the newest answered question was sent */
 	char run_id[RUN_ID_LENGTH + 1]; /* of the master that was asked */
@@ -211,6 +223,81 @@ void rivals_look(struct rivals *rivals, bool now)
 		rivals->asked_ns = now_ns;
 }
 
+/* ---- looking around ---- */
+
+/* The lowest control name in the list, if it is lower than `own`. */
+static bool find_leader(const char *list, size_t length, const char *own, char *name, size_t size)
+{
+	bool found = false;
+
+	snprintf(name, size, "%s", own);
+	while (length > 0) {
+		const char *end = memchr(list, '\n', length);
+		size_t line = end ? (size_t)(end - list) : length;
+		const char *value;
+		int value_length = line_value(list, line, "name=", &value);
+
+		if (is_control_name(value, value_length) && memcmp(value, name, (size_t)value_length) < 0) {
+			snprintf(name, size, "%.*s", value_length, value);
+			found = true;
+		}
+		length -= line + (end != NULL);
+		list += line + (end != NULL);
+	}
+	return found;
+}
+
+static void on_witness(void *arg, const struct redisReply *reply, int64_t sent_ns)
+{
+	struct witness *witness = arg;
+	struct rivals *rivals = witness->rivals;
+	char name[sizeof(rivals->topology->link_name)];
+
+	if (reply->type != REDIS_REPLY_STRING)
+		return; /* who does not tell is not passed over */
+	witness->told_ns = sent_ns;
+	if (find_leader(reply->str, (size_t)reply->len, rivals->topology->link_name, name, sizeof(name))) {
+		rivals->leader_seen_ns = sent_ns;
+		snprintf(rivals->leader, sizeof(rivals->leader), "another weir (%s) goes first", name);
+	}
+	group_touch(rivals->topology);
+}
+
+void rivals_look_around(struct rivals *rivals)
+{
+	static const char *const clients[] = {"CLIENT", "LIST"};
+	struct topology *topology = rivals->topology;
+	int64_t now_ns = clock_now_ns();
+
+	if (now_ns - rivals->around_ns < AROUND_EVERY_MS * NS_PER_MS)
+		return;
+	rivals->around_ns = now_ns;
+	look_for_sentinel(rivals, NULL);
+	for (size_t i = 0; i < topology->node_count; i++)
+		link_request(topology->nodes[i]->link, on_witness, &rivals->witnesses[topology->nodes[i]->id], 2, clients);
+}
+
+const char *rivals_go_first(const struct rivals *rivals)
+{
+	int64_t now_ns = clock_now_ns();
+
+	if (rivals->sentinel_seen_ns != 0 && now_ns - rivals->sentinel_seen_ns < SENTINEL_LASTS_MS * NS_PER_MS)
+		return "a Sentinel watches these servers";
+	if (rivals->leader_seen_ns != 0 && now_ns - rivals->leader_seen_ns < LEADER_LASTS_MS * NS_PER_MS)
+		return rivals->leader;
+	return NULL;
+}
+
+bool rivals_have_told(const struct rivals *rivals, int64_t since_ns)
+{
+	const struct topology *topology = rivals->topology;
+
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (node_is_up(topology->nodes[i]) && rivals->witnesses[topology->nodes[i]->id].told_ns <= since_ns)
+			return false;
+	return true;
+}
+
 bool rivals_looked_since(const struct rivals *rivals, int64_t since_ns)
 {
 	const struct node *master = group_master(rivals->topology);
@@ -233,6 +320,8 @@ struct rivals *rivals_create(struct topology *topology)
 	struct rivals *rivals = memory_zeroed(1, sizeof(*rivals));
 
 	rivals->topology = topology;
+	for (size_t i = 0; i < TOPOLOGY_NODES_MAX; i++)
+		rivals->witnesses[i].rivals = rivals;
 	return rivals;
 }
 

@@ -18,6 +18,13 @@ void rivals_destroy(struct rivals **rivals);
 void rivals_look(struct rivals *rivals, bool now);
 /* Whether the present master has been asked, and has answered, since then. */
 bool rivals_looked_since(const struct rivals *rivals, int64_t since_ns);
+/* While there is no master: asks the others, from time to time. */
+void rivals_look_around(struct rivals *rivals);
+/* Why this weir must not promote one of them, a sentence; NULL: it may. Of several
+ * weirs the one whose name is lowest goes first. */
+const char *rivals_go_first(const struct rivals *rivals);
+/* Has everyone who answers said who is there, since then? */
+bool rivals_have_told(const struct rivals *rivals, int64_t since_ns);
 /* A sentence, NULL if nobody was seen. */
 const char *rivals_found(const struct rivals *rivals);
 

@@ -4,7 +4,8 @@
  * long as its answers take, and nothing here waits.
  *
  * Invariant: REPLICAOF NO ONE is sent to the heir only when the old master follows
- * it, and has said where its stream has ended, and the heir has applied all of it. */
+ * it, and has said where its stream has ended, and the heir has applied all of it;
+ * or when the old master is lost, and fenced (takeover.c). */
 #include "succession.h"
 
 #include <hiredis/hiredis.h>
@@ -51,6 +52,7 @@ struct succession {
 	/* the present one */
 	enum switchover_step step;
 	bool dry;
+	bool unplanned;            /* the old master is lost */
 	struct node *old;
 	struct node *heir;
 	char old_run_id[RUN_ID_LENGTH + 1];
@@ -166,11 +168,26 @@ static void end_checks(struct succession *succession, bool done)
 	end(succession, done ? SWITCHOVER_POSSIBLE : SWITCHOVER_REFUSED, sentence);
 }
 
+static void end_failover(struct succession *succession)
+{
+	char sentence[SWITCHOVER_TEXT_SIZE];
+
+	snprintf(sentence, sizeof(sentence), "%s is the master, %s was lost; it took %lld ms%s%.256s", name_of(succession->heir),
+		 name_of(succession->old), (long long)ms_since(succession->begun_ns), succession->why[0] != '\0' ? "; " : "",
+		 succession->why);
+	journal_note(succession->topology->journal, EVENT_failover_done, NULL, "failover: %s", sentence);
+	end(succession, SWITCHOVER_DONE, sentence);
+}
+
 static void end_whole(struct succession *succession)
 {
 	struct topology *topology = succession->topology;
 	char sentence[SWITCHOVER_TEXT_SIZE];
 
+	if (succession->unplanned) {
+		end_failover(succession);
+		return;
+	}
 	succession->shown.done++;
 	snprintf(sentence, sizeof(sentence), "%s is the master, it was %s; writes were held for %.1f ms%s%.256s",
 		 name_of(succession->heir), name_of(succession->old), (double)succession->shown.held_us / 1e3,
@@ -184,8 +201,15 @@ static void end_undone(struct succession *succession)
 	struct topology *topology = succession->topology;
 	char sentence[SWITCHOVER_TEXT_SIZE];
 
+	if (succession->unplanned) {
+		snprintf(sentence, sizeof(sentence), "%s was not made the master: %.512s", name_of(succession->heir), succession->why);
+		journal_note(topology->journal, EVENT_failover_failed, NULL, "failover: %s", sentence);
+		end(succession, SWITCHOVER_UNDONE, sentence);
+		return;
+	}
 	succession->shown.undone++;
-	succession->shown.held_us = (uint64_t)((clock_now_ns() - succession->held_ns) / 1000);
+	if (succession->held_ns != 0)
+		succession->shown.held_us = (uint64_t)((clock_now_ns() - succession->held_ns) / 1000);
 	snprintf(sentence, sizeof(sentence), "nothing was changed, %s stays the master: %.512s", name_of(succession->old),
 		 succession->why);
 	journal_note(topology->journal, EVENT_switchover_failed, NULL, "switchover to %s: %s", name_of(succession->heir),
@@ -455,8 +479,8 @@ static void enter(struct succession *succession, enum switchover_step step)
 	succession->commanded_ns = 0;
 	succession->answered = succession->refused = false;
 	if (step > SWITCHOVER_CHECK)
-		journal_note(topology->journal, EVENT_switchover_phase, NULL, "switchover to %s: %s", name_of(succession->heir),
-			     switchover_step_name(step));
+		journal_note(topology->journal, EVENT_switchover_phase, NULL, "%s to %s: %s",
+			     succession->unplanned ? "failover" : "switchover", name_of(succession->heir), switchover_step_name(step));
 	group_touch(topology);
 }
 
@@ -686,6 +710,7 @@ static void set_pair(struct succession *succession, struct node *old, struct nod
 	succession->begun_ns = clock_now_ns();
 	succession->held_ns = 0;
 	succession->end_offset = 0;
+	succession->unplanned = false;
 	succession->why[0] = '\0';
 	succession->shown.held_us = 0;
 	succession->shown.phase_count = 0;
@@ -787,6 +812,26 @@ static void end_ring(struct succession *succession, struct node *a, struct node 
 		     name_of(b));
 	enter(succession, SWITCHOVER_PROMOTE);
 	ask_when_due(succession);
+}
+
+/* ---- a master that is lost ---- */
+
+/* What a replica says of its offset while its link is down is not known any more
+ * (ROLE: -1); takeover.c has looked at it. */
+void succession_take_over(struct succession *succession, struct node *old, struct node *heir)
+{
+	set_pair(succession, old, heir);
+	succession->unplanned = true;
+	succession->dry = false;
+	succession->end_offset = INFO_UNKNOWN;
+	succession->limit_ms = LIMIT_MS;
+	enter(succession, SWITCHOVER_PROMOTE);
+	ask_when_due(succession);
+}
+
+bool succession_is_under_way(const struct succession *succession)
+{
+	return succession->step != SWITCHOVER_NONE;
 }
 
 static void watch_for_ring(struct succession *succession)

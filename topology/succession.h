@@ -28,6 +28,10 @@ bool succession_holds(const struct succession *succession);
 int succession_deposed(const struct succession *succession);
 
 const char *succession_begin(struct succession *succession, const struct topology_switchover *wanted);
+/* The old master is lost, and fenced: the heir is promoted as it is. Nothing may be
+ * under way. */
+void succession_take_over(struct succession *succession, struct node *old, struct node *heir);
+bool succession_is_under_way(const struct succession *succession);
 /* The node is about to go. */
 void succession_forget(struct succession *succession, const struct node *node);
 void succession_show(const struct succession *succession, struct topology_succession_view *view);

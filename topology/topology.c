@@ -22,6 +22,7 @@
 #include "rivals.h"
 #include "sentinel.h"
 #include "succession.h"
+#include "takeover.h"
 #include "wire.h"
 
 enum {
@@ -222,6 +223,7 @@ static void settle(struct topology *topology)
 		adopt_plan(topology);
 		adopt_master(topology);
 		wire_act(topology->wire);
+		takeover_act(topology->takeover);
 	}
 	if (epoch != topology->epoch.number || usable != topology->master_usable)
 		for (size_t i = 0; i < topology->present_count; i++)
@@ -496,6 +498,7 @@ struct topology *topology_start(struct ev_loop *loop, const struct topology_conf
 	topology->rivals = rivals_create(topology);
 	topology->audit = audit_create(topology);
 	topology->succession = succession_create(topology);
+	topology->takeover = takeover_create(topology);
 	topology->sentinels = sentinels_create(loop, &topology->config, topology->link_name, journal, on_sentinels, topology);
 	members_follow_config(topology);
 	start_watchers(topology);
@@ -532,6 +535,7 @@ void topology_stop(struct topology **topology)
 	wire_destroy(&gone->wire);
 	rivals_destroy(&gone->rivals);
 	audit_destroy(&gone->audit);
+	takeover_destroy(&gone->takeover);
 	succession_destroy(&gone->succession);
 	snapshot_release(&gone->snapshot);
 	epoch_floor_release(&gone->epoch.floor);

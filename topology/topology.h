@@ -38,6 +38,19 @@ struct topology_sentinel_config {
 	char *password;
 };
 
+enum topology_failover_mode {
+	TOPOLOGY_FAILOVER_OFF,
+	TOPOLOGY_FAILOVER_AUTO,
+};
+
+/* When a replica takes the place of a master that is lost. */
+struct topology_failover_config {
+	enum topology_failover_mode mode;
+	int64_t down_after_ms;
+	int64_t min_interval_ms;
+	int64_t max_lost_bytes;
+};
+
 enum topology_wiring {
 	TOPOLOGY_WIRING_ENFORCE,
 	TOPOLOGY_WIRING_OBSERVE,
@@ -51,6 +64,7 @@ struct topology_config {
 	char **allow_overwrite;       /* names of replicas whose foreign data may be replaced */
 	size_t allow_overwrite_count;
 	bool accept_reset_master;
+	struct topology_failover_config failover;
 	int64_t max_lag_ms;
 	int64_t max_lag_bytes;
 	int64_t interval_ms;          /* between health checks */
@@ -238,6 +252,12 @@ struct topology_succession_view {
 	uint64_t refused;
 };
 
+struct topology_failover_view {
+	bool on;
+	uint64_t count;             /* so many were begun */
+	const char *why;            /* why the master that is lost is not replaced; NULL */
+};
+
 /* What one sentinel says. */
 struct topology_sentinel_view {
 	const char *address;
@@ -258,6 +278,7 @@ struct topology_view {
 	const char *wiring_mode;      /* "enforce", "observe" */
 	const char *wiring_reason;    /* why it fell back to observe; NULL */
 	struct topology_succession_view succession;
+	struct topology_failover_view failover;
 	const char *sentinel_name;    /* NULL: there are no sentinels */
 	size_t sentinel_count;
 	const struct topology_sentinel_view *sentinels;

@@ -6,6 +6,7 @@
 #include "group.h"
 #include "sentinel.h"
 #include "succession.h"
+#include "takeover.h"
 
 const char *topology_state_name(enum topology_state state)
 {
@@ -220,6 +221,7 @@ const struct topology_view *topology_view(struct topology *topology)
 		.nodes = topology->node_views,
 	};
 	succession_show(topology->succession, &view->succession);
+	takeover_show(topology->takeover, &view->failover);
 	view->sentinel_count = sentinels_show(topology->sentinels, &view->sentinels);
 	return view;
 }

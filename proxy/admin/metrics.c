@@ -238,6 +238,13 @@ static void print_succession(const struct topology_succession_view *view, FILE *
 	print_integer("switchover_under_way", "Whether one is under way.", view->step != NULL, out);
 }
 
+static void print_failover(const struct topology_failover_view *view, FILE *out)
+{
+	print_integer("failover_enabled", "Whether weir itself replaces a master that is lost.", view->on, out);
+	print_total("failovers_total", "Replicas that were made the master because it was lost.", view->count, out);
+	print_integer("failover_refused", "Whether the master is lost and something is against replacing it.", view->why != NULL, out);
+}
+
 static void print_reloads(const struct admin_sources *sources, FILE *out)
 {
 	metrics_begin_family("config_last_reload_success_timestamp_seconds", "gauge",
@@ -264,6 +271,7 @@ void metrics_print(const struct admin_sources *sources, FILE *out)
 	print_total("lost_write_bytes_total", "Bytes of the replication stream that were acknowledged and are gone.",
 		    view->lost_bytes, out);
 	print_succession(&view->succession, out);
+	print_failover(&view->failover, out);
 	print_integer("wiring_enforced", "Whether weir sends REPLICAOF where it is safe.",
 		      strcmp(view->wiring_mode, "enforce") == 0, out);
 	print_reloads(sources, out);

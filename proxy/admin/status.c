@@ -236,6 +236,16 @@ static json_t *switchover(const struct topology_succession_view *view)
 	return object;
 }
 
+static json_t *failover(const struct topology_failover_view *view)
+{
+	json_t *object = json_object();
+
+	put_text(object, "mode", view->on ? "auto" : "off");
+	put_integer(object, "count", (int64_t)view->count);
+	put_text(object, "refused", view->why);
+	return object;
+}
+
 /* Every counter by its own name; what has no promised place is found here. */
 static json_t *counters(const struct admin_sources *sources)
 {
@@ -263,6 +273,7 @@ char *status_json(const struct admin_sources *sources)
 	put(document, "wiring", wiring(view));
 	put(document, "sentinel", view->sentinel_name != NULL ? sentinel(view) : json_null());
 	put(document, "switchover", switchover(&view->succession));
+	put(document, "failover", failover(&view->failover));
 	put(document, "master", view->master < 0 ? json_null() : server(&view->nodes[view->master]));
 	put(document, "replicas", replicas(view));
 	put(document, "clients", clients(sources));

@@ -490,10 +490,24 @@ static void check_sentinel(struct loader *loader)
 			       "the sentinels say who master and replicas are; leave out these lines, or [sentinel]");
 }
 
+/* Nothing is promoted where weir wires nothing. */
+static void check_failover(struct loader *loader)
+{
+	const struct topology_config *topology = &loader->config->topology;
+
+	if (topology->failover.mode == TOPOLOGY_FAILOVER_OFF)
+		return;
+	if (topology->sentinel.count > 0)
+		complain_about(loader, CONFIG_KEY_FAILOVER_MODE, "the sentinels decide who the master is; expected off");
+	else if (topology->wiring == TOPOLOGY_WIRING_OBSERVE)
+		complain_about(loader, CONFIG_KEY_FAILOVER_MODE, "with wiring = observe nothing is changed; expected off");
+}
+
 static void check(struct loader *loader)
 {
 	check_listeners(loader);
 	check_sentinel(loader);
+	check_failover(loader);
 	check_no_loop(loader, CONFIG_KEY_LISTEN);
 	check_no_loop(loader, CONFIG_KEY_LISTEN_REPLICA);
 	check_no_loop(loader, CONFIG_KEY_ADMIN_LISTEN);

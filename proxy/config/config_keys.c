@@ -17,6 +17,8 @@
 
 static const char *const wiring_words[] = {
 	[TOPOLOGY_WIRING_ENFORCE] = "enforce", [TOPOLOGY_WIRING_OBSERVE] = "observe", NULL };
+static const char *const failover_words[] = {
+	[TOPOLOGY_FAILOVER_OFF] = "off", [TOPOLOGY_FAILOVER_AUTO] = "auto", NULL };
 static const char *const consistency_words[] = {
 	[CONSISTENCY_EVENTUAL] = "eventual", [CONSISTENCY_SESSION] = "session", [CONSISTENCY_STRONG] = "strong", NULL };
 static const char *const session_scope_words[] = {

@@ -1,0 +1,302 @@
+"""[failover] mode = auto: weir makes a replica the master when the master is lost,
+and only then."""
+import contextlib
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from harness import HOST, Group, free_port, wait_for
+
+CONFIG = {"health": {"interval": "50ms", "timeout": "500ms"},
+          "routing": {"write_hold": "30s"},
+          "failover": {"mode": "auto", "down_after": "1s", "min_interval": "0"}}
+
+
+def config(**failover):
+    return {**CONFIG, "failover": {**CONFIG["failover"], **failover}}
+
+
+def group_of(lab, replicas=2, settings=CONFIG, redis_args=()):
+    group = lab.group(replicas, settings, redis_args=redis_args)
+    wait_for(lambda: group.master.cli("CONFIG", "GET", "repl-ping-replica-period")[1] in (b"1", "1"),
+             what="the master pings every second")
+    with group.weir.raw() as raw:
+        assert raw.command("SET", "before", "kept") == "OK"
+    group.settle()
+    wait_for(lambda: group.weir.status()["master"]["offset"] >= group.caught_up(), what="weir knows the offset")
+    return group
+
+
+def server_at(group, address):
+    return next(server for server in group.servers if server.address == address)
+
+
+def master_of(weir):
+    return (weir.status()["master"] or {}).get("address")
+
+
+def promoted(group, old, timeout=30):
+    wait_for(lambda: master_of(group.weir) not in (None, old.address), timeout, what="another server is the master")
+    return server_at(group, master_of(group.weir))
+
+
+def refused(weir, words):
+    wait_for(lambda: words in (weir.status()["failover"]["refused"] or ""), 20, what=f"refused: {words}")
+
+
+def follows(server, master):
+    wait_for(lambda: server.info("replication").get("master_port") == master.port
+             and server.info("replication")["master_link_status"] == "up", 20, what=f"{server.name} follows {master.name}")
+
+
+def writes_through(group, key="after"):
+    with group.weir.raw(timeout=30) as raw:
+        assert raw.command("SET", key, "1") == "OK"
+        assert raw.command("GET", "before") == b"kept"
+        assert raw.command("GET", key) == b"1"
+
+
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+def test_the_master_is_lost(lab, fault):
+    group = group_of(lab)
+    old = group.master
+    getattr(old, fault)()
+    group.weir.wait_state("no_master")
+    writes_through(group)       # held until there is a master again
+    heir = promoted(group, old)
+    assert heir.cli("EXISTS", "after") == 1
+    for server in group.replicas:
+        if server is not heir:
+            follows(server, heir)
+    status = group.weir.status()
+    assert status["failover"] == {"mode": "auto", "count": 1, "refused": None}
+    assert status["lost_writes"]["bytes"] == 0
+    kinds = [event["kind"] for event in json.loads(group.weir.http("/events")[1])["events"]]
+    assert kinds.count("failover") == kinds.count("failover_done") == 1
+    old.thaw() if fault == "freeze" else old.start()
+    follows(old, heir)
+    assert group.weir.wait_state("ok").status()["master"]["address"] == heir.address
+    assert old.cli("GET", "after") in (b"1", "1")
+
+
+def test_what_replicas_have_received_is_not_lost(lab):
+    """It lies in their sockets when the master dies: nobody is promoted before it
+    was applied."""
+    group = group_of(lab, settings=config(down_after="2s"))
+    old = group.master
+    for replica in group.replicas:
+        replica.freeze()
+    with group.weir.raw(timeout=30) as raw:
+        assert raw.command("SET", "beyond", "x" * 50_000) == "OK"
+    old.kill()
+    for replica in group.replicas:
+        replica.thaw()
+    assert promoted(group, old).cli("EXISTS", "beyond") == 1
+    assert group.weir.status()["lost_writes"]["bytes"] == 0
+
+
+class Wire:
+    """Somebody's way to a server: it can be held, what comes then is lost with it, and cut."""
+
+    def __init__(self, server):
+        self.server, self.held, self.ends = server, threading.Event(), []
+        self.listener = socket.create_server((HOST, free_port()))
+        self.port = self.listener.getsockname()[1]
+        self.address = f"{HOST}:{self.port}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.cut()
+
+    def cut(self):
+        for end in (self.listener, *self.ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = self.listener.accept()
+                server = socket.create_connection((HOST, self.server.port))
+                self.ends += [peer, server]
+                threading.Thread(target=self._forward, args=(peer, server, False), daemon=True).start()
+                threading.Thread(target=self._forward, args=(server, peer, True), daemon=True).start()
+
+    def _forward(self, source, target, may_hold):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not (may_hold and self.held.is_set()):
+                    target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def cut_off_replicas(lab, settings):
+    """A group whose replicas lack one write that weir has acknowledged."""
+    master = lab.redis(name="master")
+    with Wire(master) as wire:
+        replicas = [lab.redis("--replicaof", HOST, wire.port, name=f"replica{n}") for n in (1, 2)]
+        for replica in replicas:
+            wait_for(lambda: replica.info("replication")["master_link_status"] == "up", what="it follows")
+        weir = lab.weir(master, replicas, settings).wait_state("ok")
+        with weir.raw(timeout=30) as raw:
+            assert raw.command("SET", "before", "kept") == "OK"
+            wait_for(lambda: all(replica.cli("EXISTS", "before") == 1 for replica in replicas))
+            wait_for(lambda: master.cli("CONFIG", "GET", "repl-ping-replica-period")[1] == "1", what="it pings every second")
+            wait_for(lambda: (weir.status()["master"]["offset"] or 0) > 0, what="weir knows its offset")
+            wire.held.set()
+            assert raw.command("SET", "beyond", "x" * 20_000) == "OK"
+        yield Group(master, replicas, weir)
+
+
+def test_what_is_lost_is_told(lab):
+    with cut_off_replicas(lab, CONFIG) as group:
+        old = group.master
+        old.freeze()
+        heir = promoted(group, old)
+        assert heir.cli("EXISTS", "beyond") == 0
+        lost = group.weir.status()["lost_writes"]
+        assert lost["master_changes"] == 1 and 20_000 < lost["bytes"] < 20_200 # and perhaps a few PINGs
+        writes_through(group)
+        old.thaw()
+        follows(old, heir)
+        assert old.cli("EXISTS", "beyond") == 0, "its data are the new master's now"
+        group.weir.wait_state("ok")
+
+
+def test_more_would_be_lost_than_may_be(lab):
+    with cut_off_replicas(lab, config(max_lost_bytes="10kb")) as group:
+        group.master.freeze()
+        refused(group.weir, "max_lost_bytes")
+        assert master_of(group.weir) is None
+        assert all(replica.info("replication")["role"] == "slave" for replica in group.replicas)
+        group.master.thaw()
+        wait_for(lambda: master_of(group.weir) == group.master.address, 20, what="it is back")
+        assert group.weir.status()["failover"]["count"] == 0
+
+
+def test_only_weir_cannot_reach_it(lab):
+    """The replicas hear the master, so it is not lost."""
+    master = lab.redis(name="master")
+    replicas = [lab.redis("--replicaof", HOST, master.port, name=f"replica{n}") for n in (1, 2)]
+    with Wire(master) as wire:
+        weir = lab.weir(wire.address, replicas, CONFIG).wait_state("ok")
+        with weir.raw() as raw:
+            assert raw.command("SET", "key", "value") == "OK"
+        wait_for(lambda: weir.status()["master"]["offset"] > 0, what="its offset is known")
+        wire.cut()
+        refused(weir, "still hears the master")
+        until = time.monotonic() + 6    # a moment's silence of theirs is no loss
+        while time.monotonic() < until:
+            assert master_of(weir) is None and weir.status()["failover"]["count"] == 0
+            time.sleep(0.05)
+    assert all(replica.info("replication")["role"] == "slave" for replica in replicas)
+
+
+def test_priority_0_is_never_promoted(lab):
+    group = group_of(lab, 2)
+    last = group.replicas[1]
+    last.cli("CONFIG", "SET", "replica-priority", "0")
+    wait_for(lambda: any(r["priority"] == 0 for r in group.weir.status()["replicas"]), what="weir knows")
+    group.master.kill()
+    assert promoted(group, group.master) is group.replicas[0]
+
+
+def test_nobody_may_be_promoted(lab):
+    group = group_of(lab, 1)
+    group.replicas[0].cli("CONFIG", "SET", "replica-priority", "0")
+    group.master.kill()
+    refused(group.weir, "may be promoted")
+    assert master_of(group.weir) is None
+
+
+def test_min_interval(lab):
+    group = group_of(lab, 2, config(min_interval="1h"))
+    first = group.master
+    first.kill()
+    second = promoted(group, first)
+    writes_through(group)
+    second.kill()
+    refused(group.weir, "min_interval")
+    assert master_of(group.weir) is None
+
+
+def test_weir_is_cut_off(lab):
+    """Two of three replicas do not answer either: the one that does is not promoted."""
+    group = group_of(lab, 3)
+    for server in (*group.replicas[:2], group.master):
+        server.freeze()
+    refused(group.weir, "too few replicas answer")
+    assert master_of(group.weir) is None
+    for server in group.servers:
+        server.thaw()
+    group.weir.wait_state("ok")
+    assert master_of(group.weir) == group.master.address
+
+
+def test_off_is_off(lab):
+    group = lab.group(1, {"failover": {"mode": "off"}})
+    group.master.kill()
+    group.weir.wait_state("no_master")
+    assert group.replicas[0].info("replication")["role"] == "slave"
+    assert group.weir.status()["failover"] == {"mode": "off", "count": 0, "refused": None}
+
+
+def test_two_weirs(lab):
+    """One of them promotes, the other one observes, and both go on with the new master."""
+    group = group_of(lab)
+    other = lab.weir(group.master, group.replicas, CONFIG, name="other").wait_state("ok")
+    group.master.kill()
+    heir = promoted(group, group.master)
+    wait_for(lambda: master_of(other) == heir.address, 20, what="the other one has followed")
+    assert group.weir.status()["failover"]["count"] + other.status()["failover"]["count"] == 1
+
+
+def test_a_weir_that_comes_later(lab):
+    """It was not there when the failover was, and the old master returns with more:
+    it does not guess, and destroys nothing."""
+    group = group_of(lab)
+    old = group.master
+    old.freeze()
+    heir = promoted(group, old)
+    writes_through(group)
+    group.weir.kill()
+    group.weir.start()
+    wait_for(lambda: master_of(group.weir) == heir.address, 20, what="it is seen who was promoted")
+    old.thaw()
+    with old.client() as client:
+        client.set("nobody", "has it")
+    wait_for(lambda: "left the history" in (group.weir.replica_status(old)["wiring"] or ""), 20, what="it is told why not")
+    assert old.cli("EXISTS", "nobody") == 1
+    assert master_of(group.weir) == heir.address
+
+
+def test_a_weir_that_has_never_seen_the_master(lab):
+    group = group_of(lab)
+    group.weir.kill()
+    group.master.kill()
+    group.weir.start()
+    refused(group.weir, "never seen the master")
+
+
+def test_a_replica_that_somebody_cut_loose(lab):
+    """Nothing of it is a failover: mode = auto takes no data from anybody."""
+    group = group_of(lab)
+    group.weir.kill()
+    loose = group.replicas[0]
+    loose.cli("REPLICAOF", "NO", "ONE")
+    with group.master.client() as client:
+        client.set("later", "than that")
+    group.weir.start()
+    wait_for(lambda: master_of(group.weir) == group.master.address, 20, what="the master is still the master")
+    follows(loose, group.master) # it has nothing of its own
+    assert all(server.cli("EXISTS", "later") == 1 for server in group.servers)
