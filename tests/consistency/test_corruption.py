@@ -1,5 +1,5 @@
-"""Bytes that change on the way: on the clients' link, on the servers' replies, and
-on every link.
+"""Bytes that change on the way: on the clients' link, on the servers' replies, on
+every link to and from weir, and on those between the servers.
 
 What is asserted. A byte that changes inside a value, or inside a key, is nothing
 a proxy can see: the sender wrote it so. But keys here are long and random, so a
@@ -136,6 +136,27 @@ def test_on_every_link(rig):
         rig.relay.toxic(link, "both", "corrupt", 5000)
     clients = work([rig.door] * CLIENTS + [rig.weir.port] * CLIENTS)
     print(f"{clients}, {desyncs(rig)} desyncs")
+    heals(rig)
+
+
+def test_on_the_replication_links(rig):
+    """What a replica makes of it is its own affair, and nobody can see it from outside:
+    it may lack a write, drop its master, or end itself over a file whose checksum is
+    wrong. But nobody is answered for somebody else."""
+    def attempts():
+        stats = rig.master.info("stats")
+        return stats["sync_full"] + stats["sync_partial_ok"] + stats["sync_partial_err"]
+
+    before = attempts()
+    for link in ("repl1", "repl2"):
+        rig.relay.toxic(link, "both", "corrupt", 3000)
+    clients = work([rig.weir.port] * CLIENTS)
+    print(f"{clients}, {desyncs(rig)} desyncs")
+    assert not any(client.foreign or client.shifted for client in clients)
+    assert desyncs(rig) == 0 and sum(client.right for client in clients) > 100
+    assert attempts() > before, "replicas have had to begin again"
+    for replica in rig.replicas:
+        (replica.directory / "dump.rdb").unlink(missing_ok=True) # it would not start with that
     heals(rig)
 
 
