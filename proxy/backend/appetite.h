@@ -16,7 +16,6 @@ enum {
 	APPETITE_MOST = 4096,
 	APPETITE_LARGE = 4096,       /* bytes: such a reply changes the window at once */
 	APPETITE_MEMORY = 64,        /* answers, of which the older half is forgotten */
-	APPETITE_SHORT_MEMORY = 4,
 };
 
 struct appetite {
@@ -43,15 +42,6 @@ static inline void appetite_judge(struct appetite *appetite)
 		window = APPETITE_FIRST;
 	appetite->window = (uint32_t)(window < 1 ? 1 : window > APPETITE_MOST ? APPETITE_MOST : window);
 	appetite_forget(appetite, APPETITE_MEMORY);
-}
-
-/* Some more answers, of so many bytes together, of which those before say little. */
-static inline void appetite_learn(struct appetite *appetite, uint64_t bytes, uint32_t answers)
-{
-	appetite_forget(appetite, APPETITE_SHORT_MEMORY);
-	appetite->bytes += bytes;
-	appetite->answers += answers;
-	appetite_judge(appetite);
 }
 
 static inline void appetite_feed(struct appetite *appetite, size_t bytes)

@@ -496,7 +496,6 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 		bytes += used;
 		length -= used;
 	}
-	backend->newcomers = 0;
 	delivery_settle(backend->worker);
 	worker_settle_answers(backend->worker);
 	tally_settle(&backend->worker->at_node);

@@ -109,7 +109,6 @@ struct backend {
 	struct request *head;         /* oldest unanswered */
 	struct request *tail;
 	uint32_t outstanding;         /* cost of all of them */
-	uint32_t newcomers;           /* requests of clients that had no reply before, since the last read */
 	struct appetite appetite;     /* by the replies that came, per cost */
 	uint32_t handshake_left;      /* replies still due before READY */
 	bool has_entered;             /* in the handshake: the database was selected before AUTH */

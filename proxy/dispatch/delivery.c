@@ -120,14 +120,6 @@ static void release_held(struct client *client, struct request *head)
 	request_drop_held(head);
 }
 
-/* What the first reply of a client is like is expected of the next newcomer. */
-static void count_answers(struct client *client, uint64_t bytes, uint32_t count)
-{
-	if (client->appetite.answers == 0)
-		appetite_learn(&client->worker->newcomers, bytes, count);
-	client->appetite.answers += count;
-}
-
 /* The head was answered: whoever follows and is ready may go out now. */
 static void advance(struct client *client)
 {
@@ -146,7 +138,7 @@ static void advance(struct client *client)
 		if (client->head == NULL)
 			client->tail = NULL;
 		client->in_flight--;
-		count_answers(client, client->appetite.bytes, 1);
+		client->appetite.answers++;
 		request_free(&client->worker->requests, head);
 	}
 	if (client->closing)
@@ -509,14 +501,14 @@ bool delivery_waits_for(const struct request *request)
 }
 
 /* All of them took one way. */
-static void leave_lane_together(struct client *client, const struct request *one, unsigned count, uint64_t bytes)
+static void leave_lane_together(struct client *client, const struct request *one, unsigned count)
 {
 	if (one->flags & REQUEST_ON_REPLICA)
 		client->replica_in_flight -= count;
 	if ((one->flags & REQUEST_ON_LANE) && (client->lane_in_flight -= count) == 0)
 		client->lane = NULL;
 	client->in_flight -= count;
-	count_answers(client, bytes, count);
+	client->appetite.answers += count;
 }
 
 /* They leave the client's queue. */
@@ -532,7 +524,7 @@ void delivery_run(struct worker *worker, const struct delivery_row *row, struct 
 {
 	struct client *client = row->first->client;
 
-	leave_lane_together(client, row->first, row->count, row->replies.length);
+	leave_lane_together(client, row->first, row->count);
 	measure_row(worker, row, from);
 	free_row(worker, client, row);
 	observe(client, from, row->flags, now_ns);

@@ -12,7 +12,7 @@
 enum {
 	COST_FAST = 1, /* outstanding work that a command counts as */
 	COST_SLOW = 4,
-	NEWCOMERS_AT_ONCE = 32, /* their requests on a lane, at most, and its other work if one has more than one */
+	NEWCOMERS_AT_ONCE = 64, /* outstanding work of a lane, beside which they have one request each */
 	STRANGERS_AT_ONCE = COST_SLOW, /* outstanding work of a lane that the master has not let in */
 };
 
@@ -134,8 +134,6 @@ void dispatch_send_to(struct client *client, struct backend *backend, const stru
 	else
 		dispatch_on_lane(client, request, backend);
 	request->cost = fast ? COST_FAST : COST_SLOW;
-	if (client->appetite.answers == 0)
-		backend->newcomers++;
 	request->command = parsed->command->number;
 	request->counts_as = counts_as(backend, parsed, flags);
 	backend_enqueue(backend, request, (struct slice){ parsed->bytes, parsed->length });
@@ -153,16 +151,10 @@ enum verdict dispatch_wait_for_room(struct client *client)
 }
 
 /* A newcomer has one request to show what its replies are like. More of many at
- * once would flood a lane before anybody knows; and so would one each of a
- * thousand who come together, if it is for something large: how many may come
- * is taken from the newcomers before them. */
+ * once would flood a lane before anybody knows. */
 static bool waits_for_its_first(const struct client *client, const struct backend *lane)
 {
-	uint32_t window = lane->worker->newcomers.window;
-	uint32_t at_once = window < NEWCOMERS_AT_ONCE ? window : NEWCOMERS_AT_ONCE;
-	uint32_t present = client->in_flight > 0 ? lane->outstanding : lane->newcomers;
-
-	return (present >= at_once && lane->outstanding > 0) || backend_is_flooded(lane);
+	return (client->in_flight > 0 && lane->outstanding > NEWCOMERS_AT_ONCE) || backend_is_flooded(lane);
 }
 
 bool dispatch_has_no_room(const struct client *client, const struct backend *lane)

@@ -646,7 +646,6 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->resumed_clients);
 	list_init(&worker->lookups);
 	list_init(&worker->lane_waiters);
-	worker->newcomers.window = APPETITE_FIRST;
 	list_init(&worker->waiting_clients);
 	list_init(&worker->parked_clients);
 	list_init(&worker->dead_clients);

@@ -16,7 +16,6 @@
 #include "../client/identity.h"
 #include "../list.h"
 #include "../log.h"
-#include "../backend/appetite.h"
 #include "../mailbox.h"
 #include "../measures/answers.h"
 #include "../measures/measures.h"
@@ -148,7 +147,6 @@ struct worker {
 	struct list_link resumed_clients;
 	struct list_link lookups;             /* errands that wait for a client's connection (redirect.c) */
 	struct list_link lane_waiters;        /* clients in STALL_LANE */
-	struct appetite newcomers;            /* by the first replies that clients got */
 	struct list_link waiting_clients;     /* until ... */
 	struct list_link parked_clients;      /* the same, for a request that is on no server now */
 	ev_timer moment;                      /* ... this is over; runs while there are any */

@@ -334,34 +334,6 @@ def test_a_flood_of_medium_sized_replies(lab):
             assert all(len(raw.reply()) == 100 * 1024 for _ in range(100))
 
 
-def outstanding(weir):
-    """What waits on the connections that clients share."""
-    titles, *rows = (line.split() for line in weir.admin("BACKENDS"))
-    return sum(int(row[titles.index("outstanding")]) for row in rows if row[titles.index("kind")] == "shared")
-
-
-def test_newcomers_who_come_together(lab):
-    """As long as nobody knows what their replies are like, a server is asked for a
-    few of them: a thousand large ones would stand before everybody else's. (It says
-    nothing here, so that what it was asked can be counted.)"""
-    group = group_with(lab, 0, {"medium": value_of(100 * 1024), "small": b"s"})
-    question = encode("GET", "medium")
-    with contextlib.ExitStack() as stack:
-        crowd = [stack.enter_context(group.weir.raw(timeout=60)) for _ in range(200)]
-        with group.weir.raw() as early:
-            assert early.command("GET", "small") == b"s"
-        group.master.freeze()
-        before = metric(group.weir, 'client_bytes_total{direction="in"}')
-        for raw in crowd:
-            raw.send(question)
-        wait_for(lambda: metric(group.weir, 'client_bytes_total{direction="in"}') >= before + len(crowd) * len(question),
-                 what="weir has read them all")
-        assert 20 < outstanding(group.weir) < 50
-        group.master.thaw()
-        for raw in crowd:
-            assert len(raw.reply()) == 100 * 1024
-
-
 def test_many_at_once(lab):
     """Downloads, uploads, small commands, and clients that leave, all mixed: every
     value is the one that was asked for."""

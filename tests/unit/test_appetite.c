@@ -78,23 +78,6 @@ static void what_was_is_forgotten(void **state)
 	assert_in_range(appetite.answers, 1, APPETITE_MEMORY + 1);
 }
 
-/* Of a few that come one after the other, whatever many others were like. */
-static void the_last_few_tell_of_the_next(void **state)
-{
-	struct appetite appetite = newcomer();
-
-	(void)state;
-	for (int i = 0; i < 1000; i++)
-		appetite_learn(&appetite, 5, 1);
-	assert_int_equal(appetite.window, APPETITE_MOST);
-	for (int i = 0; i < 4; i++)
-		appetite_learn(&appetite, 100 * 1024, 1);
-	assert_in_range(appetite.window, 1, 3);
-	for (int i = 0; i < 100; i++)
-		appetite_learn(&appetite, 5, 1);
-	assert_int_equal(appetite.window, APPETITE_MOST);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -103,7 +86,6 @@ int main(void)
 		cmocka_unit_test(large_replies_close_it),
 		cmocka_unit_test(a_large_one_under_way_counts_at_once),
 		cmocka_unit_test(what_was_is_forgotten),
-		cmocka_unit_test(the_last_few_tell_of_the_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
