@@ -85,11 +85,9 @@ def test_who_resynced_is_told_each_time(lab):
         replica.kill()
         wait_for(lambda: told(group.weir, "node_down", replica, before), what="down")
         replica.restart()
-        resyncs = lambda: [event["node"] for kind in ("full_resync", "partial_resync")  # noqa: E731
-                           for event in told(group.weir, kind, since=before)]
-        wait_for(lambda: replica.address in resyncs(), what="told of its resync")
-        # What the other one did when the group came up may only now be told.
-        assert resyncs().count(replica.address) == 1 and (turn == 0 or len(resyncs()) == 1), resyncs()
+        # What the replicas did when the group came up may be told as late as now, so there may be others.
+        wait_for(lambda: told(group.weir, "full_resync", replica, before) or told(group.weir, "partial_resync", replica, before),
+                 what="told of its resync")
         group.weir.wait_state("ok")
 
 
