@@ -496,9 +496,9 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 		bytes += used;
 		length -= used;
 	}
-	delivery_settle(backend->worker);
-	worker_settle_answers(backend->worker);
+	worker_settle_answers(backend->worker); /* before anybody has them: who asks then finds them counted */
 	tally_settle(&backend->worker->at_node);
+	delivery_settle(backend->worker);
 	backend->last_read_ns = now_ns;
 	backend->appetite.bytes += read;
 	appetite_forget(&backend->appetite, APPETITE_MEMORY);
