@@ -89,26 +89,46 @@ static uint64_t line_id(const char *line, size_t length)
 	return id;
 }
 
+/* One client of a CLIENT LIST. */
+struct listed {
+	const char *name;
+	int name_length;           /* -1: the line has none */
+	uint64_t id;
+};
+
+/* Takes the first line off the text; false at its end. */
+static bool next_listed(const char **list, size_t *length, struct listed *client)
+{
+	const char *end = memchr(*list, '\n', *length);
+	size_t line = end ? (size_t)(end - *list) : *length;
+
+	if (*length == 0)
+		return false;
+	client->name_length = line_value(*list, line, "name=", &client->name);
+	client->id = line_id(*list, line);
+	*length -= line + (end != NULL);
+	*list += line + (end != NULL);
+	return true;
+}
+
+static bool is_called(const struct listed *client, const char *name)
+{
+	return client->name != NULL && client->name_length == (int)strlen(name) && memcmp(client->name, name, strlen(name)) == 0;
+}
+
 bool rivals_find_weir(const char *list, size_t length, const char *own_name, bool newcomer, char *name, size_t size)
 {
 	uint64_t own = UINT64_MAX;
 	uint64_t first = UINT64_MAX;
+	struct listed client;
 
-	while (length > 0) {
-		const char *end = memchr(list, '\n', length);
-		size_t line = end ? (size_t)(end - list) : length;
-		const char *value;
-		int value_length = line_value(list, line, "name=", &value);
-		uint64_t id = line_id(list, line);
-
-		if (value != NULL && value_length == (int)strlen(own_name) && memcmp(value, own_name, strlen(own_name)) == 0) {
-			own = id < own && !newcomer ? id : own;
-		} else if (is_control_name(value, value_length) && id < first) {
-			first = id;
-			snprintf(name, size, "%.*s", value_length, value);
+	while (next_listed(&list, &length, &client)) {
+		if (is_called(&client, own_name)) {
+			own = client.id < own && !newcomer ? client.id : own;
+		} else if (is_control_name(client.name, client.name_length) && client.id < first) {
+			first = client.id;
+			snprintf(name, size, "%.*s", client.name_length, client.name);
 		}
-		length -= line + (end != NULL);
-		list += line + (end != NULL);
 	}
 	return first != UINT64_MAX && first < own;
 }
@@ -228,21 +248,15 @@ void rivals_look(struct rivals *rivals, bool now)
 /* The lowest control name in the list, if it is lower than `own`. */
 static bool find_leader(const char *list, size_t length, const char *own, char *name, size_t size)
 {
+	struct listed client;
 	bool found = false;
 
 	snprintf(name, size, "%s", own);
-	while (length > 0) {
-		const char *end = memchr(list, '\n', length);
-		size_t line = end ? (size_t)(end - list) : length;
-		const char *value;
-		int value_length = line_value(list, line, "name=", &value);
-
-		if (is_control_name(value, value_length) && memcmp(value, name, (size_t)value_length) < 0) {
-			snprintf(name, size, "%.*s", value_length, value);
-			found = true;
-		}
-		length -= line + (end != NULL);
-		list += line + (end != NULL);
+	while (next_listed(&list, &length, &client)) {
+		if (!is_control_name(client.name, client.name_length) || memcmp(client.name, name, (size_t)client.name_length) >= 0)
+			continue;
+		snprintf(name, size, "%.*s", client.name_length, client.name);
+		found = true;
 	}
 	return found;
 }

@@ -227,7 +227,7 @@ static void wait_on(struct takeover *takeover, const struct failover_verdict *ve
 		takeover->drain_ns = 0;
 	else if (takeover->drain_ns == 0)
 		takeover->drain_ns = clock_now_ns();
-	if (!ev_is_active(&takeover->poll))
+	if (verdict->soon && !ev_is_active(&takeover->poll)) /* else the rounds of health checks are enough */
 		ev_timer_start(topology->loop, &takeover->poll);
 }
 
