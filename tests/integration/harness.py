@@ -697,11 +697,17 @@ class Group:
                      what=f"{replica.name} has caught up")
         return offset
 
-    def settle(self):
+    def settle(self, session=None):
         """Waits until the replicas have caught up, and weir knows it of all of
-        them: reads go to each that is not drained."""
+        them: reads go to each that is not drained. A session that has seen
+        something on the master reads there once more, until its worker has an
+        offset that covers this: its next reads go to a replica if it is given here."""
         offset = self.caught_up()
-        wait_for(lambda: self.weir.status()["master"]["offset"] >= offset, what="weir has seen the master's offset")
+
+        def weir_has_seen_it():
+            status = self.weir.status()    # of a replica too: one whose offset is an old one lags when it is looked at next
+            return all(node["offset"] is not None and node["offset"] >= offset for node in [status["master"], *status["replicas"]])
+        wait_for(weir_has_seen_it, what="weir has seen everybody's offset")
         asked = lambda: [replica.calls().get("exists", 0) for replica in self.replicas]  # noqa: E731
         before = asked()
 
@@ -712,6 +718,12 @@ class Group:
             served = sum(now > then for now, then in zip(asked(), before))
             return rows and all(row["readable"] for row in rows) and served >= len(rows)
         wait_for(every_replica_serves, what="reads go to the replicas")
+        if session is not None:
+            def a_replica_serves_it():
+                before = sum(asked())
+                session.command("EXISTS", "no such key")
+                return sum(asked()) > before
+            wait_for(a_replica_serves_it, what="the session's reads go to a replica")
 
 
 class Lab:

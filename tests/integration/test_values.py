@@ -48,7 +48,7 @@ def test_large_values_both_ways(lab):
         raw.send(value[half:] + b"\r\n")
         assert raw.reply() == "OK"
         assert hashlib.sha256(raw.command("GET", "large")).digest() == digest
-        group.settle()
+        group.settle(raw)
         group.reset_calls()
         assert hashlib.sha256(raw.command("GET", "large")).digest() == digest
         assert "get" not in group.master.calls()
