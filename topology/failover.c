@@ -40,6 +40,13 @@ static size_t count_answers(const struct failover_seen *seen)
 	return answers;
 }
 
+/* Another weir need not wait for this one. */
+static bool is_blind(struct failover_verdict *verdict, const char *why)
+{
+	verdict->blind = true;
+	return say(verdict, "%s", why);
+}
+
 /* The replicas see the master by other ways than weir does. */
 static bool may_be_there(const struct failover_seen *seen, struct failover_verdict *verdict)
 {
@@ -61,7 +68,7 @@ static bool is_cut_off(const struct failover_seen *seen, struct failover_verdict
 
 	if (2 * answers > seen->count)
 		return false;
-	return say(verdict, "too few replicas answer: weir may be cut off itself");
+	return is_blind(verdict, "too few replicas answer: weir may be cut off itself");
 }
 
 /* ---- who could follow it? ---- */
@@ -118,7 +125,7 @@ static bool has_nobody(int best, struct failover_verdict *verdict)
 /* Without that nobody could say what is lost. */
 static bool is_unmeasured(const struct failover_seen *seen, struct failover_verdict *verdict)
 {
-	return seen->offset <= 0 && say(verdict, "no offset of the master's stream was seen yet");
+	return seen->offset <= 0 && is_blind(verdict, "no offset of the master's stream was seen yet");
 }
 
 static bool loses_too_much(const struct failover_seen *seen, const struct failover_member *best, struct failover_verdict *verdict)

@@ -55,6 +55,7 @@ enum { FAILOVER_TEXT_SIZE = 256 };
 struct failover_verdict {
 	int heir;                  /* a member; -1: none now */
 	bool soon;                 /* what is waited for comes by itself, in a moment */
+	bool blind;                /* it is something that this weir does not see, and another one may */
 	bool draining;             /* it is what replicas have received and not applied yet */
 	char why[FAILOVER_TEXT_SIZE]; /* why none; holds no number that changes by itself */
 };

@@ -24,22 +24,31 @@ enum {
 	AROUND_EVERY_MS = 200,
 	LEADER_LASTS_MS = 2000,    /* it may be connecting anew */
 	NEWCOMER_LOOKS = 2,        /* for so many of these times it is new */
+	FRESH_MARK_MS = 1000,      /* whoever has looked before may not know of it, and be about to promote */
 	CONTROL_ID_DIGITS = 16,
+	CONTROL_NAME = 13 + CONTROL_ID_DIGITS, /* its length */
 };
 
 static const char control_prefix[] = "weir-control-";
+/* Behind the name of a weir that would promote a replica if the master were lost. */
+static const char mark[] = "-promotes";
 
-/* One server that is asked while there is no master. */
+/* One server as a place where weirs see each other. */
 struct witness {
 	struct rivals *rivals;
 	int64_t told_ns;           /* the newest answered question was sent; 0: none */
+	int64_t link_ns;           /* the link that the following is about, by its beginning */
+	bool marked;               /* what it was told of this weir last */
+	int64_t marked_ns;         /* when it had answered that; 0: not yet */
 };
 
 struct rivals {
 	struct topology *topology;
 	struct witness witnesses[TOPOLOGY_NODES_MAX]; /* by id */
+	bool would_promote;
+	int64_t would_ns;          /* since when */
 	int64_t around_ns;         /* when they were asked last */
-	int64_t leader_seen_ns;    /* another weir whose name is lower than this one's; 0: never */
+	int64_t leader_seen_ns;    /* another weir that would promote, whose name is lower than this one's; 0: never */
 	char leader[PLAN_TEXT_SIZE];
 	int64_t asked_ns;          /* 0: no question is unanswered */
 	int64_t looked_ns;         /* when the newest answered question was sent */
@@ -66,13 +75,18 @@ static int line_value(const char *line, size_t length, const char *key, const ch
 	return (int)((blank ? blank : end) - *value);
 }
 
+static bool has_mark(const char *name, int length)
+{
+	return length == CONTROL_NAME + (int)sizeof(mark) - 1 && memcmp(name + CONTROL_NAME, mark, sizeof(mark) - 1) == 0;
+}
+
 static bool is_control_name(const char *name, int length)
 {
 	size_t skip = sizeof(control_prefix) - 1;
 
-	if (length != (int)skip + CONTROL_ID_DIGITS || memcmp(name, control_prefix, skip) != 0)
+	if ((length != CONTROL_NAME && !has_mark(name, length)) || memcmp(name, control_prefix, skip) != 0)
 		return false;
-	for (int i = (int)skip; i < length; i++)
+	for (int i = (int)skip; i < CONTROL_NAME; i++)
 		if (!isxdigit((unsigned char)name[i]))
 			return false;
 	return true;
@@ -91,8 +105,9 @@ static uint64_t line_id(const char *line, size_t length)
 
 /* One client of a CLIENT LIST. */
 struct listed {
-	const char *name;
-	int name_length;           /* -1: the line has none */
+	bool is_weir;              /* by its name, */
+	char name[CONTROL_NAME + 1]; /* which is this, without the mark; "": not one of a weir */
+	bool would_promote;
 	uint64_t id;
 };
 
@@ -101,19 +116,19 @@ static bool next_listed(const char **list, size_t *length, struct listed *client
 {
 	const char *end = memchr(*list, '\n', *length);
 	size_t line = end ? (size_t)(end - *list) : *length;
+	const char *name;
+	int name_length;
 
 	if (*length == 0)
 		return false;
-	client->name_length = line_value(*list, line, "name=", &client->name);
+	name_length = line_value(*list, line, "name=", &name);
+	client->is_weir = is_control_name(name, name_length);
+	client->would_promote = client->is_weir && has_mark(name, name_length);
+	snprintf(client->name, sizeof(client->name), "%.*s", client->is_weir ? CONTROL_NAME : 0, name != NULL ? name : "");
 	client->id = line_id(*list, line);
 	*length -= line + (end != NULL);
 	*list += line + (end != NULL);
 	return true;
-}
-
-static bool is_called(const struct listed *client, const char *name)
-{
-	return client->name != NULL && client->name_length == (int)strlen(name) && memcmp(client->name, name, strlen(name)) == 0;
 }
 
 bool rivals_find_weir(const char *list, size_t length, const char *own_name, bool newcomer, char *name, size_t size)
@@ -123,14 +138,29 @@ bool rivals_find_weir(const char *list, size_t length, const char *own_name, boo
 	struct listed client;
 
 	while (next_listed(&list, &length, &client)) {
-		if (is_called(&client, own_name)) {
+		if (client.is_weir && strcmp(client.name, own_name) == 0) {
 			own = client.id < own && !newcomer ? client.id : own;
-		} else if (is_control_name(client.name, client.name_length) && client.id < first) {
+		} else if (client.is_weir && client.id < first) {
 			first = client.id;
-			snprintf(name, size, "%.*s", client.name_length, client.name);
+			snprintf(name, size, "%s", client.name);
 		}
 	}
 	return first != UINT64_MAX && first < own;
+}
+
+bool rivals_find_leader(const char *list, size_t length, const char *own_name, char *name, size_t size)
+{
+	struct listed client;
+	bool found = false;
+
+	snprintf(name, size, "%s", own_name);
+	while (next_listed(&list, &length, &client)) {
+		if (!client.would_promote || strcmp(client.name, name) >= 0)
+			continue;
+		snprintf(name, size, "%s", client.name);
+		found = true;
+	}
+	return found;
 }
 
 static int64_t look_every_ns(const struct node *master)
@@ -243,23 +273,53 @@ void rivals_look(struct rivals *rivals, bool now)
 		rivals->asked_ns = now_ns;
 }
 
-/* ---- looking around ---- */
+/* ---- the mark ---- */
 
-/* The lowest control name in the list, if it is lower than `own`. */
-static bool find_leader(const char *list, size_t length, const char *own, char *name, size_t size)
+static void on_marked(void *arg, const struct redisReply *reply, int64_t sent_ns)
 {
-	struct listed client;
-	bool found = false;
+	struct witness *witness = arg;
 
-	snprintf(name, size, "%s", own);
-	while (next_listed(&list, &length, &client)) {
-		if (!is_control_name(client.name, client.name_length) || memcmp(client.name, name, (size_t)client.name_length) >= 0)
-			continue;
-		snprintf(name, size, "%.*s", client.name_length, client.name);
-		found = true;
-	}
-	return found;
+	(void)reply; /* whom it lets have no name it lets see none */
+	(void)sent_ns;
+	witness->marked_ns = clock_now_ns();
+	group_touch(witness->rivals->topology);
 }
+
+static void tell_mark(struct rivals *rivals, const struct node *node)
+{
+	struct witness *witness = &rivals->witnesses[node->id];
+	char name[sizeof(rivals->topology->link_name) + sizeof(mark)];
+	const char *argv[] = {"CLIENT", "SETNAME", name};
+	bool known = witness->link_ns == link_since_ns(node->link);
+
+	if (!link_is_ready(node->link) || (known ? witness->marked : false) == rivals->would_promote)
+		return;
+	snprintf(name, sizeof(name), "%s%s", rivals->topology->link_name, rivals->would_promote ? mark : "");
+	if (!link_request(node->link, on_marked, witness, 3, argv))
+		return;
+	witness->link_ns = link_since_ns(node->link);
+	witness->marked = rivals->would_promote;
+	witness->marked_ns = 0;
+}
+
+void rivals_announce(struct rivals *rivals, bool would_promote)
+{
+	if (rivals->would_promote != would_promote)
+		rivals->would_ns = clock_now_ns();
+	rivals->would_promote = would_promote;
+	for (size_t i = 0; i < rivals->topology->node_count; i++)
+		tell_mark(rivals, rivals->topology->nodes[i]);
+}
+
+/* It lets the others see that this weir would promote. */
+static bool shows_mark(const struct rivals *rivals, const struct node *node)
+{
+	const struct witness *witness = &rivals->witnesses[node->id];
+
+	return witness->marked && witness->marked_ns != 0 && witness->link_ns == link_since_ns(node->link);
+}
+
+/* ---- looking around ---- */
 
 static void on_witness(void *arg, const struct redisReply *reply, int64_t sent_ns)
 {
@@ -270,7 +330,7 @@ static void on_witness(void *arg, const struct redisReply *reply, int64_t sent_n
 	if (reply->type != REDIS_REPLY_STRING)
 		return; /* who does not tell is not passed over */
 	witness->told_ns = sent_ns;
-	if (find_leader(reply->str, (size_t)reply->len, rivals->topology->link_name, name, sizeof(name))) {
+	if (rivals_find_leader(reply->str, (size_t)reply->len, rivals->topology->link_name, name, sizeof(name))) {
 		rivals->leader_seen_ns = sent_ns;
 		snprintf(rivals->leader, sizeof(rivals->leader), "another weir (%s) goes first", name);
 	}
@@ -302,12 +362,22 @@ const char *rivals_go_first(const struct rivals *rivals)
 	return NULL;
 }
 
+/* Two that have marked themselves before they looked see each other. */
+static bool has_told(const struct rivals *rivals, const struct node *node, int64_t since_ns)
+{
+	const struct witness *witness = &rivals->witnesses[node->id];
+
+	return shows_mark(rivals, node) && witness->told_ns > since_ns && witness->told_ns >= witness->marked_ns;
+}
+
 bool rivals_have_told(const struct rivals *rivals, int64_t since_ns)
 {
 	const struct topology *topology = rivals->topology;
 
+	if (!rivals->would_promote || clock_now_ns() - rivals->would_ns < FRESH_MARK_MS * NS_PER_MS)
+		return false;
 	for (size_t i = 0; i < topology->node_count; i++)
-		if (node_is_up(topology->nodes[i]) && rivals->witnesses[topology->nodes[i]->id].told_ns <= since_ns)
+		if (node_is_up(topology->nodes[i]) && !has_told(rivals, topology->nodes[i], since_ns))
 			return false;
 	return true;
 }

@@ -18,12 +18,16 @@ void rivals_destroy(struct rivals **rivals);
 void rivals_look(struct rivals *rivals, bool now);
 /* Whether the present master has been asked, and has answered, since then. */
 bool rivals_looked_since(const struct rivals *rivals, int64_t since_ns);
+/* Lets other weirs see on every server whether this one would promote a replica if the
+ * master were lost. Called in every settle. */
+void rivals_announce(struct rivals *rivals, bool would_promote);
 /* While there is no master: asks the others, from time to time. */
 void rivals_look_around(struct rivals *rivals);
 /* Why this weir must not promote one of them, a sentence; NULL: it may. Of several
- * weirs the one whose name is lowest goes first. */
+ * weirs that would, the one whose name is lowest goes first. */
 const char *rivals_go_first(const struct rivals *rivals);
-/* Has everyone who answers said who is there, since then? */
+/* Has everyone who answers said who is there, since then, and since it lets this weir be
+ * seen as one that would promote? */
 bool rivals_have_told(const struct rivals *rivals, int64_t since_ns);
 /* A sentence, NULL if nobody was seen. */
 const char *rivals_found(const struct rivals *rivals);
@@ -35,5 +39,7 @@ const char *rivals_found(const struct rivals *rivals);
  * is. */
 bool rivals_find_weir(const char *list, size_t length, const char *own_name, bool newcomer, char *name,
 		      size_t size);
+/* Likewise: the lowest name of a weir that would promote, if it is lower than `own_name`. */
+bool rivals_find_leader(const char *list, size_t length, const char *own_name, char *name, size_t size);
 
 #endif

@@ -24,6 +24,7 @@
 
 enum {
 	POLL_MS = 20,
+	BLIND_MS = 1000,   /* whoever has not seen enough by then lets others go first */
 	HEALTHY_MS = 2000, /* a replica has heard a master that pings every second within so long */
 };
 
@@ -41,6 +42,7 @@ struct takeover {
 	int64_t paced_ns;                     /* when it was told last */
 	int64_t lost_ns;                      /* since when there is no usable master; 0: there is one */
 	int64_t drain_ns;                     /* since when draining is waited for; 0: it is not */
+	int64_t blind_ns;                     /* since when too little of the group is seen to judge it; 0: enough is */
 	int64_t last_ns;                      /* of the last failover; 0: none */
 	struct mark marks[TOPOLOGY_NODES_MAX]; /* by id */
 	char why[FAILOVER_TEXT_SIZE];         /* why the lost master is not replaced; "" */
@@ -207,6 +209,16 @@ static const char *find_taboo(const struct takeover *takeover)
 	return quarrel != NULL ? quarrel : rivals_go_first(topology->rivals);
 }
 
+/* Whether other weirs have to let this one go first, if its name is lower than theirs. */
+static bool would_promote(const struct takeover *takeover)
+{
+	const struct topology *topology = takeover->topology;
+	bool blind = takeover->blind_ns != 0 && ms_between(takeover->blind_ns, clock_now_ns()) >= BLIND_MS;
+
+	return is_on(topology) && topology->config.wiring == TOPOLOGY_WIRING_ENFORCE &&
+	       wire_quarrel(topology->wire) == NULL && topology->epoch.number != 0 && !blind;
+}
+
 /* ---- the lost one ---- */
 
 static void ask_all(const struct topology *topology)
@@ -223,6 +235,10 @@ static void wait_on(struct takeover *takeover, const struct failover_verdict *ve
 	if (strcmp(takeover->why, verdict->why) != 0 && !verdict->soon)
 		journal_note(topology->journal, EVENT_failover_waits, NULL, "no failover: %s", verdict->why);
 	snprintf(takeover->why, sizeof(takeover->why), "%s", verdict->why);
+	if (!verdict->blind)
+		takeover->blind_ns = 0;
+	else if (takeover->blind_ns == 0)
+		takeover->blind_ns = clock_now_ns();
 	if (!verdict->draining)
 		takeover->drain_ns = 0;
 	else if (takeover->drain_ns == 0)
@@ -288,7 +304,7 @@ static void judge(struct takeover *takeover, struct node *old)
 
 static void forget_loss(struct takeover *takeover)
 {
-	takeover->lost_ns = takeover->drain_ns = 0;
+	takeover->lost_ns = takeover->drain_ns = takeover->blind_ns = 0;
 	takeover->why[0] = '\0';
 	ev_timer_stop(takeover->topology->loop, &takeover->poll);
 }
@@ -322,6 +338,7 @@ void takeover_act(struct takeover *takeover)
 	struct topology *topology = takeover->topology;
 	struct node *old;
 
+	rivals_announce(topology->rivals, would_promote(takeover));
 	if (succession_is_under_way(topology->succession))
 		return;
 	lift_fences(topology);

@@ -98,7 +98,10 @@ static void check_client_list(const char *list, size_t length, struct cuts cuts)
 {
 	struct texts texts = read_text(list, length, cuts);
 	char whole[64], cut[64];
+	bool found = rivals_find_leader(list, length, "weir-control-8888888888888888", whole, 64);
 
+	REQUIRE(rivals_find_leader(texts.cut->str, length, "weir-control-8888888888888888", cut, 64) == found);
+	REQUIRE(strlen(whole) == 29 && strcmp(whole, cut) == 0 && (strcmp(whole, "weir-control-8888888888888888") < 0) == found);
 	find_weir(list, length, whole);
 	REQUIRE(find_weir(texts.whole->str, length, whole) == find_weir(texts.cut->str, length, cut));
 	REQUIRE(strcmp(whole, cut) == 0);

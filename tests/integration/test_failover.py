@@ -261,6 +261,58 @@ def test_two_weirs(lab):
     assert group.weir.status()["failover"]["count"] + other.status()["failover"]["count"] == 1
 
 
+@contextlib.contextmanager
+def called(name, servers):
+    """Somebody with this name is connected to all of them."""
+    with contextlib.ExitStack() as stack:
+        for server in servers:
+            raw = stack.enter_context(server.raw())
+            assert raw.command("CLIENT", "SETNAME", name) == "OK"
+        yield
+
+
+def names_on(server):
+    return [client["name"] for client in server.client().client_list() if client["name"].startswith("weir-control-")]
+
+
+def test_only_those_that_would_promote_go_first(lab):
+    group = group_of(lab)
+    wait_for(lambda: all(any(name.endswith("-promotes") for name in names_on(server)) for server in group.servers),
+             what="it shows that it would promote")
+    with called("weir-control-" + 16 * "0", group.replicas):
+        group.master.kill()
+        promoted(group, group.master)
+
+
+def test_another_one_goes_first(lab):
+    group = group_of(lab)
+    with called(f"weir-control-{16 * '0'}-promotes", group.replicas):
+        group.master.kill()
+        refused(group.weir, "goes first")
+        assert master_of(group.weir) is None
+    promoted(group, group.master)  # it has gone
+
+
+def test_weirs_that_only_look_on(lab):
+    group = group_of(lab)
+    weirs = [lab.weir(group.master, group.replicas, {"failover": {"mode": "off"}, "replication": {"wiring": wiring}}).wait_state("ok")
+             for wiring in ("enforce", "enforce", "observe")]
+    group.master.kill()
+    heir = promoted(group, group.master)
+    for weir in weirs:
+        wait_for(lambda: master_of(weir) == heir.address, 20, what="it has followed")
+        assert weir.status()["failover"]["count"] == 0
+
+
+def test_mode_is_changed_while_it_runs(lab):
+    """And so is what the others see of it."""
+    group = group_of(lab)
+    marked = lambda: [name.endswith("-promotes") for name in names_on(group.master)]  # noqa: E731
+    wait_for(lambda: marked() == [True], what="it shows that it would promote")
+    group.weir.admin("CONFIG", "SET", "failover.mode", "off")
+    wait_for(lambda: marked() == [False], what="and that it would not")
+
+
 def test_a_weir_that_comes_later(lab):
     """It was not there when the failover was, and the old master returns with more:
     it does not guess, and destroys nothing."""

@@ -136,6 +136,31 @@ static void test_what_may_be_lost(void **state)
 	expect_none(&seen, "no offset", false);
 }
 
+/* Other weirs need not wait for one that sees too little, but for one that sees that
+ * it must not. */
+static void test_what_another_weir_may_see(void **state)
+{
+	struct failover_member members[MEMBERS];
+	struct failover_seen seen = lost(members);
+	struct failover_verdict verdict;
+
+	(void)state;
+	seen.last_ms = 10;
+	failover_judge(&seen, &verdict);
+	assert_false(verdict.blind);
+	seen.last_ms = INFO_UNKNOWN;
+	members[1].hears = true;
+	failover_judge(&seen, &verdict);
+	assert_false(verdict.blind);
+	members[0].answers = members[1].answers = false;
+	failover_judge(&seen, &verdict);
+	assert_true(verdict.blind);
+	members[0].answers = true;
+	seen.offset = 0;
+	failover_judge(&seen, &verdict);
+	assert_true(verdict.blind);
+}
+
 static void test_who_else_is_there(void **state)
 {
 	struct failover_member members[MEMBERS];
@@ -162,7 +187,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_who_takes_its_place), cmocka_unit_test(test_who_does_not_answer),
 		cmocka_unit_test(test_it_may_be_there),     cmocka_unit_test(test_what_is_drained_first),
-		cmocka_unit_test(test_what_may_be_lost),    cmocka_unit_test(test_who_else_is_there),
+		cmocka_unit_test(test_what_may_be_lost),
+		cmocka_unit_test(test_what_another_weir_may_see),    cmocka_unit_test(test_who_else_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

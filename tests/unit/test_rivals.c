@@ -45,6 +45,32 @@ static void newcomers_stand_behind_all(void **state)
 	assert_string_equal(find_as("id=5 name=" OWN "\nid=6 name=" OTHER "\n", true), OTHER);
 }
 
+static const char *find_leader(const char *list)
+{
+	static char name[64];
+
+	return rivals_find_leader(list, strlen(list), OTHER, name, sizeof(name)) ? name : NULL;
+}
+
+/* The lowest name goes first: of those who would promote. */
+static void whoever_would_promote_goes_first(void **state)
+{
+	(void)state;
+	assert_null(find_leader("id=1 name=" OWN "\nid=2 name=" OTHER "-promotes\n"));
+	assert_string_equal(find_leader("id=3 name=" OWN "-promotes age=1\nid=2 name=" OTHER "-promotes\n"), OWN);
+	assert_null(find_leader("id=1 name=weir-control-3333333333333333-promotes\nid=2 name=" OTHER "-promotes\n"));
+	assert_string_equal(find_leader("name=" OWN "-promotes\nname=weir-control-0333333333333333-promotes\nname=" OWN "\n"),
+			    "weir-control-0333333333333333");
+	assert_null(find_leader("id=1 name=" OWN "-promoter\nid=2 name=" OWN "-promotes!\nid=3 name=" OWN "-\n"));
+}
+
+static void the_mark_is_no_other_name(void **state)
+{
+	(void)state;
+	assert_null(find("id=5 name=" OWN "-promotes\nid=6 name=" OTHER "\n"));
+	assert_string_equal(find("id=4 name=" OTHER "-promotes\nid=5 name=" OWN "\n"), OTHER);
+}
+
 static void other_names_are_nobody(void **state)
 {
 	(void)state;
@@ -101,6 +127,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whoever_came_first_controls),
 		cmocka_unit_test(newcomers_stand_behind_all),
+		cmocka_unit_test(whoever_would_promote_goes_first),
+		cmocka_unit_test(the_mark_is_no_other_name),
 		cmocka_unit_test(other_names_are_nobody),
 		cmocka_unit_test(spellings_of_an_address),
 		cmocka_unit_test(addresses_are_written_for_people),
