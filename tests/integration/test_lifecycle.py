@@ -34,10 +34,8 @@ def test_shipped_configuration():
 
 @pytest.mark.parametrize("key", ["listen", "listen_replica", "admin"])
 def test_a_port_in_use_is_named(lab, key):
-    with socket.socket() as taken:
-        port = harness.free_port()
-        taken.bind((HOST, port))
-        taken.listen()
+    port = harness.free_port()
+    with socket.create_server((HOST, port)):
         section, name = ("admin", "listen") if key == "admin" else ("proxy", key)
         weir = lab.weir("127.0.0.1:1", [], {section: {name: f"{HOST}:{port}"}}, start=False)
         weir.start(wait=False)

@@ -64,6 +64,7 @@ class Stage:
     """A master, weir, and replicas behind go-betweens."""
 
     def __init__(self, lab, stack, replicas, **routing):
+        self.stack = stack
         self.master = lab.redis("--save", "3600 1", name="master")
         servers = [lab.redis("--replicaof", HOST, self.master.port, name=f"replica{n}") for n in range(replicas)]
         self.replicas = [stack.enter_context(Staged(server)) for server in servers]
@@ -85,6 +86,17 @@ class Stage:
             value = raw.command("GET", "k")
             return value if staged.server.calls().get("get", 0) > calls else None
         return wait_for(read, what="it reads from this replica")
+
+    def session_of(self, staged, value):
+        """A session that has read this of this replica, and nothing on the master:
+        there it would have learned how far that is."""
+        def session():
+            before = self.master.calls().get("get", 0), staged.server.calls().get("get", 0)
+            raw = self.stack.enter_context(self.weir.raw())
+            read = raw.command("GET", "k")
+            after = self.master.calls().get("get", 0), staged.server.calls().get("get", 0)
+            return raw if read == value and after == (before[0], before[1] + 1) else None
+        return wait_for(session, what=f"a session has read {value} of this replica")
 
 
 @pytest.fixture
@@ -127,42 +139,41 @@ def test_without_a_master_a_session_stays(lab, stack):
     """What was polled of the replica may be from before what it has shown."""
     stage = Stage(lab, stack, 2, session_scope="connection", write_hold="2s")
     ahead, behind = stage.replicas
-    with stage.weir.raw() as raw:
-        stage.master.cli("SET", "k", "old")
-        stage.have("old")
-        ahead.told = stage.offset()
-        behind.server.cli("CLIENT", "PAUSE", "60000", "WRITE")
-        stage.master.cli("SET", "k", "new")
-        stage.have("new", ahead)
-        wait_for(lambda: stage.read_from(raw, ahead) == b"new", what="it has seen the new value")
-        stage.master.kill()
-        stage.weir.wait_state("no_master")
-        for _ in range(20):
-            assert raw.command("GET", "k") == b"new"
-        stage.weir.admin("DRAIN", ahead.address)
-        wait_for(lambda: str(raw.command("GET", "k")).startswith("NOMASTER "), what="nobody else is asked")
-        with stage.weir.raw() as another:
-            assert another.command("GET", "k") == b"old", "this test rests on a replica that would serve"
+    stage.master.cli("SET", "k", "old")
+    stage.have("old")
+    ahead.told = stage.offset()
+    behind.server.cli("CLIENT", "PAUSE", "60000", "WRITE")
+    stage.master.cli("SET", "k", "new")
+    stage.have("new", ahead)
+    raw = stage.session_of(ahead, b"new")
+    stage.master.kill()
+    stage.weir.wait_state("no_master")
+    for _ in range(20):
+        assert raw.command("GET", "k") == b"new"
+    stage.weir.admin("DRAIN", ahead.address)
+    wait_for(lambda: str(raw.command("GET", "k")).startswith("NOMASTER "), what="nobody else is asked")
+    with stage.weir.raw() as another:
+        assert another.command("GET", "k") == b"old", "this test rests on a replica that would serve"
 
 
 def test_what_a_replica_has_shown_in_an_earlier_life(lab, stack):
     """Its position now says nothing about that."""
     stage = Stage(lab, stack, 2, session_scope="connection")
     ahead, behind = stage.replicas
-    with stage.weir.raw() as raw, stage.weir.raw() as other:
-        stage.master.cli("SET", "k", "old")
-        stage.have("old")
-        old = stage.offset()
-        behind.server.cli("CLIENT", "PAUSE", "60000", "WRITE")
-        stage.master.cli("SET", "k", "new")
-        stage.have("new", ahead)
-        wait_for(lambda: stage.read_from(raw, ahead) == b"new", what="it has seen the new value")
-        run_id = ahead.server.info("server")["run_id"]
-        ahead.server.kill()
-        ahead.server.start()
-        assert ahead.server.info("server")["run_id"] != run_id
-        stage.weir.wait_state("ok")
-        ahead.role = lambda gets, reply: at(old, reply)
+    stage.master.cli("SET", "k", "old")
+    stage.have("old")
+    old = stage.offset()
+    behind.server.cli("CLIENT", "PAUSE", "60000", "WRITE")
+    stage.master.cli("SET", "k", "new")
+    stage.have("new", ahead)
+    raw = stage.session_of(ahead, b"new")
+    run_id = ahead.server.info("server")["run_id"]
+    ahead.server.kill()
+    ahead.server.start()
+    assert ahead.server.info("server")["run_id"] != run_id
+    stage.weir.wait_state("ok")
+    ahead.role = lambda gets, reply: at(old, reply)
+    with stage.weir.raw() as other:
         stage.read_from(other, ahead)
         stage.weir.admin("DRAIN", ahead.address)
         for _ in range(3):
