@@ -68,6 +68,7 @@ static void describe(const struct topology *topology, const struct node *node, s
 		.told = node->told_text,
 		.told_loopback = address_host_is_loopback(node->told_host),
 		.fenced = standing->fenced,
+		.stranded = standing->stranded,
 		.expendable = topology->config.failover.max_lost_bytes,
 		.allow_overwrite = node->index != 0 && is_listed(&topology->config, node->config->name),
 		.seen_run_id = standing->seen_run_id,

@@ -31,8 +31,9 @@ enum resync_kind { RESYNC_FULL, RESYNC_PARTIAL, RESYNC_KINDS };
 /* What the group makes of one node. */
 struct standing {
 	bool drained;
-	bool greeted;              /* of a fenced one: it has answered since, and what it has was told */
+	bool greeted;              /* of a fenced or stranded one: it has answered since, and what it has was told */
 	bool fenced;               /* it was the master until a failover, and does not follow the new one yet */
+	bool stranded;             /* it followed that one, and does not follow the new one yet */
 	int64_t leaving_ns;        /* since when it is configured no more, and only ends what it has begun; 0: it is */
 	uint64_t leaving_since;    /* the first generation that says so; 0: not published yet */
 	int follows;               /* whom its last INFO says it follows: see observe_info() */

@@ -420,7 +420,7 @@ static bool is_expendable(const struct plan_node *node, const struct plan_node *
 {
 	bool left_behind = same(node->replid, master->replid2) || same(node->replid2, master->replid2);
 
-	return node->fenced && left_behind && node->offset >= 0 && node->offset - (master->second_offset - 1) <= node->expendable;
+	return (node->fenced || node->stranded) && left_behind && node->offset >= 0 && node->offset - (master->second_offset - 1) <= node->expendable;
 }
 
 /* NULL: whatever the node holds, the master has it too, so that REPLICAOF loses
@@ -509,7 +509,7 @@ static void plan_node_step(const struct plan_group *group, const struct plan *pl
 		return;
 	else if (follows_master(node, master, plan->master))
 		step_in_place(group, plan, node, step);
-	else if (is_chained(node, master) && node->follows != group->memory.deposed)
+	else if (is_chained(node, master) && node->follows != group->memory.deposed && !node->stranded)
 		say(step->refusal, "chained: it follows %s, in the master's history; left as it is",
 		    group->nodes[node->follows].name);
 	else

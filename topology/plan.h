@@ -48,7 +48,8 @@ struct plan_node {
 	bool told_loopback;        /* that is a loopback address */
 	bool allow_overwrite;
 	bool fenced;               /* a failover has taken the master's place from it */
-	int64_t expendable;        /* of a fenced one: so many bytes beyond that promotion may go */
+	bool stranded;             /* it followed that one, and has not followed the next one since */
+	int64_t expendable;        /* of either: so many bytes beyond that promotion may go */
 	/* The last time weir saw it following a master with the link up: its own
 	 * run_id and that master's. */
 	const char *seen_run_id;

@@ -102,14 +102,24 @@ static void tell_what_goes(struct topology *topology, struct node *node)
 		     (long long)beyond, node->info.replid, (long long)info_position(&node->info), (long long)(master->second_offset - 1));
 }
 
-/* It answers again, as the master that it was. */
-static void greet_fenced(struct topology *topology)
+/* As what it was before the failover: the lost master, or a replica of it. */
+static bool is_back(const struct takeover *takeover, const struct node *node)
 {
+	const struct standing *standing = &takeover->topology->standings[node->id];
+	bool as_it_was = standing->fenced ? node->info.role == SERVER_ROLE_MASTER : standing->stranded;
+
+	return as_it_was && node_is_up(node) && node->known && node->info_sent_ns > takeover->last_ns;
+}
+
+static void greet_returned(struct takeover *takeover)
+{
+	struct topology *topology = takeover->topology;
+
 	for (size_t i = 0; topology->master_usable && i < topology->node_count; i++) {
 		struct node *node = topology->nodes[i];
 		struct standing *standing = &topology->standings[node->id];
 
-		if (!standing->fenced || standing->greeted || !node_is_up(node) || !node->known || node->info.role != SERVER_ROLE_MASTER)
+		if (standing->greeted || !is_back(takeover, node))
 			continue;
 		standing->greeted = true;
 		tell_what_goes(topology, node);
@@ -123,8 +133,8 @@ static void lift_fences(struct topology *topology)
 		bool follows = topology->master_usable && topology->nodes[i]->known &&
 			       topology->nodes[i]->info.role == SERVER_ROLE_SLAVE && standing->follows == topology->plan.master;
 
-		if (standing->fenced && (follows || topology->epoch.master == (int)i))
-			standing->fenced = standing->greeted = false;
+		if (follows || topology->epoch.master == (int)i)
+			standing->fenced = standing->stranded = standing->greeted = false;
 	}
 }
 
@@ -247,12 +257,21 @@ static void wait_on(struct takeover *takeover, const struct failover_verdict *ve
 		ev_timer_start(topology->loop, &takeover->poll);
 }
 
+/* Who is cut off now may still follow the old master when it answers again. */
+static void strand_followers(struct topology *topology, const struct node *heir)
+{
+	for (size_t i = 0; i < topology->node_count; i++)
+		if (topology->nodes[i] != heir && topology->nodes[i]->info.role == SERVER_ROLE_SLAVE && may_follow(topology, topology->nodes[i]))
+			topology->standings[topology->nodes[i]->id].stranded = true;
+}
+
 static void begin(struct takeover *takeover, struct node *old, struct node *heir, const struct failover_seen *seen)
 {
 	struct topology *topology = takeover->topology;
 	int64_t at = info_position(&heir->info), lacks = seen->offset - at;
 
 	topology->standings[old->id].fenced = true;
+	strand_followers(topology, heir);
 	takeover->last_ns = clock_now_ns();
 	takeover->count++;
 	takeover->why[0] = '\0';
@@ -339,10 +358,10 @@ void takeover_act(struct takeover *takeover)
 	struct node *old;
 
 	rivals_announce(topology->rivals, would_promote(takeover));
+	greet_returned(takeover);
 	if (succession_is_under_way(topology->succession))
 		return;
 	lift_fences(topology);
-	greet_fenced(topology);
 	old = is_on(topology) ? find_lost(topology) : NULL;
 	if (old == NULL) {
 		forget_loss(takeover);

@@ -140,11 +140,13 @@ class Wire:
 
 
 @contextlib.contextmanager
-def cut_off_replicas(lab, settings):
-    """A group whose replicas lack one write that weir has acknowledged."""
+def cut_off_replicas(lab, settings, direct=0):
+    """A group whose first two replicas lack one write that weir has acknowledged;
+    `direct` others have it."""
     master = lab.redis(name="master")
     with Wire(master) as wire:
         replicas = [lab.redis("--replicaof", HOST, wire.port, name=f"replica{n}") for n in (1, 2)]
+        replicas += [lab.redis("--replicaof", HOST, master.port, name="direct") for _ in range(direct)]
         for replica in replicas:
             wait_for(lambda: replica.info("replication")["master_link_status"] == "up", what="it follows")
         weir = lab.weir(master, replicas, settings).wait_state("ok")
@@ -171,6 +173,36 @@ def test_what_is_lost_is_told(lab):
         follows(old, heir)
         assert old.cli("EXISTS", "beyond") == 0, "its data are the new master's now"
         group.weir.wait_state("ok")
+
+
+def test_a_replica_that_has_more_comes_later(lab):
+    """It was cut off when another one was promoted, and holds what that one lacks."""
+    with cut_off_replicas(lab, CONFIG, direct=1) as group:
+        late = group.replicas[-1]
+        wait_for(lambda: late.cli("EXISTS", "beyond") == 1, what="it has what the others lack")
+        late.freeze()
+        group.master.kill()
+        heir = promoted(group, group.master)
+        late.thaw()
+        follows(late, heir)
+        assert late.cli("EXISTS", "beyond") == 0
+        told = [event for event in json.loads(group.weir.http("/events")[1])["events"] if event["kind"] == "failover_left_behind"]
+        assert [event["node"] for event in told] == [late.address]
+        assert 20_000 < int(told[0]["text"].split()[4]) < 20_200
+
+
+def test_a_replica_that_follows_the_old_master_still(lab):
+    """It was cut off, too, and answers again when the old master has changed over."""
+    group = group_of(lab, 3)
+    old, late = group.master, group.replicas[-1]
+    late.freeze()
+    old.freeze()
+    heir = promoted(group, old)
+    old.thaw()
+    follows(old, heir)
+    late.thaw()
+    follows(late, heir)
+    group.weir.wait_state("ok")
 
 
 def test_more_would_be_lost_than_may_be(lab):

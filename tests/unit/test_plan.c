@@ -294,6 +294,31 @@ static void chained_replica_is_reported(void **state)
 	assert_says(world.steps[2].refusal, "another history");
 }
 
+/* Behind the master that was lost it holds what only that one had, or is chained. */
+static void stranded_replica_follows_the_next_master(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[0] = promoted_from(holding(world.nodes[0], HISTORY_B, 180, 5), HISTORY_A, 101);
+	world.nodes[1] = replica_of(holding(world.nodes[1], HISTORY_B, 180, 5), 0, true);
+	world.nodes[2] = replica_of(holding(world.nodes[2], HISTORY_A, 150, 5), 1, true);
+	world.nodes[2].expendable = 50;
+	plan(&world);
+	assert_int_equal(world.steps[2].action, PLAN_NONE);
+	assert_says(world.steps[2].refusal, "left the history");
+	world.nodes[2].stranded = true;
+	plan(&world);
+	assert_int_equal(world.steps[2].action, PLAN_REPLICAOF);
+	world.nodes[2].expendable = 49;
+	plan(&world);
+	assert_int_equal(world.steps[2].action, PLAN_NONE);
+	world.nodes[2] = replica_of(holding(world.nodes[2], HISTORY_B, 170, 5), 1, true);
+	plan(&world);
+	assert_int_equal(world.steps[2].action, PLAN_REPLICAOF);
+}
+
 static void replica_of_nobody_we_know_returns(void **state)
 {
 	struct world world;
@@ -1114,6 +1139,7 @@ int main(void)
 		cmocka_unit_test(loopback_is_not_told_to_another_machine),
 		cmocka_unit_test(other_spelling_is_not_rewired),
 		cmocka_unit_test(chained_replica_is_reported),
+		cmocka_unit_test(stranded_replica_follows_the_next_master),
 		cmocka_unit_test(replica_of_nobody_we_know_returns),
 		cmocka_unit_test(old_master_returns_only_up_to_the_promotion),
 		cmocka_unit_test(promoted_by_mistake_returns_only_without_writes),
