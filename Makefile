@@ -296,6 +296,9 @@ chaos: weir $(CHECKER) ## clients vanish, servers are killed, weir is restarted:
 switchovers: weir ## 200 switchovers under load: lost, doubled, errors, hold times; SWITCHOVERS="--count 20 --server PATH"
 	@$(PYTHON) tests/switchovers/figures.py $(SWITCHOVERS)
 
+failovers: weir $(CHECKER) ## 100 kill -9 of the master, 50 SIGSTOP and more under load: every write lost, told; FAILOVERS="kill=5 --seed 2"
+	@$(PYTHON) tests/failovers/figures.py $(FAILOVERS)
+
 figures-limits: weir ## what rude clients cost: memory, and the latency of others; LIMITS="claims loris" chooses
 	@$(PYTHON) tests/limits/figures.py $(LIMITS)
 
@@ -346,6 +349,6 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 always:
-.PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge compat-valkey consistency demo deps figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
+.PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge compat-valkey consistency demo deps failovers figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
 	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan lint lint-clang page screenshots soak switchovers test tsan uninstall unit valgrind
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

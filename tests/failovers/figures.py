@@ -310,8 +310,9 @@ class Stage:
         return self.weir.status()["lost_writes"]["bytes"]
 
     def events(self, since):
-        """[(kind, text)] behind the event of that id."""
-        return [(event["kind"], event["text"]) for event in json.loads(self.weir.http("/events")[1])["events"] if event["id"] > since]
+        """[(kind, node, text)] behind the event of that id."""
+        return [(event["kind"], event.get("node"), event["text"])
+                for event in json.loads(self.weir.http("/events")[1])["events"] if event["id"] > since]
 
     def newest_event(self):
         return json.loads(self.weir.http("/events")[1])["events"][-1]["id"]
@@ -460,18 +461,18 @@ class Verdict:
         """`unseen` are gone, and had not left the master when it died: they are the
         last that it did, each as long as any other."""
         failover, at = self.failover, self.failover.offset
-        told = [text for kind, text in failover.events if kind == "lost_writes"]
+        told = [text for kind, _, text in failover.events if kind == "lost_writes"]
         reached, kept, told_bytes = map(int, LOST.search(told[0]).groups()) if told else (at, at, 0)
-        promoted = [PROMOTED.search(text) for kind, text in failover.events if kind == "failover" and PROMOTED.search(text)]
+        promoted = [PROMOTED.search(text) for kind, _, text in failover.events if kind == "failover"]
         last = max([ends[number] for number in self.gone & set(ends)], default=at)
         if unseen:
             last = max(failover.old_tap.end, at) + len(unseen) * WRITE_BYTES
         self.due = last - at
-        self.find(len(told) > 1 and len(told), "losses told of one failover")
+        self.find(max(0, len(told) - 1), "losses told of one failover too many")
         self.find(abs(told_bytes - self.told), "bytes told otherwise by /status")
         self.find(abs(kept - at), "bytes between the offset that was promoted and the one that was told")
         self.find(max(0, last - reached), "bytes gone and not told")
-        self.find(len(promoted) != 1 and len(promoted), "promotions told")
+        self.find(abs(len(promoted) - 1), "promotions too many or too few told")
         for one in promoted:
             self.find(abs(int(one[1]) - at), "bytes between the offset that was promoted and the one that was chosen")
             self.find(max(0, reached - max(int(one[2]), at)), "bytes known afterwards only")
@@ -489,8 +490,12 @@ class Verdict:
         self.over["unseen"] += reached - last_end
 
     def resyncs_due(self):
-        """The old master's, if it comes back empty or with more than the new one has."""
-        return 1 if self.failover.fault == "kill" else int(self.failover.old_tap.end > self.failover.offset)
+        """The old master's, if it comes back empty or with more than the new one has; and the
+        cut off replica's, if it was told that it has more."""
+        failover = self.failover
+        replicas_with_more = [text for kind, node, text in failover.events
+                              if kind == "failover_left_behind" and node != failover.old.name]
+        return int(failover.fault == "kill" or failover.old_tap.end > failover.offset) + len(replicas_with_more)
 
 
 WRITE_BYTES = len(encode("RPUSH", key_of(0, 0), f"{0:08}"))
