@@ -671,6 +671,10 @@ def _address(server):
 
 # --------------------------------------------------------------------- lab
 
+# weir gives a new one to the worker with the fewest: so many at once reach all.
+SESSIONS_OF_EVERY_WORKER = 6
+
+
 class Group:
     """A master, its replicas, and weir in front."""
 
@@ -699,30 +703,34 @@ class Group:
 
     def settle(self, session=None):
         """Waits until the replicas have caught up, and weir knows it of all of
-        them: reads go to each that is not drained. A session that has seen
-        something on the master reads there once more, until its worker has an
-        offset that covers this: its next reads go to a replica if it is given here."""
+        them: reads go to each that is not drained, from every worker, and none to
+        the master. A session that has seen something on the master reads there
+        once more, until its worker has an offset that covers this: its next reads
+        go to a replica if it is given here."""
         offset = self.caught_up()
 
         def weir_has_seen_it():
             status = self.weir.status()    # of a replica too: one whose offset is an old one lags when it is looked at next
             return all(node["offset"] is not None and node["offset"] >= offset for node in [status["master"], *status["replicas"]])
         wait_for(weir_has_seen_it, what="weir has seen everybody's offset")
-        asked = lambda: [replica.calls().get("exists", 0) for replica in self.replicas]  # noqa: E731
-        before = asked()
+        asked = lambda servers: [server.calls().get("exists", 0) for server in servers]  # noqa: E731
+        before = asked(self.replicas)
 
-        def every_replica_serves():
-            with self.weir.raw() as raw:    # a new one: it has seen nothing yet, and may read anywhere
-                raw.commands([("EXISTS", "no such key")] * 4)
+        def the_replicas_serve():
+            on_master = asked([self.master])
+            with contextlib.ExitStack() as stack:   # new ones: they have seen nothing yet, and may read anywhere
+                for raw in [stack.enter_context(self.weir.raw()) for _ in range(SESSIONS_OF_EVERY_WORKER)]:
+                    raw.commands([("EXISTS", "no such key")] * 4)
             rows = [row for row in self.weir.status()["replicas"] if not row["drained"]]
-            served = sum(now > then for now, then in zip(asked(), before))
-            return rows and all(row["readable"] for row in rows) and served >= len(rows)
-        wait_for(every_replica_serves, what="reads go to the replicas")
+            served = sum(now > then for now, then in zip(asked(self.replicas), before))
+            return (rows and all(row["readable"] for row in rows) and served >= len(rows) and
+                    asked([self.master]) == on_master)
+        wait_for(the_replicas_serve, what="reads go to the replicas")
         if session is not None:
             def a_replica_serves_it():
-                before = sum(asked())
+                before = sum(asked(self.replicas))
                 session.command("EXISTS", "no such key")
-                return sum(asked()) > before
+                return sum(asked(self.replicas)) > before
             wait_for(a_replica_serves_it, what="the session's reads go to a replica")
 
 
