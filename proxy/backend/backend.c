@@ -307,8 +307,8 @@ static void finish_own(struct backend *backend, struct request *request, char ty
 		backend_desync(backend, "a barrier that is answered with something else");
 	else if (request->kind == REQUEST_BARRIER)
 		barrier_answered(backend);
-	else
-		consistency_judge(backend, request, reply, now_ns);
+	else if (!consistency_judge(backend, request, reply, now_ns))
+		backend_desync(backend, "a ROLE that is answered with something else");
 	buf_consume(&backend->own_reply, buf_length(&backend->own_reply));
 	request_free(&backend->worker->requests, request);
 }

@@ -478,15 +478,26 @@ static void judge_replica(struct backend *backend, int64_t sent_ns, struct slice
 	note_position(worker, backend, sent_ns, now_ns);
 }
 
-void consistency_judge(struct backend *backend, const struct request *role, struct slice reply, int64_t now_ns)
+/* An error may be one of rights, or of a server that loads. */
+static bool answers_role(struct slice reply)
+{
+	struct role_reply role;
+
+	return slice_begins_with(reply, "-") || role_reply_decode(reply, &role);
+}
+
+bool consistency_judge(struct backend *backend, const struct request *role, struct slice reply, int64_t now_ns)
 {
 	int64_t sent_ns = (int64_t)role->floor;
 
+	if (!answers_role(reply))
+		return false;
 	backend->roles_answered++;
 	if (backend->key.node == BACKEND_TO_MASTER)
 		judge_master(backend, sent_ns, reply, now_ns);
 	else
 		judge_replica(backend, sent_ns, reply, now_ns);
+	return true;
 }
 
 bool consistency_is_met(const struct backend *backend, const struct request *read)
