@@ -275,14 +275,15 @@ static char *next_line(char *line, int room, void *arg)
 
 static void refuse_key(struct loader *loader, const char *section, const char *name)
 {
-	const struct config_key *nearest = config_key_nearest(section, name);
+	const struct config_key *nearest;
 
 	lose_line(loader);
-	if (section[0] == '\0')
+	if (section[0] == '\0') {
 		complain(loader, loader->line, "", name, "expected a [section] in front of the first key");
-	else
-		complain(loader, loader->line, section, name, "unknown key; did you mean [%s] %s?", nearest->section,
-			 nearest->name);
+		return;
+	}
+	nearest = config_key_nearest(section, name);
+	complain(loader, loader->line, section, name, "unknown key; did you mean [%s] %s?", nearest->section, nearest->name);
 }
 
 static bool take_key(struct loader *loader, enum config_key_id id, const char *value)

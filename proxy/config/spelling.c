@@ -1,43 +1,44 @@
 #include "spelling.h"
 
 #include <ctype.h>
-#include <stdbool.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
-enum { COMPARED_BYTES = 64 };
+enum { COMPARED_BYTES = 64 }; /* a letter is a bit of one word */
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
+static unsigned char letter(char c)
 {
-	unsigned smaller = a < b ? a : b;
-
-	return smaller < c ? smaller : c;
+	return (unsigned char)tolower((unsigned char)c);
 }
 
-static bool same_letter(char a, char b)
-{
-	return tolower((unsigned char)a) == tolower((unsigned char)b);
-}
-
-/* The matrix of all prefixes, one row at a time: before the round of letter i,
- * row[j] is the distance of the first i letters of a and the first j of b. */
+/* The matrix of all prefixes, a column at a time: of the prefixes of a, each of
+ * which is a bit, and of the first letters of b (Myers 1999, in Hyyrö's form).
+ * What is kept of a column is where it grows or falls by one from one prefix to
+ * the next, and how it ends. */
 unsigned spelling_distance(const char *a, const char *b)
 {
 	size_t a_length = strnlen(a, COMPARED_BYTES), b_length = strnlen(b, COMPARED_BYTES);
-	unsigned row[COMPARED_BYTES + 1];
+	uint64_t places[UCHAR_MAX + 1] = { 0 }; /* of each letter in a */
+	uint64_t grows = UINT64_MAX, falls = 0, last;
+	unsigned distance = (unsigned)a_length;
 
-	for (size_t j = 0; j <= b_length; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 0; i < a_length; i++) {
-		unsigned diagonal = row[0];
+	if (a_length == 0)
+		return (unsigned)b_length;
+	last = UINT64_C(1) << (a_length - 1);
+	for (size_t i = 0; i < a_length; i++)
+		places[letter(a[i])] |= UINT64_C(1) << i;
+	for (size_t j = 0; j < b_length; j++) {
+		uint64_t same = places[letter(b[j])];
+		uint64_t diagonal = (((same & grows) + grows) ^ grows) | same | falls; /* costs nothing */
+		uint64_t right_grows = falls | ~(diagonal | grows), right_falls = grows & diagonal;
 
-		row[0]++;
-		for (size_t j = 1; j <= b_length; j++) {
-			unsigned above = row[j];
-
-			row[j] = least(above + 1, row[j - 1] + 1, diagonal + !same_letter(a[i], b[j - 1]));
-			diagonal = above;
-		}
+		distance += (right_grows & last) != 0;
+		distance -= (right_falls & last) != 0;
+		right_grows = right_grows << 1 | 1;
+		grows = right_falls << 1 | ~(diagonal | right_grows);
+		falls = right_grows & diagonal;
 	}
-	return row[b_length];
+	return distance;
 }
