@@ -62,13 +62,13 @@ struct wiring {
 	bool wired;
 	int64_t wired_ns;
 	char wired_run_id[RUN_ID_LENGTH + 1];
-	char wired_to_run_id[RUN_ID_LENGTH + 1];
 	int64_t undone_ns;         /* the last time, 0 */
 };
 
 struct wire {
 	struct topology *topology;
 	struct wiring *wirings;    /* by node id */
+	char master_run_id[RUN_ID_LENGTH + 1]; /* to which the `wired` ones were wired */
 	char quarrel[PLAN_TEXT_SIZE];
 	int64_t quarrel_ns;
 };
@@ -260,7 +260,6 @@ static void send_replicaof(struct wiring *wiring, const struct node *master)
 	wiring->wired = true;
 	wiring->wired_ns = INT64_MAX; /* until it is answered */
 	memcpy(wiring->wired_run_id, node->info.run_id, sizeof(wiring->wired_run_id));
-	memcpy(wiring->wired_to_run_id, master->info.run_id, sizeof(wiring->wired_to_run_id));
 	enter(wiring, WIRING_SENT);
 }
 
@@ -363,8 +362,7 @@ static bool is_undone(const struct wiring *wiring, const struct node *master)
 
 	if (!wiring->wired || !node->known || node->info_sent_ns <= wiring->wired_ns)
 		return false;
-	if (strcmp(node->info.run_id, wiring->wired_run_id) != 0 ||
-	    strcmp(master->info.run_id, wiring->wired_to_run_id) != 0)
+	if (strcmp(node->info.run_id, wiring->wired_run_id) != 0)
 		return false;
 	if (follows == PLAN_STRANGER)
 		return node->info.link_up != 1 || strcmp(node->info.replid, master->info.replid) != 0;
@@ -398,6 +396,17 @@ const char *wire_quarrel(struct wire *wire)
 	return wire->quarrel[0] != '\0' ? wire->quarrel : NULL;
 }
 
+/* It is weir who leads the others to another master, and back, should that one
+ * come again: nobody undid what was done for the last one. */
+static void note_master(struct wire *wire, const struct node *master)
+{
+	if (strcmp(wire->master_run_id, master->info.run_id) == 0)
+		return;
+	memcpy(wire->master_run_id, master->info.run_id, sizeof(wire->master_run_id));
+	for (size_t i = 0; i < TOPOLOGY_NODES_MAX; i++)
+		wire->wirings[i].wired = false;
+}
+
 /* ---- all nodes ---- */
 
 static void act_on(struct wiring *wiring, struct node *master)
@@ -420,6 +429,8 @@ void wire_act(struct wire *wire)
 {
 	struct node *master = group_master(wire->topology);
 
+	if (master != NULL)
+		note_master(wire, master);
 	for (size_t i = 0; i < wire->topology->node_count; i++) {
 		struct wiring *wiring = &wire->wirings[wire->topology->nodes[i]->id];
 

@@ -90,6 +90,16 @@ def test_writers_do_not_notice(lab):
     assert group.weir.status()["lost_writes"]["bytes"] == 0
 
 
+def test_the_first_master_comes_again(lab):
+    """It is weir who has led the replicas away meanwhile: nobody undid their wiring."""
+    group = lab.group(2, wired=False)
+    for wanted in (group.replicas[0], group.master):
+        assert str(group.weir.admin("SWITCHOVER", wanted.address)).startswith("OK ")
+        group.weir.wait_state("ok")
+    kinds = [event["kind"] for event in json.loads(group.weir.http("/events")[1])["events"]]
+    assert "switchover_done" in kinds and "wiring_undone" not in kinds
+
+
 def test_named_candidate_and_dry_run(lab):
     group = lab.group(2)
     wanted = group.replicas[1]
