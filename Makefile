@@ -222,6 +222,7 @@ test: deps ## everything below, stage by stage: about twenty minutes on two core
 	@$(STAGE) "integration, valgrind"    300 $(MAKE) --no-print-directory valgrind
 	@$(STAGE) "failures injected"        180 $(MAKE) --no-print-directory inject-asan INJECT="--sample 50"
 	@$(STAGE) "consistency"              300 $(MAKE) --no-print-directory consistency
+	@$(STAGE) "failovers"                120 $(MAKE) --no-print-directory failovers-smoke
 	@$(STAGE) "client libraries"         300 $(MAKE) --no-print-directory libraries
 	@$(STAGE) "the page in a browser"    300 $(MAKE) --no-print-directory page
 
@@ -298,6 +299,9 @@ switchovers: weir ## 200 switchovers under load: lost, doubled, errors, hold tim
 
 failovers: weir $(CHECKER) ## 100 kill -9 of the master, 50 SIGSTOP and more under load: every write lost, told; FAILOVERS="kill=5 --seed 2"
 	@$(PYTHON) tests/failovers/figures.py $(FAILOVERS)
+failovers-smoke: weir $(CHECKER)
+	@$(call pytest,tests/failovers)
+	@$(PYTHON) tests/failovers/figures.py kill=2 stop=1 --seed 9
 
 figures-limits: weir ## what rude clients cost: memory, and the latency of others; LIMITS="claims loris" chooses
 	@$(PYTHON) tests/limits/figures.py $(LIMITS)
@@ -349,6 +353,6 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 always:
-.PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge compat-valkey consistency demo deps failovers figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
+.PHONY: always asan bench bench-instructions chaos clang clean compat compat-judge compat-valkey consistency demo deps failovers failovers-smoke figures-limits fuzz fuzzers fuzz-smoke help inject inject-asan install \
 	integration integration-asan integration-tsan integration-valkey layers libraries libraries-asan lint lint-clang page screenshots soak switchovers test tsan uninstall unit valgrind
 -include $(OBJECTS:.o=.d) $(UNITS:=.d) $(FUZZERS:=.d) $(BENCHES:=.d) $(RELAY_OBJECTS:.o=.d) $(LOAD_OBJECTS:.o=.d)

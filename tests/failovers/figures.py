@@ -477,7 +477,7 @@ class Verdict:
             self.find(abs(int(one[1]) - at), "bytes between the offset that was promoted and the one that was chosen")
             self.find(max(0, reached - max(int(one[2]), at)), "bytes known afterwards only")
         self.account(before, at, reached)
-        self.find(told and reached <= failover.old_tap.end and reached not in {end for end, _ in before}, "offset that is none")
+        self.find(int(at < reached <= failover.old_tap.end and reached not in {end for end, _ in before}), "offset inside a write told")
 
     def account(self, before, at, reached):
         """Whose the bytes are that were told."""
