@@ -22,7 +22,10 @@
 
 enum {
 	READS_PER_TURN = 4,         /* so that one busy server cannot keep a turn for itself */
-	STREAM_KEEP_BYTES = 64 * 1024,
+	SHORT_READ_BYTES = 64 * 1024, /* fit the processor's nearest caches on their way through */
+	LONG_REPLY_BYTES = 256 * 1024, /* of one reply, for which system calls are saved instead */
+	PRIVATE_KEEP_BYTES = 64 * 1024,
+	SHARED_KEEP_BYTES = 2 * 1024 * 1024, /* of a stream: to map its pages anew for each batch costs more than to copy it */
 	EWMA_SHIFT = 3,             /* a new sample counts for an eighth */
 	FULL_BYTES = 16 * 1024 * 1024, /* unanswered requests beyond which clients have to wait */
 	FULL_OVER_BYTES = 8 * 1024 * 1024,
@@ -30,6 +33,7 @@ enum {
 	FLOOD_OVER_BYTES = 512 * 1024,
 	UPLOAD_PAUSE_BYTES = 512 * 1024, /* unsent bytes beyond which no more is taken of what a session sends as it comes */
 	LOGGED_GREETING_BYTES = 200,
+	GIVE_BACK_MS = 1000,        /* after its last answer a connection needs no memory for batches */
 	OWN_REPLY_BYTES = 1024 * 1024, /* weir asks for nothing that is longer */
 };
 
@@ -478,6 +482,18 @@ static size_t take(struct backend *backend, const char *bytes, size_t length, in
 				      : take_paired(backend, bytes, length, now_ns);
 }
 
+/* An empty stream keeps some of its memory for the next batch, unless it has idled. */
+static void keep_memory(struct backend *backend)
+{
+	buf_shrink(&backend->stream, backend->key.kind == BACKEND_PRIVATE ? PRIVATE_KEEP_BYTES : SHARED_KEEP_BYTES);
+}
+
+void backend_give_back(struct backend *backend)
+{
+	if (backend->worker->now_ns - backend->idle_since_ns > clock_ms_to_ns(GIVE_BACK_MS))
+		buf_shrink(&backend->stream, PRIVATE_KEEP_BYTES);
+}
+
 static bool is_live(const struct backend *backend, uint64_t generation)
 {
 	return !backend->closing && backend->generation == generation && conn_is_open(&backend->conn);
@@ -505,7 +521,7 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 	if (!is_live(backend, generation))
 		return;
 	if (backend->head == NULL)
-		buf_shrink(&backend->stream, STREAM_KEEP_BYTES);
+		keep_memory(backend);
 	flow_check(backend);
 }
 
@@ -520,16 +536,25 @@ static void on_greeting(struct backend *backend, const char *bytes, size_t lengt
 	backend_disconnect(backend, DROP_turned_away, NULL);
 }
 
+static size_t room_of_read(const struct backend *backend)
+{
+	bool is_long = backend->reply_length + (uint64_t)backend->framer.bulk_left >= LONG_REPLY_BYTES;
+
+	return is_long ? WORKER_READ_BYTES : SHORT_READ_BYTES;
+}
+
 static void read_replies(struct backend *backend)
 {
 	struct worker *worker = backend->worker;
 	uint64_t generation = backend->generation;
-	size_t got = WORKER_READ_BYTES;
+	size_t room = 0, got = 0;
 
-	for (int i = 0; i < READS_PER_TURN && got == WORKER_READ_BYTES && is_live(backend, generation) &&
-			backend->paused_for == NULL; i++) {
-		enum conn_result result = conn_read(&backend->conn, worker->read_buffer, WORKER_READ_BYTES, &got);
+	for (int i = 0; i < READS_PER_TURN && got == room && is_live(backend, generation) && backend->paused_for == NULL;
+	     i++) {
+		enum conn_result result;
 
+		room = room_of_read(backend);
+		result = conn_read(&backend->conn, worker->read_buffer, room, &got);
 		if (result == CONN_AGAIN)
 			return;
 		if (result == CONN_CLOSED) {
@@ -636,7 +661,7 @@ void backend_flush(struct backend *backend)
 	}
 	if (backend->owner != NULL && backend->state == BACKEND_READY)
 		after_private_write(backend);
-	buf_shrink(&backend->stream, STREAM_KEEP_BYTES);
+	keep_memory(backend);
 	conn_watch(&backend->conn, (conn_watched(&backend->conn) & EV_READ) | (backend->sent < end ? EV_WRITE : 0));
 }
 

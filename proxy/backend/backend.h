@@ -232,6 +232,9 @@ bool backend_is_flooded(const struct backend *backend);
 /* Writes what it can. At the end of a turn. */
 void backend_flush(struct backend *backend);
 
+/* On a tick: what an idle one has kept for its next batch. */
+void backend_give_back(struct backend *backend);
+
 /* Reads what has come. It may be the end of the connection, or of the backend. */
 void backend_read(struct backend *backend);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static void on_io(struct ev_loop *loop, ev_io *io, int events)
@@ -130,6 +131,14 @@ void conn_set_options(int fd, const struct conn_patience *patience)
 void conn_limit_unsent(int fd, unsigned bytes)
 {
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
+/* Unknown of other sockets: none. */
+unsigned conn_untaken(const struct conn *conn)
+{
+	int bytes = 0;
+
+	return ioctl(conn->io.fd, TIOCOUTQ, &bytes) == 0 && bytes > 0 ? (unsigned)bytes : 0;
 }
 
 int conn_connect(const struct sockaddr *address, socklen_t length, const struct conn_patience *patience)

@@ -53,6 +53,8 @@ void conn_set_options(int fd, const struct conn_patience *patience);
 /* No more than so much waits in the kernel for a peer that does not take it: all
  * sockets of a machine share what memory there is for that. */
 void conn_limit_unsent(int fd, unsigned bytes);
+/* What the kernel holds for the peer: bytes that it has not acknowledged, sent or not. */
+unsigned conn_untaken(const struct conn *conn);
 /* A connecting, non-blocking, close-on-exec socket, or -1 with errno. */
 int conn_connect(const struct sockaddr *address, socklen_t length, const struct conn_patience *patience);
 /* After the socket became writable: 0, or the errno of the failed connect. */

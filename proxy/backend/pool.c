@@ -380,6 +380,7 @@ static void tick(struct backend *backend)
 		return;
 	}
 	flow_tick(backend);
+	backend_give_back(backend);
 	backend_settle_failed_connect(backend);
 	if (!backend->closing && is_connecting(backend) && worker->now_ns - backend->connect_ns > connect_limit_ns)
 		backend_disconnect(backend, DROP_not_ready, NULL);

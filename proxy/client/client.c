@@ -22,6 +22,7 @@
 #include "../local/local.h"
 #include "../log.h"
 #include "../backend/pool.h"
+#include "kernel_room.h"
 #include "upload.h"
 #include "../worker/worker.h"
 
@@ -33,11 +34,11 @@ enum {
 	OUTPUT_UNREAD = 256 * 1024,       /* unread bytes of which is asked whether the client reads at all, ... */
 	OUTPUT_UNPROVEN = 1024 * 1024,    /* ... and that wait for no proof */
 	UNREAD_TICKS = 3,                 /* without reading anything, until a client counts as one that writes first */
-	UNSENT_BYTES = 128 * 1024,        /* in the kernel */
 	SHORT_BYTES = 1024,
 	READ_BYTES = 64 * 1024,           /* in one turn: others want theirs, too */
 	WRITES_PER_TURN = 4,
 	WRITE_THROUGH_BYTES = 4 * 1024,   /* of replies in one piece that are worth a write of their own */
+	LARGE_REST_BYTES = 16 * 1024,     /* of them that did not fit: worth more room in the kernel */
 	UNFINISHED_BYTES = 16 * 1024,     /* of a command, that show that its sender is slow and no slow loris */
 	UNAUTHENTICATED_OUTPUT = 64 * 1024, /* unread bytes of a client that no server has let in */
 	CLOSE_LINES_PER_SECOND = 10,      /* of the log, per worker: hostile clients shall not fill it */
@@ -59,9 +60,10 @@ void client_open(struct worker *worker, int fd, uint64_t id, enum session_endpoi
 	struct client *client = alloc_zeroed(1, sizeof(*client));
 
 	conn_set_options(fd, &patience);
-	conn_limit_unsent(fd, UNSENT_BYTES);
 	client->worker = worker;
 	conn_init(&client->conn, worker->loop, fd, on_ready);
+	kernel_room_begin(client);
+	list_init(&client->wide);
 	list_init(&client->readable);
 	list_init(&client->dirty);
 	list_init(&client->unread);
@@ -117,6 +119,7 @@ void client_close(struct client *client, enum close_reason reason)
 	consistency_forget(client);
 	flow_let_go(client);
 	drop_private_backend(client);
+	kernel_room_end(client);
 	conn_close(&client->conn);
 	list_remove(&client->readable);
 	list_remove(&client->dirty);
@@ -346,13 +349,15 @@ static void count_written(struct client *client, size_t wrote)
  * wrong with a socket the next flush finds out.) */
 static size_t write_through(struct client *client, const char *bytes, size_t length)
 {
-	size_t wrote;
+	size_t wrote, more = 0;
 
 	if (buf_length(&client->out) > 0 || client->awaits_proof)
 		return 0;
 	conn_write(&client->conn, bytes, length, &wrote);
-	count_written(client, wrote);
-	return wrote;
+	if (length - wrote >= LARGE_REST_BYTES && kernel_room_widen(client))
+		conn_write(&client->conn, bytes + wrote, length - wrote, &more);
+	count_written(client, wrote + more);
+	return wrote + more;
 }
 
 void client_reply(struct client *client, const char *bytes, size_t length, bool at_once)

@@ -51,6 +51,7 @@ struct client {
 	struct list_link dirty;        /* worker->dirty_clients: has output to flush */
 	struct list_link unread;       /* worker->unread_clients: it has much to read, and */
 	uint8_t unread_ticks;          /* has read nothing of it since so long */
+	struct list_link wide;         /* worker->wide_clients: the kernel may keep more for it (kernel_room.h) */
 	struct list_link unfinished;   /* worker->unfinished_clients: a command has begun to come, and the rest is awaited */
 	int64_t unfinished_ns;         /* since then, or since its last UNFINISHED_BYTES came */
 	size_t unfinished_bytes;       /* that have come since */

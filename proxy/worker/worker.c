@@ -12,6 +12,7 @@
 #include "../backend/backend.h"
 #include "ceiling.h"
 #include "../client/client.h"
+#include "../client/kernel_room.h"
 #include "../clock.h"
 #include "../backend/consistency.h"
 #include "control_line.h"
@@ -292,6 +293,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	measure_lag(worker);
 	pool_tick(worker);
 	client_tick(worker);
+	kernel_room_tick(worker);
 	ceiling_tick(worker);
 	worker_wake_lane_waiters(worker); /* what they wait for may have ended with its connection */
 	pause_tick(worker);
@@ -642,6 +644,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->dirty_clients);
 	list_init(&worker->dirty_backends);
 	list_init(&worker->unread_clients);
+	list_init(&worker->wide_clients);
 	list_init(&worker->unfinished_clients);
 	list_init(&worker->resumed_clients);
 	list_init(&worker->lookups);

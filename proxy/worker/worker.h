@@ -143,6 +143,8 @@ struct worker {
 	struct list_link dirty_clients;
 	struct list_link dirty_backends;
 	struct list_link unread_clients;
+	struct list_link wide_clients;
+	unsigned wide_count;               /* of them */
 	struct list_link unfinished_clients;
 	struct list_link resumed_clients;
 	struct list_link lookups;             /* errands that wait for a client's connection (redirect.c) */
