@@ -70,6 +70,7 @@ static void describe(const struct topology *topology, const struct node *node, s
 		.fenced = standing->fenced,
 		.stranded = standing->stranded,
 		.expendable = topology->config.failover.max_lost_bytes,
+		.replaces = standing->replaces,
 		.allow_overwrite = node->index != 0 && is_listed(&topology->config, node->config->name),
 		.seen_run_id = standing->seen_run_id,
 		.seen_master_run_id = standing->seen_master_run_id,
@@ -89,6 +90,7 @@ static struct plan_memory remember(const struct topology *topology)
 		.keys = epoch->keys,
 		.accepted_run_id = topology->accepted_run_id,
 		.deposed = succession_deposed(topology->succession),
+		.away = absence_lasts(topology),
 	};
 }
 
@@ -143,10 +145,23 @@ static void report_loss(struct epoch *old, const struct node *master)
 		     (unsigned long long)(acknowledged - (uint64_t)kept));
 }
 
+/* Its place was taken by one that has its history: should it come back it lacks what
+ * that one was told since, also when that one is not there. */
+static void fence_replaced(struct topology *topology, const struct node *master)
+{
+	const struct epoch *epoch = &topology->epoch;
+	bool is_member = epoch->number != 0 && epoch->master >= 0 && epoch->master < (int)topology->node_count;
+
+	if (is_member && epoch->master != (int)master->index && topology->sentinels == NULL &&
+	    strcmp(master->info.replid2, epoch->replid) == 0)
+		topology->standings[topology->nodes[epoch->master]->id].fenced = true;
+}
+
 static void begin_epoch(struct topology *topology, const struct node *master)
 {
 	struct epoch *epoch = &topology->epoch;
 
+	fence_replaced(topology, master);
 	if (epoch->number != 0)
 		report_loss(epoch, master);
 	epoch->number++;
@@ -156,6 +171,7 @@ static void begin_epoch(struct topology *topology, const struct node *master)
 	epoch->floor = epoch_floor_create();
 	memcpy(epoch->run_id, master->info.run_id, sizeof(epoch->run_id));
 	memcpy(epoch->replid, master->info.replid, sizeof(epoch->replid));
+	absence_watch(topology);
 	lag_reset(&topology->lag);
 	journal_note(topology->journal, EVENT_epoch, NULL, "epoch %llu: master %s, run_id %.8s, replid %.8s",
 		     (unsigned long long)epoch->number, master->config->name, epoch->run_id, epoch->replid);
@@ -213,7 +229,7 @@ static void lose_master(struct topology *topology)
 		log_verbose("no master: %s", topology->plan.reason);
 	else
 		journal_note(topology->journal, EVENT_master_lost, NULL, "no master: %s", topology->plan.reason);
-	if (topology->plan.rejected != PLAN_NOBODY)
+	if (topology->plan.rejected != PLAN_NOBODY && !topology->plan_nodes[topology->plan.rejected].fenced)
 		journal_note(topology->journal, EVENT_master_refused,
 			     topology->nodes[topology->plan.rejected]->config->name,
 			     "the servers' own replicas of it may follow it and lose their data as well; weir cannot stop that");

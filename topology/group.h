@@ -3,6 +3,7 @@
 
 #include <ev.h>
 
+#include "absence.h"
 #include "journal.h"
 #include "lag.h"
 #include "node.h"
@@ -32,8 +33,10 @@ enum resync_kind { RESYNC_FULL, RESYNC_PARTIAL, RESYNC_KINDS };
 struct standing {
 	bool drained;
 	bool greeted;              /* of a fenced or stranded one: it has answered since, and what it has was told */
-	bool fenced;               /* it was the master until a failover, and does not follow the new one yet */
-	bool stranded;             /* it followed that one, and does not follow the new one yet */
+	bool fenced;               /* it was the master until another one took its place, and does not follow that yet */
+	bool stranded;             /* it was or followed the master until a failover that this weir has made, and does not follow the new one yet */
+	int64_t slave_ns;          /* when the INFO was sent that showed it as a slave, if that was the last one; 0 */
+	bool replaces;             /* made a master when the present one was missed: see absence.h */
 	int64_t leaving_ns;        /* since when it is configured no more, and only ends what it has begun; 0: it is */
 	uint64_t leaving_since;    /* the first generation that says so; 0: not published yet */
 	int follows;               /* whom its last INFO says it follows: see observe_info() */
@@ -96,6 +99,7 @@ struct topology {
 	char accepted_run_id[RUN_ID_LENGTH + 1];
 	const char *interference;  /* somebody else controls the group, NULL */
 	struct epoch epoch;
+	struct absence absence;
 	struct wire *wire;
 	struct rivals *rivals;
 	struct audit *audit;

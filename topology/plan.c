@@ -61,11 +61,17 @@ static bool is_starting_up(const struct plan_group *group, size_t index)
 	       !(memory->master == (int)index && same(group->nodes[index].run_id, memory->run_id));
 }
 
+/* It lacks what was written since, unless somebody says that it counts nevertheless. */
+static bool is_replaced(const struct plan_group *group, const struct plan_node *node)
+{
+	return node->fenced && !same(group->memory.accepted_run_id, node->run_id);
+}
+
 static bool is_candidate(const struct plan_group *group, size_t index)
 {
 	const struct plan_node *node = &group->nodes[index];
 
-	return is_up(node) && !node->fenced && node->supported && node->role == SERVER_ROLE_MASTER && !is_starting_up(group, index) &&
+	return is_up(node) && !is_replaced(group, node) && node->supported && node->role == SERVER_ROLE_MASTER && !is_starting_up(group, index) &&
 	       duplicate_of(group, index) == PLAN_NOBODY;
 }
 
@@ -218,6 +224,20 @@ static void explain_absence(const struct plan_group *group, struct plan *plan, s
 		say(plan->reason, "%s is a replica, and no configured node is a master", node->name);
 }
 
+/* One that was the master before the expected one lacks what that one was told. */
+static void refuse_replaced(const struct plan_group *group, struct plan *plan, size_t expected)
+{
+	for (size_t i = 0; i < group->node_count; i++) {
+		const struct plan_node *node = &group->nodes[i];
+		char why[PLAN_TEXT_SIZE];
+
+		if (!is_up(node) || !is_replaced(group, node) || node->role != SERVER_ROLE_MASTER)
+			continue;
+		snprintf(why, sizeof(why), "is back, but %.200s has replaced it, and is not there", group->nodes[expected].name);
+		reject(group, plan, i, why);
+	}
+}
+
 /* The expected master cannot be it. Exactly one other that the rest vouches
  * for may stand in: the servers know better than the file. */
 static void choose_elsewhere(const struct plan_group *group, struct plan *plan, size_t expected)
@@ -235,7 +255,9 @@ static void choose_elsewhere(const struct plan_group *group, struct plan *plan, 
 		}
 		found = (int)i;
 	}
-	if (found != PLAN_NOBODY && is_vouched_for(group, plan, (size_t)found))
+	if (found == PLAN_NOBODY)
+		refuse_replaced(group, plan, expected);
+	else if (same(group->memory.accepted_run_id, group->nodes[found].run_id) || is_vouched_for(group, plan, (size_t)found))
 		adopt_unless_reset(group, plan, (size_t)found);
 }
 
@@ -331,6 +353,37 @@ static void choose_next(const struct plan_group *group, struct plan *plan)
 		choose_elsewhere(group, plan, old);
 }
 
+/* A replica was made a master when the master was not there: that one has taken its
+ * place, even if it is back by now. */
+static bool take_successor(const struct plan_group *group, struct plan *plan)
+{
+	int found = PLAN_NOBODY;
+
+	for (size_t i = 0; i < group->node_count; i++) {
+		if (!group->nodes[i].replaces || !is_candidate(group, i) || !same(group->memory.replid, group->nodes[i].replid2))
+			continue;
+		if (found != PLAN_NOBODY) {
+			say(plan->reason, "%s and %s were both made masters", group->nodes[found].name, group->nodes[i].name);
+			return true;
+		}
+		found = (int)i;
+	}
+	if (found != PLAN_NOBODY)
+		adopt(plan, (size_t)found);
+	return found != PLAN_NOBODY;
+}
+
+/* It may have been replaced; who has replaced it is seen in a moment. */
+static bool is_back_too_soon(const struct plan_group *group, struct plan *plan)
+{
+	int old = group->memory.master;
+
+	if (old == PLAN_NOBODY || !group->memory.away || !is_candidate(group, (size_t)old))
+		return false;
+	say(plan->reason, "master %s is back, and the others are asked whether one of them has replaced it", group->nodes[old].name);
+	return true;
+}
+
 /* It is still the same process, whoever else comes in meanwhile. */
 static bool keep_master(const struct plan_group *group, struct plan *plan)
 {
@@ -387,7 +440,7 @@ static void choose_master(const struct plan_group *group, struct plan *plan)
 		choose_appointed(group, plan);
 		return;
 	}
-	if (keep_master(group, plan))
+	if (take_successor(group, plan) || is_back_too_soon(group, plan) || keep_master(group, plan))
 		return;
 	for (size_t i = 0; i < group->node_count; i++) {
 		if (group->nodes[i].reach == PLAN_UNSEEN) {
@@ -420,7 +473,7 @@ static bool is_expendable(const struct plan_node *node, const struct plan_node *
 {
 	bool left_behind = same(node->replid, master->replid2) || same(node->replid2, master->replid2);
 
-	return (node->fenced || node->stranded) && left_behind && node->offset >= 0 && node->offset - (master->second_offset - 1) <= node->expendable;
+	return node->stranded && left_behind && node->offset >= 0 && node->offset - (master->second_offset - 1) <= node->expendable;
 }
 
 /* NULL: whatever the node holds, the master has it too, so that REPLICAOF loses
@@ -440,6 +493,9 @@ static const char *unproven(const struct plan_node *node, const struct plan_node
 	if (same(node->replid2, master->replid) && node->offset == node->second_offset - 1 &&
 	    node->offset <= master->offset)
 		return NULL;
+	if (same(node->replid2, master->replid2) && node->offset == node->second_offset - 1 &&
+	    node->offset < master->second_offset)
+		return NULL; /* both left one history, the master not before the node, which has been nowhere since */
 	if (is_plain_restart(node, master) || node->allow_overwrite || is_expendable(node, master))
 		return NULL;
 	if (share_history(node, master))

@@ -47,9 +47,10 @@ struct plan_node {
 	const char *told;          /* what REPLICAOF would tell others of it: host:port */
 	bool told_loopback;        /* that is a loopback address */
 	bool allow_overwrite;
-	bool fenced;               /* a failover has taken the master's place from it */
-	bool stranded;             /* it followed that one, and has not followed the next one since */
-	int64_t expendable;        /* of either: so many bytes beyond that promotion may go */
+	bool fenced;               /* another one has taken the master's place from it */
+	bool stranded;             /* it was or followed the master that this weir has replaced, and has not followed the next one since */
+	int64_t expendable;        /* of a stranded one: so many bytes beyond that promotion may go */
+	bool replaces;             /* it was made a master when the one that weir remembers was missed */
 	/* The last time weir saw it following a master with the link up: its own
 	 * run_id and that master's. */
 	const char *seen_run_id;
@@ -65,6 +66,7 @@ struct plan_memory {
 	int64_t keys;
 	const char *accepted_run_id; /* ACCEPT MASTER was said of this run */
 	int deposed;               /* it was the master until weir made another one: who hangs on it is to change over; PLAN_NOBODY */
+	bool away;                 /* it was lost; it may be back, but not everybody was asked since */
 };
 
 struct plan_group {

@@ -126,14 +126,26 @@ static void greet_returned(struct takeover *takeover)
 	}
 }
 
+/* It follows the master that has replaced it, or has done so until it took its place. */
+static bool is_reconciled(const struct topology *topology, const struct node *node)
+{
+	const struct standing *standing = &topology->standings[node->id];
+
+	if (topology->epoch.master == (int)node->index)
+		return true;
+	if (!node->known)
+		return false;
+	if (node->info.role == SERVER_ROLE_SLAVE)
+		return topology->master_usable && standing->follows == topology->plan.master;
+	return strcmp(node->info.replid2, topology->epoch.replid) == 0;
+}
+
 static void lift_fences(struct topology *topology)
 {
 	for (size_t i = 0; i < topology->node_count; i++) {
 		struct standing *standing = &topology->standings[topology->nodes[i]->id];
-		bool follows = topology->master_usable && topology->nodes[i]->known &&
-			       topology->nodes[i]->info.role == SERVER_ROLE_SLAVE && standing->follows == topology->plan.master;
 
-		if (follows || topology->epoch.master == (int)i)
+		if (is_reconciled(topology, topology->nodes[i]))
 			standing->fenced = standing->stranded = standing->greeted = false;
 	}
 }
@@ -270,7 +282,7 @@ static void begin(struct takeover *takeover, struct node *old, struct node *heir
 	struct topology *topology = takeover->topology;
 	int64_t at = info_position(&heir->info), lacks = seen->offset - at;
 
-	topology->standings[old->id].fenced = true;
+	topology->standings[old->id].fenced = topology->standings[old->id].stranded = true;
 	strand_followers(topology, heir);
 	takeover->last_ns = clock_now_ns();
 	takeover->count++;

@@ -160,6 +160,7 @@ static void on_info(void *arg, struct node *node)
 	struct topology *topology = arg;
 
 	observe_info(topology, node);
+	absence_info(topology, node);
 	resync_watch(topology, node);
 	resync_report(topology, node);
 	audit_look(topology->audit);
@@ -215,6 +216,7 @@ static void settle(struct topology *topology)
 	bool usable = topology->master_usable, kept;
 
 	topology->dirty = false;
+	absence_watch(topology);
 	note_interference(topology);
 	succession_act(topology->succession);
 	kept = succession_keeps(topology->succession) || awaits_sentinels(topology);

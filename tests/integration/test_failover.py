@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from harness import HOST, Group, free_port, wait_for
+from harness import HOST, Group, encode, free_port, wait_for
 
 CONFIG = {"health": {"interval": "50ms", "timeout": "500ms"},
           "routing": {"write_hold": "30s"},
@@ -343,6 +343,108 @@ def test_mode_is_changed_while_it_runs(lab):
     wait_for(lambda: marked() == [True], what="it shows that it would promote")
     group.weir.admin("CONFIG", "SET", "failover.mode", "off")
     wait_for(lambda: marked() == [False], what="and that it would not")
+
+
+def replaced(lab, replicas, fault, **health):
+    """The master was lost and replaced, it is back, and nobody has fenced it: the
+    weir that promoted has died. Another weir that is stopped has seen the loss,
+    and nothing since. Returns the group, the other weir, the heir, and a client of
+    the other weir whose write waits."""
+    group = group_of(lab, replicas)
+    old = group.master
+    config = {**CONFIG, "failover": {"mode": "off"}, "health": {**CONFIG["health"], **health}}
+    other = lab.weir(old, group.replicas, config, name="other").wait_state("ok")
+    old.cli("SAVE")
+    client = other.raw(timeout=30)
+    client.command("SET", "before", "kept")
+    group.caught_up()
+    old.freeze() if fault == "freeze" else old.kill()
+    other.wait_state("no_master")
+    other.take(client, encode("SET", "late", "1"))
+    other.freeze()
+    heir = promoted(group, old)
+    group.weir.kill()
+    group.weir.child = None         # it stays away
+    old.thaw() if fault == "freeze" else old.start()
+    return group, other, heir, client
+
+
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_a_master_that_was_replaced_gets_no_writes(lab, replicas, fault):
+    """Not of a weir either that sees it again before it has seen the new one, and
+    that would promote nobody itself."""
+    group, other, heir, client = replaced(lab, replicas, fault)
+    old = group.master
+    other.thaw()
+    assert client.reply() == "OK"
+    assert heir.cli("EXISTS", "late") == 1
+    assert master_of(other) == heir.address
+    if fault == "kill":             # else it may have sent a PING since, and is not the other's to overwrite
+        follows(old, heir)
+    assert old.info("replication")["role"] == "slave" or old.cli("EXISTS", "late") == 0
+    client.close()
+
+
+def test_a_master_that_is_back_waits_for_what_the_others_say(lab):
+    """The new one is slow to tell: the old one is not taken before."""
+    group, other, heir, client = replaced(lab, 1, "kill", fall="100")
+    heir.freeze()
+    other.thaw()
+    wait_for(lambda: "is back" in (other.status()["no_master_reason"] or ""), 20, what="it waits")
+    assert client.silent(0.3)
+    heir.thaw()
+    assert client.reply() == "OK"
+    assert heir.cli("EXISTS", "late") == 1
+    follows(group.master, heir)
+    client.close()
+
+
+def test_a_master_that_was_replaced_unseen(lab):
+    """The other weir was stopped all the time: to it the old master was never away."""
+    group = group_of(lab, 1)
+    old = group.master
+    other = lab.weir(old, group.replicas, {**CONFIG, "failover": {"mode": "off"}}, name="other").wait_state("ok")
+    other.freeze()
+    old.freeze()
+    heir = promoted(group, old)
+    group.weir.kill()
+    group.weir.child = None
+    old.thaw()
+    other.thaw()
+    wait_for(lambda: master_of(other) == heir.address, 20, what="it sees that the master was replaced")
+    with other.raw() as raw:
+        assert raw.command("SET", "after", "1") == "OK"
+    assert heir.cli("EXISTS", "after") == 1
+
+
+def test_a_replica_that_is_cut_loose_replaces_nobody(lab):
+    """The master answers meanwhile: what has no writes of its own returns to it, and
+    the other is left alone."""
+    group = group_of(lab, 2)
+    for loose in group.replicas:
+        loose.cli("REPLICAOF", "NO", "ONE")
+    with group.replicas[0].client() as client:
+        client.set("of its", "own")
+    wait_for(lambda: group.replicas[0].cli("EXISTS", "of its") == 1)
+    status = wait_for(lambda: (status := group.weir.status())["master"] and status["replicas"][0]["wiring"] and status, 20)
+    assert status["master"]["address"] == group.master.address and status["epoch"] == 1
+
+
+def test_a_master_that_was_replaced_does_not_return_when_its_heir_dies(lab):
+    group, other, heir, client = replaced(lab, 1, "freeze")
+    old = group.master
+    old.freeze()
+    other.thaw()
+    assert client.reply() == "OK"
+    heir.kill()
+    other.wait_state("no_master")
+    old.thaw()
+    wait_for(lambda: "has replaced it" in (other.status()["no_master_reason"] or ""), 20, what="it is told why not")
+    assert old.cli("EXISTS", "late") == 0 and old.info("replication")["role"] == "master"
+    assert other.admin("ACCEPT", "MASTER") == "OK"
+    wait_for(lambda: master_of(other) == old.address, 20, what="somebody says that it counts nevertheless")
+    client.close()
 
 
 def test_a_weir_that_comes_later(lab):

@@ -61,7 +61,7 @@ static struct plan_node promoted_from(struct plan_node node, const char *replid2
 
 static struct plan_memory remembering(const char *run_id, const char *replid, int64_t offset, int64_t keys)
 {
-	return (struct plan_memory){0, run_id, replid, offset, keys, "", PLAN_NOBODY};
+	return (struct plan_memory){0, run_id, replid, offset, keys, "", PLAN_NOBODY, false};
 }
 
 /* A master with data, a replica in place, and a bare server. */
@@ -72,7 +72,7 @@ static void usual(struct world *world)
 	world->nodes[1] = replica_of(holding(server("b", RUN("b")), HISTORY_A, 100, 5), 0, true);
 	world->nodes[2] = holding(server("c", RUN("c")), HISTORY_C, 0, 0);
 	world->group = (struct plan_group){.nodes = world->nodes, .node_count = NODES, .enforce = true};
-	world->group.memory = (struct plan_memory){PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY};
+	world->group.memory = (struct plan_memory){PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY, false};
 	world->plan.steps = world->steps;
 }
 
@@ -346,6 +346,26 @@ static void old_master_returns_only_up_to_the_promotion(void **state)
 	plan(&world);
 	assert_int_equal(world.steps[1].action, PLAN_REPLICAOF);
 	world.nodes[1].offset = 101;
+	plan(&world);
+	assert_int_equal(world.steps[1].action, PLAN_NONE);
+}
+
+/* Restarted from its file, as a master: then its own history begins where that ends. */
+static void old_master_returns_from_its_file(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.nodes[0] = promoted_from(holding(world.nodes[0], HISTORY_B, 150, 5), HISTORY_A, 101);
+	world.nodes[1] = promoted_from(holding(server("b", RUN("e")), HISTORY_C, 90, 5), HISTORY_A, 91);
+	world.group.memory = remembering(RUN("a"), HISTORY_B, 140, 5);
+	plan(&world);
+	assert_int_equal(world.steps[1].action, PLAN_REPLICAOF);
+	world.nodes[1].offset = 91; /* it has been written to */
+	plan(&world);
+	assert_int_equal(world.steps[1].action, PLAN_NONE);
+	world.nodes[1] = promoted_from(holding(world.nodes[1], HISTORY_C, 101, 5), HISTORY_A, 102); /* it had more */
 	plan(&world);
 	assert_int_equal(world.steps[1].action, PLAN_NONE);
 }
@@ -797,6 +817,101 @@ static void master_keeps_its_place_while_it_is_the_same_process(void **state)
 	assert_int_equal(world.plan.master, 0);
 }
 
+/* It was made a master when the old one was missed, and that one is back. */
+static void whoever_replaced_the_master_is_it(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.group.memory = remembering(RUN("a"), HISTORY_A, 100, 5);
+	world.nodes[1] = promoted_from(holding(server("b", RUN("b")), HISTORY_B, 100, 5), HISTORY_A, 101);
+	plan(&world);
+	assert_int_equal(world.plan.master, 0); /* it was cut loose */
+	world.nodes[1].replaces = true;
+	plan(&world);
+	assert_int_equal(world.plan.master, 1);
+	world.nodes[1] = promoted_from(world.nodes[1], HISTORY_A, 98); /* with a loss */
+	plan(&world);
+	assert_int_equal(world.plan.master, 1);
+	world.nodes[1].replid2 = HISTORY_C; /* of another one, long ago */
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	world.nodes[1].replid2 = HISTORY_A;
+	world.nodes[2] = promoted_from(holding(world.nodes[2], HISTORY_C, 100, 5), HISTORY_A, 101);
+	world.nodes[2].replaces = true;
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_says(world.plan.reason, "b and c were both made masters");
+}
+
+static void a_master_that_is_back_is_asked_about_first(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.group.memory = remembering(RUN("a"), HISTORY_A, 100, 5);
+	world.group.memory.away = true;
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_says(world.plan.reason, "is back");
+	world.group.memory.away = false;
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+}
+
+/* The one that has replaced it is gone, and with it what was written since. */
+static void a_replaced_master_waits_for_the_operator(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.group.memory = remembering(RUN("b"), HISTORY_B, 200, 5);
+	world.group.memory.master = 1;
+	world.nodes[0].fenced = true;
+	world.nodes[1].reach = PLAN_DOWN;
+	world.nodes[2] = promoted_from(replica_of(holding(world.nodes[2], HISTORY_B, 200, 5), 1, false), HISTORY_A, 101);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	assert_int_equal(world.plan.rejected, 0);
+	assert_says(world.plan.reason, "has replaced it");
+	world.group.memory.accepted_run_id = RUN("a");
+	plan(&world);
+	assert_int_equal(world.plan.master, 0);
+	world.group.memory.accepted_run_id = "";
+	world.nodes[1] = promoted_from(holding(server("b", RUN("b")), HISTORY_B, 200, 5), HISTORY_A, 101);
+	plan(&world);
+	assert_int_equal(world.plan.master, 1);
+	assert_int_equal(world.plan.rejected, PLAN_NOBODY);
+}
+
+/* Only the weir that has put another one in its place may take its own data from it. */
+static void what_a_replaced_master_has_beyond(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.group.memory = remembering(RUN("b"), HISTORY_B, 200, 5);
+	world.group.memory.master = 1;
+	world.nodes[1] = promoted_from(holding(server("b", RUN("b")), HISTORY_B, 200, 5), HISTORY_A, 91);
+	world.nodes[0].fenced = true; /* it has 10 bytes more than that */
+	world.nodes[0].stranded = true;
+	world.nodes[0].expendable = 10;
+	plan(&world);
+	assert_int_equal(world.steps[0].action, PLAN_REPLICAOF);
+	world.nodes[0].expendable = 9;
+	plan(&world);
+	assert_int_equal(world.steps[0].action, PLAN_NONE);
+	world.nodes[0].expendable = 10;
+	world.nodes[0].stranded = false;
+	plan(&world);
+	assert_int_equal(world.steps[0].action, PLAN_NONE);
+	assert_says(world.steps[0].refusal, "left the history");
+}
+
 /* A reload brings in a server that nobody has looked at yet. */
 static void a_newcomer_does_not_unseat_the_master(void **state)
 {
@@ -997,10 +1112,10 @@ static bool check_world(struct world *world)
 static struct plan_memory memory_variant(unsigned number)
 {
 	static const struct plan_memory memories[MEMORIES] = {
-		{PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY},
-		{0, RUN("a"), HISTORY_A, 10, 3, "", PLAN_NOBODY},
-		{0, RUN("d"), HISTORY_A, 10, 3, "", PLAN_NOBODY},
-		{1, RUN("b"), HISTORY_B, 11, 3, RUN("a"), PLAN_NOBODY},
+		{PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY, false},
+		{0, RUN("a"), HISTORY_A, 10, 3, "", PLAN_NOBODY, false},
+		{0, RUN("d"), HISTORY_A, 10, 3, "", PLAN_NOBODY, false},
+		{1, RUN("b"), HISTORY_B, 11, 3, RUN("a"), PLAN_NOBODY, false},
 	};
 
 	return memories[number];
@@ -1142,6 +1257,7 @@ int main(void)
 		cmocka_unit_test(stranded_replica_follows_the_next_master),
 		cmocka_unit_test(replica_of_nobody_we_know_returns),
 		cmocka_unit_test(old_master_returns_only_up_to_the_promotion),
+		cmocka_unit_test(old_master_returns_from_its_file),
 		cmocka_unit_test(promoted_by_mistake_returns_only_without_writes),
 		cmocka_unit_test(plain_restart_returns),
 		cmocka_unit_test(writable_replica_is_made_read_only),
@@ -1165,6 +1281,10 @@ int main(void)
 		cmocka_unit_test(empty_group_may_restart),
 		cmocka_unit_test(promotion_by_others_is_followed),
 		cmocka_unit_test(master_keeps_its_place_while_it_is_the_same_process),
+		cmocka_unit_test(whoever_replaced_the_master_is_it),
+		cmocka_unit_test(a_master_that_is_back_is_asked_about_first),
+		cmocka_unit_test(a_replaced_master_waits_for_the_operator),
+		cmocka_unit_test(what_a_replaced_master_has_beyond),
 		cmocka_unit_test(a_newcomer_does_not_unseat_the_master),
 		cmocka_unit_test(resync_prediction),
 		cmocka_unit_test(every_combination_is_safe),
