@@ -57,6 +57,14 @@ def test_it_asks_for_something():
     assert all("weir_" in expression for expression in expressions() + queries())
 
 
+def test_every_result_of_commands_is_shown():
+    """What fails has a panel of its own, and is in the rate of all."""
+    shown = [dict((label, value) for label, _, value in matchers)
+             for expression in expressions() for name, matchers in selectors(expression) if name == "weir_commands_total"]
+    assert any(matchers.get("result") == "error" for matchers in shown)
+    assert any("result" not in matchers and "class" not in matchers for matchers in shown)
+
+
 def test_every_metric_and_label_is_told(told):
     for expression in expressions() + queries():
         for name, matchers in selectors(expression):
