@@ -40,6 +40,17 @@ void console_error(struct console_call *call, const char *format, ...)
 	encode_error(call->out, text);
 }
 
+void console_status(struct console_call *call, const char *format, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	encode_status(call->out, text);
+}
+
 void console_outcome(struct console_call *call, const char *failure)
 {
 	if (failure == NULL)

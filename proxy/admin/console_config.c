@@ -178,7 +178,11 @@ void console_config_set(struct console_call *call)
 void console_reload(struct console_call *call)
 {
 	char *error = reload_file(call->sources->reload);
+	const char *waiting = reload_waits_for_restart(call->sources->reload);
 
-	console_outcome(call, error);
+	if (error == NULL && waiting[0] != '\0')
+		console_status(call, "OK, but these need a restart: %s", waiting);
+	else
+		console_outcome(call, error);
 	free(error);
 }

@@ -20,6 +20,7 @@ enum { CONSOLE_WORD_ROOM = 128 }; /* of a verb or a node's name, as repeated in 
 void console_copy_word(char text[CONSOLE_WORD_ROOM], struct slice word);
 /* A number as the argument `at`; an error is appended where it is none. */
 bool console_number(struct console_call *call, size_t at, int64_t min, int64_t max, int64_t *value);
+void console_status(struct console_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void console_error(struct console_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Of a request whose failure is said in words; NULL is success. */
 void console_outcome(struct console_call *call, const char *failure);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../../protocol/alloc.h"
+#include "../../protocol/buf.h"
 #include "../../topology/journal.h"
 #include "../clock.h"
 #include "../config/config_keys.h"
@@ -23,6 +24,7 @@ struct reload {
 	struct stats *stats;
 	struct reload_events events;
 	int64_t succeeded_unix_ms;
+	struct buf fixed;       /* the keys that keep their value, and a NUL behind them */
 };
 
 static char *sentence(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -66,9 +68,14 @@ static char *refuse(struct reload *reload, const char *whence, char *errors)
 
 static void tell_fixed(void *arg, const struct config_key *key, const char *present, const char *wanted)
 {
-	(void)arg;
-	if (key->reload == CONFIG_RESTART)
-		log_warning("[%s] %s = %s needs a restart; \"%s\" stays in force", key->section, key->name, wanted, present);
+	struct buf *fixed = arg;
+	char name[128];
+
+	if (key->reload != CONFIG_RESTART)
+		return;
+	snprintf(name, sizeof(name), "%s[%s] %s", buf_length(fixed) > 0 ? ", " : "", key->section, key->name);
+	buf_append_text(fixed, name);
+	log_warning("[%s] %s = %s needs a restart; \"%s\" stays in force", key->section, key->name, wanted, present);
 }
 
 static void tell_change(void *arg, const struct config_key *key, const char *before, const char *after)
@@ -81,6 +88,13 @@ static void tell_change(void *arg, const struct config_key *key, const char *bef
 }
 
 /* ---- applying ---- */
+
+static void find_waiting(struct reload *reload, const struct config *wanted)
+{
+	buf_free(&reload->fixed);
+	config_compare(reload->present, wanted, tell_fixed, &reload->fixed);
+	buf_append(&reload->fixed, "", 1);
+}
 
 static void put_in_force(struct reload *reload, const char *whence, struct config *next)
 {
@@ -104,7 +118,7 @@ char *reload_file(struct reload *reload)
 		return refuse(reload, "reload", error);
 	next = config_keep_fixed(wanted, reload->present, &error);
 	if (next != NULL) {
-		config_compare(reload->present, wanted, tell_fixed, NULL);
+		find_waiting(reload, wanted);
 		descriptors_fit(next);
 		put_in_force(reload, reload->path, next);
 	} else {
@@ -112,6 +126,11 @@ char *reload_file(struct reload *reload)
 	}
 	config_release(&wanted);
 	return error;
+}
+
+const char *reload_waits_for_restart(const struct reload *reload)
+{
+	return buf_head(&reload->fixed);
 }
 
 /* ---- CONFIG SET ---- */
@@ -167,12 +186,14 @@ struct reload *reload_create(const char *path, struct config *present, struct jo
 	reload->stats = stats;
 	reload->events = *events;
 	reload->succeeded_unix_ms = clock_unix_ms();
+	buf_append(&reload->fixed, "", 1);
 	return reload;
 }
 
 void reload_destroy(struct reload **reload)
 {
 	config_release(&(*reload)->present);
+	buf_free(&(*reload)->fixed);
 	free(*reload);
 	*reload = NULL;
 }

@@ -12,7 +12,7 @@ struct stats;
 /* Another configuration for a weir that runs: SIGHUP and RELOAD read the file
  * anew, CONFIG SET changes some values of the present one. All that can be applied
  * is applied at once, or nothing is; what needs a restart keeps its value, and is
- * named in the log. Control thread only. */
+ * named. Control thread only. */
 
 struct reload;
 
@@ -32,6 +32,9 @@ void reload_destroy(struct reload **reload);
 /* Reads the file. NULL: it is in force; else why nothing has changed, which the
  * caller frees. */
 char *reload_file(struct reload *reload);
+/* The keys whose values in the file that is in force wait for a restart, as
+ * "[section] key, ..."; "" when there are none. Valid until the next reload. */
+const char *reload_waits_for_restart(const struct reload *reload);
 /* The same for some values. One that would need a restart refuses them all. */
 char *reload_set(struct reload *reload, const struct config_change *changes, size_t count);
 

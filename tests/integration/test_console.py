@@ -316,6 +316,18 @@ def test_config_get(shared_group):
     assert shared_group.weir.admin("CONFIG", "GET", "*" * 60 + "x") == []
 
 
+def test_reload_says_what_waits_for_a_restart(lab):
+    """As long as the file says so, not once; and that it does is no mistake."""
+    weir = lab.group(1).weir
+    weir.write(proxy={"workers": 3, "max_clients": 77}, sentinel={"user": "u"})
+    for _ in range(2):
+        assert weir.admin("RELOAD") == "OK, but these need a restart: [proxy] workers, [sentinel] user"
+    assert weir.status()["clients"]["max"] == 77
+    assert weir.admin("CONFIG", "SET", "max_clients", "78") == "OK"
+    weir.write(proxy={"workers": 2}, sentinel={"user": ""})
+    assert weir.admin("RELOAD") == "OK"
+
+
 def test_config_set_is_all_or_nothing(lab):
     group = lab.group(1)
     weir = group.weir
@@ -338,8 +350,11 @@ def test_config_set_is_all_or_nothing(lab):
         assert console(weir).config_get("max_lag") == {"routing.max_lag": "3s"}, words
     assert weir.admin("RELOAD") == "OK"
     assert console(weir).config_get("max_lag") == {"routing.max_lag": "1s"}
+    as_it_was = weir.config_path.read_text()
     weir.config_path.write_text("[proxy]\nlisten = nonsense\n")
     assert "nonsense" in str(weir.admin("RELOAD"))
+    weir.config_path.write_text(as_it_was)
+    assert weir.admin("RELOAD") == "OK"
     assert first.command("PING") == "PONG"
     first.close()
     second.close()
