@@ -108,15 +108,20 @@ static const uint8_t counted_as[COMMAND_CLASS_COUNT] = {
 	[COMMAND_REFUSED] = STAT_refused,
 };
 
-static uint8_t counts_as(const struct backend *backend, const struct parsed_command *parsed, unsigned flags)
+enum stat_id dispatch_counted_on(const struct backend *backend, enum stat_id id)
+{
+	return backend->key.node == BACKEND_TO_MASTER ? id : stats_at_home(id);
+}
+
+static enum stat_id counts_as(const struct backend *backend, const struct parsed_command *parsed, unsigned flags)
 {
 	if (flags & REQUEST_ON_REPLICA)
 		return STAT_reads_on_replicas;
 	if (backend->key.kind == BACKEND_PRIVATE)
-		return STAT_private;
-	if (flags & REQUEST_BLOCK) /* it is one, with its last command */
+		return dispatch_counted_on(backend, STAT_private);
+	if (flags & REQUEST_BLOCK) /* it is one, with its last command, and the master's */
 		return flags & REQUEST_WRITE ? STAT_transactions : 0;
-	return counted_as[parsed->class];
+	return dispatch_counted_on(backend, counted_as[parsed->class]);
 }
 
 void dispatch_send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags)

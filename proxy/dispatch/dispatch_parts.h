@@ -32,6 +32,8 @@ enum { DISPATCH_TEXT_ROOM = 256 }; /* for an error that names a command */
 
 /* The command is not taken now, for this reason. */
 enum verdict dispatch_stall(struct client *client, enum client_stall why);
+/* As what a request counts on this backend that would count as `id` at the master. */
+enum stat_id dispatch_counted_on(const struct backend *backend, enum stat_id id);
 /* Puts the command into both queues, without asking whether it may. */
 void dispatch_send_to(struct client *client, struct backend *backend, const struct parsed_command *parsed, unsigned flags);
 /* The same, if it overtakes nothing and does not hold too much. */

@@ -204,7 +204,7 @@ enum verdict dispatch_kill_script(struct client *client, const struct parsed_com
 	if (!pin_with_key(client, PIN_SINGLE, &key, false))
 		return TAKEN;
 	request = dispatch_request(client, REQUEST_SCRIPT_KILL, REQUEST_WHOLE);
-	dispatch_counts_as(client, request, STAT_private);
+	dispatch_counts_as(client, request, dispatch_counted_on(client->session.pinned, STAT_private));
 	dispatch_on_lane(client, request, client->session.pinned);
 	backend_enqueue(client->session.pinned, request, (struct slice){ parsed->bytes, parsed->length });
 	return TAKEN;
@@ -406,7 +406,7 @@ static enum verdict exec_in_vain(struct client *client)
 	local_forget(session);
 	session->in_multi = session->watch_lost = false;
 	request->special = SPECIAL_DISCARD;
-	dispatch_counts_as(client, request, STAT_private);
+	dispatch_counts_as(client, request, dispatch_counted_on(session->pinned, STAT_private));
 	request_hold(request, null.bytes, null.length);
 	dispatch_on_lane(client, request, session->pinned);
 	backend_enqueue(session->pinned, request, slice_of("*1\r\n$7\r\nDISCARD\r\n"));

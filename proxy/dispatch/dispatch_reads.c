@@ -403,6 +403,7 @@ void dispatch_ask_again(struct worker *worker, struct request *request, const st
 	request->flags &= ~(uint32_t)(REQUEST_TIMED_OUT | REQUEST_SENT | REQUEST_SUSPECT);
 	request->enqueued_ms = worker->now_ms;
 	lane = pool_shared(worker, &key);
+	request->counts_as = (uint8_t)dispatch_counted_on(lane, stats_at_master(request->counts_as));
 	client->lane = lane;
 	backend_enqueue(lane, request, bytes);
 }

@@ -48,7 +48,13 @@ static inline int64_t stats_get(const struct stats *stats, enum stat_id id)
 
 /* The sum over several workers. Any thread. */
 int64_t stats_sum(const struct stats *const *all, size_t count, enum stat_id id);
-/* Of commands, whatever the answer was. */
+/* As what a command counts on the replica endpoint that went to its session's
+ * home, where it would count as `id` had it gone to the master. */
+enum stat_id stats_at_home(enum stat_id id);
+/* The other way round, when the master has to stand in. */
+enum stat_id stats_at_master(enum stat_id id);
+
+/* Of commands, whatever the answer was; and, but for reads, wherever they went. */
 int64_t stats_of_commands(const struct stats *const *all, size_t count, enum stat_id id);
 
 #endif

@@ -1,6 +1,8 @@
 """The reads-only endpoint when it is leant on: no write passes it, whatever
 shape it comes in and whatever its servers have become, and a session there
 ends rather than go on in part."""
+import re
+
 import pytest
 
 from harness import HOST, Lab, ServerError, encode, wait_for
@@ -228,3 +230,41 @@ def test_fallback_to_the_master_is_for_reads_alone(lab):
             fresh.send(encode("MULTI") + encode("SET", "a", "2") + encode("EXEC"))
             assert isinstance(fresh.reply(), ServerError)
     assert group.master.cli("GET", "a") == "1"
+
+
+def test_commands_are_counted_where_they_went(lab):
+    """Those of a home that is a replica as a replica's; when the master has to
+    stand in, in the middle of one or from the beginning, as the master's."""
+    group = lab.group(1, {"routing": {"backend_timeout": "30s"}}, replica_endpoint=True)
+    group.settle()
+
+    def counted():
+        return {tuple(re.findall(r'class="(\w+)",route="(\w+)",result="(\w+)"', name)[0]): value
+                for name, value in group.weir.metrics().items() if name.startswith("weir_commands_total")}
+
+    def gained(raw, commands):
+        before = counted()
+        raw.commands(commands)
+        return {row: value - before[row] for row, value in counted().items() if value != before[row]}
+
+    with group.weir.raw(replica=True, timeout=10) as raw:
+        assert raw.command("PING") == "PONG"
+        for commands, rows in [
+                ([("GET", "a"), ("SCAN", 0), ("DBSIZE",)], {("read", "replica", "ok"): 1, ("master_read", "replica", "ok"): 2}),
+                ([("PUBLISH", "c", "x")], {("write", "replica", "ok"): 1}),
+                ([("EVAL", "return 1", 0), ("EVAL", "nonsense", 0)], {("script", "replica", "ok"): 1, ("script", "replica", "error"): 1}),
+                ([("MULTI",), ("GET", "a"), ("EXEC",)], {("private", "replica", "ok"): 3}),
+                ([("WATCH", "a"), ("UNWATCH",)], {("private", "replica", "ok"): 2}),
+                ([("SET", "a", 1)], {("refused", "none", "error"): 1})]:
+            assert gained(raw, commands) == rows
+        home, = group.replicas
+        before = counted()
+        home.freeze()
+        raw.send(encode("DBSIZE"))
+        assert raw.silent(0.1)
+        home.kill()
+        assert raw.reply() == 0
+        wait_for(lambda: not group.weir.readable(home))
+        assert counted()["master_read", "master", "ok"] - before["master_read", "master", "ok"] == 1
+        assert gained(raw, [("DBSIZE",), ("GET", "a")]) == {("master_read", "master", "ok"): 1, ("read", "master", "ok"): 1}
+        assert group.weir.status()["commands"]["writes"] == 1
