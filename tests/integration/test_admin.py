@@ -42,7 +42,7 @@ def get(weir, path, method="GET"):
 def steady(shared_group):
     """/status and the servers' INFO of one moment: what both said while nothing
     changed in between."""
-    for _ in range(50):
+    def agreed():
         shared_group.caught_up()
         before = [server.info("everything") for server in shared_group.servers]
         status = shared_group.weir.status()
@@ -52,8 +52,8 @@ def steady(shared_group):
                 status["master"]["offset"] == before[0]["master_repl_offset"] and \
                 all(r["lag_bytes"] == 0 for r in status["replicas"]):
             return status, before
-        time.sleep(0.05)
-    raise AssertionError("weir's picture and the servers' INFO never agreed")
+        return None
+    return wait_for(agreed, what="weir's picture and the servers' INFO agree", interval=0.05)
 
 
 # ---- HTTP
@@ -201,6 +201,7 @@ def test_status_has_every_promised_key(shared_group):
 
 def test_counters_count(shared_group):
     weir = shared_group.weir
+    wait_for(lambda: weir.status()["clients"]["connected"] == 0, what="nobody is left of other tests")
     before = weir.status()
     with weir.raw() as raw:
         for n in range(7):
@@ -209,8 +210,8 @@ def test_counters_count(shared_group):
         for _ in range(reads):
             raw.command("GET", "counted")
         raw.command("CLIENT", "ID")
-        wait_for(lambda: weir.status()["clients"]["connected"] == before["clients"]["connected"] + 1)
-    wait_for(lambda: weir.status()["clients"]["connected"] == before["clients"]["connected"])
+        wait_for(lambda: weir.status()["clients"]["connected"] == 1)
+    wait_for(lambda: weir.status()["clients"]["connected"] == 0)
     after = weir.status()
     change = {key: after["commands"][key] - before["commands"][key] for key in after["commands"]}
     assert change["writes"] == 7
@@ -272,9 +273,11 @@ def test_histograms_hold_together(shared_group):
     with shared_group.weir.client() as client:
         for turn in range(300):
             client.set("for histograms", turn)
-            client.get("for histograms")
             client.client_id()
     shared_group.settle()
+    with shared_group.weir.client() as client:
+        for turn in range(300):
+            client.get("for histograms")
     metrics = shared_group.weir.metrics()
     names = [server.address for server in shared_group.servers]
     kinds = [("command_duration_seconds", f'class="{word}"') for word in ("read", "write", "local")]
@@ -460,9 +463,12 @@ def test_a_replica_on_its_way(lab):
         assert row["sync_read_bytes"] <= half < 2 * half < row["sync_total_bytes"] < 3 * half
         relay.opened.set()
         weir.wait_state("ok")
-    row = weir.replica_status(bare)
-    assert (row["state_at_master"], row["sync_read_bytes"], row["sync_total_bytes"]) == ("online", None, None)
-    assert row["ack_lag_seconds"] in (0, 1)
+
+    def is_online():
+        row = weir.replica_status(bare)
+        return (row["state_at_master"], row["sync_read_bytes"], row["sync_total_bytes"]) == ("online", None, None) and \
+            row["ack_lag_seconds"] in (0, 1)
+    wait_for(is_online, what="the master calls it online, too")
 
 
 def test_replicas_table(shared_group):

@@ -15,8 +15,7 @@ def stuck_group(lab, **routing):
     group = lab.group(1, {**PATIENT, "routing": {**PATIENT["routing"], **routing}})
     replica, = group.replicas
     group.master.cli("SET", "k", "old")
-    offset = group.caught_up()
-    wait_for(lambda: group.weir.replica_status(replica)["offset"] >= offset, what="weir knows it")
+    group.settle()
     replica.cli("CLIENT", "PAUSE", 60000, "WRITE")
     return group
 

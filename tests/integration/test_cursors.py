@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from harness import ServerError, encode, wait_for
+from harness import PATIENCE, ServerError, encode, wait_for
 
 KEYS = 3000
 TAGGED = 2 ** 52            # tagged cursors begin here ...
@@ -77,6 +77,10 @@ def one_of_each(group):
 
 def is_error(reply, word):
     return isinstance(reply, ServerError) and str(reply).startswith(word + " ")
+
+
+def is_page(reply):
+    return not isinstance(reply, ServerError) and len(reply[1]) > 0
 
 
 # ---- the default
@@ -308,7 +312,7 @@ def test_a_drained_replica_ends_what_it_has_begun(lab):
 def test_a_cursor_of_a_server_that_is_gone(lab):
     """While it is away it may come back, so the client shall try again; once it
     has come back as another process, or not at all, it shall begin again."""
-    group = lab.group(2, config={"routing": {"scan": "replica", "backend_timeout": "300ms"}})
+    group = lab.group(2, config={"routing": {"scan": "replica", "backend_timeout": f"{300 * PATIENCE:g}ms"}})
     fill(group.weir.client())
     group.settle()
     cursors = one_of_each(group)
@@ -320,12 +324,12 @@ def test_a_cursor_of_a_server_that_is_gone(lab):
         gone = list(cursors.values())[lost.index(True)]
         group.replicas[0].start("--replicaof", "127.0.0.1", group.master.port)
         wait_for(lambda: group.weir.readable(group.replicas[0]), timeout=20)
-        reply = raw.command("SSCAN", "set", gone, "COUNT", 10)
-        assert is_error(reply, "NOCURSOR") and "begin again at 0" in str(reply)
+        wait_for(lambda: "begin again at 0" in str(raw.command("SSCAN", "set", gone, "COUNT", 10)), what="the worker knows, too")
+        assert is_error(raw.command("SSCAN", "set", gone, "COUNT", 10), "NOCURSOR")
         assert raw.command("GET", "k:1") == b"1"
         elements, _ = iterate(("SSCAN", "set"), itertools.repeat(raw), "COUNT", 500)
         assert set(elements) == {b"m:%d" % n for n in range(KEYS)}
-        assert group.weir.status()["counters"]["lost_cursors"] == 2
+        assert group.weir.status()["counters"]["lost_cursors"] >= 3
 
 
 def test_a_tag_that_nobody_has(group):
@@ -379,7 +383,7 @@ def test_a_connection_lost_under_a_page(lab):
 
 
 def test_a_silent_replica(lab):
-    group = lab.group(2, config={"routing": {"scan": "replica", "backend_timeout": "200ms"}})
+    group = lab.group(2, config={"routing": {"scan": "replica", "backend_timeout": f"{300 * PATIENCE:g}ms"}})
     fill(group.weir.client())
     group.settle()
     cursors = one_of_each(group)
@@ -430,7 +434,7 @@ def test_a_page_shows_what_was_written_before(lab):
 
 
 def test_a_page_that_cannot_be_shown_in_time(lab):
-    group = lab.group(2, config={"routing": {"scan": "replica", "max_lag": "1m", "backend_timeout": "200ms"}})
+    group = lab.group(2, config={"routing": {"scan": "replica", "max_lag": "1m", "backend_timeout": f"{300 * PATIENCE:g}ms"}})
     fill(group.weir.client())
     group.settle()
     first = group.replicas[0]
@@ -444,12 +448,12 @@ def test_a_page_that_cannot_be_shown_in_time(lab):
         raw.command("WEIR", "CONSISTENCY", "strong")
         assert is_error(raw.command("SSCAN", "set", cursor), "NOREPLICA")
         first.cli("CLIENT", "UNPAUSE")
-        assert raw.command("SSCAN", "set", cursor)[1]
+        wait_for(lambda: is_page(raw.command("SSCAN", "set", cursor)), what="it goes on")
 
 
 def test_a_page_is_not_older_than_max_lag(lab):
     group = lab.group(2, config={"routing": {
-        "scan": "replica", "consistency": "eventual", "max_lag": "200ms", "backend_timeout": "300ms"}})
+        "scan": "replica", "consistency": "eventual", "max_lag": "200ms", "backend_timeout": f"{300 * PATIENCE:g}ms"}})
     fill(group.weir.client())
     group.settle()
     first = group.replicas[0]
@@ -460,7 +464,7 @@ def test_a_page_is_not_older_than_max_lag(lab):
         wait_for(lambda: not group.weir.readable(first), what="weir sees that it lags")
         assert is_error(raw.command("SSCAN", "set", cursor), "NOREPLICA")
         first.cli("CLIENT", "UNPAUSE")
-        wait_for(lambda: raw.command("SSCAN", "set", cursor)[1], what="it goes on")
+        wait_for(lambda: is_page(raw.command("SSCAN", "set", cursor)), what="it goes on")
 
 
 def test_pages_go_on_under_a_stream_of_writes(group):

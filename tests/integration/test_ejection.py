@@ -7,10 +7,11 @@ import time
 
 import pytest
 
-from harness import HOST, Group, encode, wait_for
+from harness import HOST, PATIENCE, Group, encode, wait_for
 from test_fake_server import CLOSE, Crooked
 
 RIGHT = b"the right value"
+TIMEOUT = f"{200 * PATIENCE:g}ms"
 
 
 @contextlib.contextmanager
@@ -21,7 +22,7 @@ def behind(lab, good_replicas=0, **routing):
     with Crooked(replicas[0]) as crooked:
         weir = lab.weir(master, [crooked.address, *replicas[1:]], {
             "proxy": {"workers": 1}, "replication": {"wiring": "observe"}, "health": {"fall": 100},
-            "routing": {"backend_timeout": "200ms", **routing}}).wait_state("ok")
+            "routing": {"backend_timeout": TIMEOUT, "max_lag": "1m", **routing}}).wait_state("ok")
         group = Group(master, replicas, weir)
         group.crooked = crooked
         master.client().mset({"bad": RIGHT, "other": "another key's value"})
@@ -107,7 +108,7 @@ def test_half_a_reply_to_a_client(lab):
         with group.weir.raw() as raw:
             raw.send(encode("GET", "bad"))
             assert raw.stream.read(50) == value[:50]
-            assert raw.silent(0.5)      # more than backend_timeout, less than five times that
+            assert raw.silent(0.5 * PATIENCE)   # more than backend_timeout, less than five times that
             rest.set()
             assert raw.stream.read(len(value) - 50) == value[50:]
             assert raw.command("GET", "other") == b"another key's value"
@@ -128,7 +129,7 @@ def test_a_replica_that_keeps_failing(lab, failure):
         group.crooked.script = lambda words, reply: failure
         fail_until_ejected(group, raw)
         wait_for(lambda: "gets no reads for" in group.weir.log(), what="the log tells it")
-        assert '"kind":"ejected"' in group.weir.http("/events")[1]
+        wait_for(lambda: '"kind":"ejected"' in group.weir.http("/events")[1])
         assert group.weir.status()["state"] == "ok", "as far as health goes"
         bent = group.crooked.bent
         assert raw.commands([("GET", "bad")] * 50) == [RIGHT] * 50
@@ -146,7 +147,7 @@ def test_a_replica_that_keeps_failing(lab, failure):
 
 def test_a_silent_replica_is_ejected_at_once(lab):
     with behind(lab, good_replicas=1) as group, group.weir.raw() as raw:
-        group.crooked.script = lambda words, reply: time.sleep(0.3) or reply
+        group.crooked.script = lambda words, reply: time.sleep(0.3 * PATIENCE) or reply
 
         def ejected():
             assert raw.command("GET", "bad") == RIGHT

@@ -15,7 +15,7 @@ import threading
 
 import pytest
 
-from harness import HOST, Group, Lab, ServerError, encode, free_port, use_up_spares, wait_for
+from harness import HOST, PATIENCE, Group, Lab, ServerError, encode, free_port, use_up_spares, wait_for
 
 CLOSE = object()    # what a script returns to close the connection
 
@@ -154,7 +154,7 @@ def behind_crooked(directory, **routing):
         with Crooked(replica) as crooked:
             weir = lab.weir(master, [crooked.address], {
                 "proxy": {"workers": 1}, "replication": {"wiring": "observe"}, "health": {"fall": 100},
-                "routing": {"backend_timeout": "100ms", **routing}}).wait_state("ok")
+                "routing": {"backend_timeout": f"{100 * PATIENCE:g}ms", "max_lag": "1m", **routing}}).wait_state("ok")
             group = Group(master, [replica], weir)
             group.crooked = crooked
             master.client().mset({"bad": "the right value", "other": "another key's value"})
@@ -234,7 +234,7 @@ def test_a_read_is_sent_again_at_most_twice(lab, fallback, answer, tries):
                    for _ in range(5)]
         weir = lab.weir(master, [crooked.address for crooked in between], {
             "replication": {"wiring": "observe"}, "health": {"fall": 100},
-            "routing": {"fallback": fallback}}).wait_state("ok")
+            "routing": {"fallback": fallback, "max_lag": "1m"}}).wait_state("ok")
         group = Group(master, [crooked.server for crooked in between], weir)
         master.cli("SET", "bad", "the right value")
         group.settle()
@@ -353,10 +353,10 @@ def test_a_read_waits_for_a_connection_that_holds(lab):
     would be held."""
     master = lab.redis(name="master")
     with Crooked(master) as crooked:
-        weir = lab.weir(crooked.address, (), {"routing": {"write_hold": "1s"}}).wait_state("ok")
+        weir = lab.weir(crooked.address, (), {"routing": {"write_hold": f"{PATIENCE:g}s"}}).wait_state("ok")
         with weir.raw(timeout=10) as raw:
             assert raw.command("SET", "bad", "value") == "OK"
-            closes = iter([CLOSE] * 8)
+            closes = iter([CLOSE] * 4)
             crooked.script = lambda words, reply: next(closes, reply)
             assert raw.command("GET", "bad") == b"value"
             crooked.script = lambda words, reply: CLOSE

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from harness import wait_for
+from harness import PATIENCE, wait_for
+
+CATCH_UP_WAIT = f"{50 * PATIENCE:g}ms"
 
 
 def left(group):
@@ -77,7 +79,7 @@ def test_scope_connection_lets_others_read_replicas(lab):
 def test_reads_come_back_to_the_replicas_by_themselves(lab):
     """After every write the session reads from a replica again, once that has
     the write: nothing sticks to the master."""
-    group = lab.group(2, config=config(catch_up_wait="50ms"))
+    group = lab.group(2, config=config(catch_up_wait=CATCH_UP_WAIT))
     group.settle()
     with group.weir.raw() as raw:
         before = sum(reads_of(replica) for replica in group.replicas)
@@ -89,7 +91,7 @@ def test_reads_come_back_to_the_replicas_by_themselves(lab):
 
 
 def test_one_replica_behind_does_not_hold_the_other(lab):
-    group = lab.group(2, config=config(catch_up_wait="50ms"))
+    group = lab.group(2, config=config(catch_up_wait=CATCH_UP_WAIT))
     group.settle()
     slow, quick = group.replicas
     with group.weir.raw() as raw:
@@ -161,7 +163,7 @@ def test_who_was_told_sees_what_came_before(lab, scope, protocol):
 @pytest.mark.parametrize("pipelined", [1, 20])
 def test_strong_reads_see_what_was_written_beside_weir(lab, pipelined):
     """The writer does not even know weir: what it was told is done, is read."""
-    group = lab.group(2, config=config(consistency="strong", catch_up_wait="50ms"))
+    group = lab.group(2, config=config(consistency="strong", catch_up_wait=CATCH_UP_WAIT))
     group.settle()
     hold_back(group.replicas[0])
     with group.master.raw() as beside, group.weir.raw() as raw:
@@ -185,23 +187,25 @@ def test_strong_is_chosen_per_connection(lab):
 
 
 def test_eventual_reads_are_never_older_than_max_lag(lab):
-    group = lab.group(1, config={"routing": {"consistency": "eventual", "max_lag": "300ms"}})
-    group.settle()
-    with group.weir.raw() as writer, group.weir.raw() as reader:
+    max_lag = 0.3 * PATIENCE
+    group = lab.group(1, config={"routing": {"consistency": "eventual", "max_lag": f"{max_lag * 1000:g}ms"}})
+
+    def count_stale(writer, reader):
+        """Reads of what was replaced, before the replica was no longer asked."""
         writer.command("SET", "age", "old")
         group.settle()
         hold_back(group.replicas[0])
         writer.command("SET", "age", "new")
-        written = time.monotonic()
-        stale, seen = 0, b"old"
-        while seen == b"old":
+        written = asked = time.monotonic()
+        stale = 0
+        while reader.command("GET", "age") == b"old":
+            assert asked - written < max_lag, "a read was older than max_lag"
+            stale += 1
             asked = time.monotonic()
-            seen = reader.command("GET", "age")
-            if seen == b"old":
-                stale += 1
-                assert asked - written < 0.3, "a read was older than max_lag"
-        assert stale > 0, "the replica was never read: nothing was proven"
         let_go(group.replicas[0])
+        return stale
+    with group.weir.raw() as writer, group.weir.raw() as reader:    # again if all of this took longer than max_lag
+        assert any(count_stale(writer, reader) for _ in range(10)), "the replica was never read: nothing was proven"
 
 
 def test_a_replica_pointed_elsewhere_is_not_believed(lab):
@@ -296,5 +300,6 @@ def test_keys_that_replicas_serve_stay_warm_on_the_master(lab, policy):
             while time.monotonic() < deadline:
                 assert raw.commands([("GET", "hot")] * 100) == [b"x"] * 100
             with group.master.raw() as direct:
-                assert direct.command("OBJECT", "IDLETIME", "hot") <= 1
+                wait_for(lambda: raw.commands([("GET", "hot")] * 100) and direct.command("OBJECT", "IDLETIME", "hot") <= 1,
+                         what="it is known to be in use")
             assert "get" not in group.master.calls() or group.master.calls()["get"] < 50

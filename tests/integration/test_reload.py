@@ -53,7 +53,7 @@ def test_a_replica_is_added_wired_and_read(lab):
     assert f"[replication] replica = {group.replicas[0].address}, {newcomer.address}, was" in said
     wait_for(lambda: group.weir.readable(newcomer), what="the new replica is wired and readable")
     assert newcomer.follows(group.master)
-    assert serves_reads(group.weir, newcomer)
+    wait_for(lambda: serves_reads(group.weir, newcomer), what="it is read")
 
 
 def test_a_replica_is_removed(lab):
@@ -98,7 +98,7 @@ def test_homes_and_subscribers_of_a_removed_replica(lab):
         other = second if home is first else first
         assert listener.command("SUBSCRIBE", "news") == [b"subscribe", b"news", 1]
         weir.reload(replication={"replica": [other.address]})
-        assert port() == b"%d" % other.port
+        wait_for(lambda: port() == b"%d" % other.port, what="the session has moved")
         wait_for(lambda: "weir-" not in str(home.cli("CLIENT", "LIST")), what="nothing is left at the removed one")
         assert session.command("PING") == "PONG"
 

@@ -9,10 +9,11 @@ import time
 
 import pytest
 
-from harness import Lab, ServerError, encode, wait_for
+from harness import PATIENCE, Lab, ServerError, encode, wait_for
 
 MEBIBYTE = 1 << 20
 BIG = 8 * MEBIBYTE
+LIMIT = f"{100 * PATIENCE:g}ms"
 REFUSAL = "READONLY You can't write against a read only replica."
 
 
@@ -339,7 +340,7 @@ def test_the_master_is_lost_behind_the_end(lab):
     with group.weir.raw(timeout=30) as raw:
         raw.command("SET", "warm", "x" * (2 * MEBIBYTE))   # the connection is there
         group.master.freeze()
-        raw.send(encode("SET", "big", "x" * (2 * MEBIBYTE)))
+        group.weir.take(raw, encode("SET", "big", "x" * (2 * MEBIBYTE)))
         time.sleep(0.3)
         group.master.kill()
         answer = raw.reply()
@@ -400,7 +401,7 @@ def test_a_silent_master_is_not_filled_up(lab):
 def test_slow_senders_delay_nobody(lab):
     """They take longer than every limit on the servers' side, and others do not
     notice them."""
-    group = lab.group(1, {"routing": {"write_hold": "100ms", "backend_timeout": "100ms"}})
+    group = lab.group(1, {"routing": {"write_hold": LIMIT, "backend_timeout": LIMIT}})
     begun, rest = beginning("SET", "big")
     senders = [group.weir.raw(timeout=30) for _ in range(10)]
     before = uploads(group.weir)
@@ -408,7 +409,7 @@ def test_slow_senders_delay_nobody(lab):
         sender.send(begun)
     wait_for(lambda: uploads(group.weir) == before + 10, what="all uploads have begun")
     with group.weir.raw() as other:
-        end = time.monotonic() + 0.6
+        end = time.monotonic() + 0.6 * PATIENCE
         while time.monotonic() < end:
             assert other.commands([("SET", "a", 1), ("GET", "a"), ("EVAL", "return 1", 0)]) == ["OK", b"1", 1]
     for sender in senders:
