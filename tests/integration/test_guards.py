@@ -7,7 +7,7 @@ import threading
 import pytest
 import redis
 
-from harness import HOST, OTHER_SPELLING, Sentinel, free_port, wait_for
+from harness import HOST, OTHER_SPELLING, PATIENCE, Sentinel, free_port, wait_for
 from test_wiring import Rounds, replicaofs, stays
 
 
@@ -354,7 +354,8 @@ def test_failover_by_a_sentinel_is_followed(lab):
     group.caught_up()
     sentinel = Sentinel(lab.directory / "sentinel", name="sentinel", config=(
         f"sentinel monitor group {HOST} {group.master.port} 1\n"
-        "sentinel down-after-milliseconds group 500\nsentinel failover-timeout group 3000\n"))
+        f"sentinel down-after-milliseconds group {500 * PATIENCE:.0f}\n"     # of one that lives, on a slow machine
+        f"sentinel failover-timeout group {3000 * PATIENCE:.0f}\n"))
     lab.processes.append(sentinel)
     sentinel.start()
     wait_for(lambda: "Sentinel" in (group.weir.status()["wiring"]["reason"] or ""))

@@ -135,11 +135,11 @@ def test_a_rehearsal_waits_for_no_name_for_ever(lab, names, tmp_path):
     names.set(**{"first": "wait", "second": "wait", "third": HOST, "fourth": ""})
     path = tmp_path / "proxy.ini"
     path.write_text("[replication]\nmaster = first:6379\nreplica = second:6379\nreplica = third:6379\nreplica = fourth:6379\n"
-                    f"[health]\ntimeout = 300ms\n[proxy]\nlisten = {HOST}:{harness.free_port()}\n[admin]\nlisten =\n")
+                    f"[health]\ntimeout = {300 * harness.PATIENCE:g}ms\n[proxy]\nlisten = {HOST}:{harness.free_port()}\n[admin]\nlisten =\n")
     begun = time.monotonic()
     result = subprocess.run([harness.weir_binary(), "-t", "-c", path], capture_output=True, text=True, timeout=60)
     assert time.monotonic() - begun < 5 * harness.PATIENCE
     assert result.returncode == 1
     assert result.stderr.splitlines() == [
-        f"{path}: [replication] {key}: {name}: no address of that name was found in 300ms"
+        f"{path}: [replication] {key}: {name}: no address of that name was found in {300 * harness.PATIENCE:g}ms"
         for key, name in (("master", "first"), ("replica", "second"), ("replica", "fourth"))]

@@ -73,7 +73,7 @@ def test_max_private_backends_for_others(lab, words):
 def test_no_file_descriptor_for_a_private_connection(lab, replica):
     """A connection that cannot even be begun is lost like any other, and what
     weir refuses behind it is still refused."""
-    group = group_that_knows(lab, 1, {"proxy": {"workers": 1}, "routing": {"write_hold": "300ms"}}, replica_endpoint=True)
+    group = group_that_knows(lab, 1, {"proxy": {"workers": 1}, "routing": {"write_hold": f"{300 * PATIENCE:g}ms"}}, replica_endpoint=True)
     with group.weir.raw(replica=replica, timeout=5) as raw:
         use_up_spares(raw)
         assert raw.commands([("GET", "x"), ("PING",), ("CLIENT", "GETNAME")]) == [None, "PONG", None]

@@ -60,7 +60,7 @@ def is_warm(weir, workers):
 def group(request, tmp_path_factory):
     lab = Lab(tmp_path_factory.mktemp("uploads"))
     try:
-        group = lab.group(1, {"proxy": {"workers": request.param}}, replica_endpoint=True)
+        group = lab.group(1, {"proxy": {"workers": request.param}, "routing": {"write_hold": "20s"}}, replica_endpoint=True)
         is_warm(group.weir, request.param)
         yield group
     finally:
