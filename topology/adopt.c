@@ -90,6 +90,7 @@ static struct plan_memory remember(const struct topology *topology)
 		.keys = epoch->keys,
 		.accepted_run_id = topology->accepted_run_id,
 		.deposed = succession_deposed(topology->succession),
+		.heir = succession_heir(topology->succession),
 		.away = absence_lasts(topology),
 	};
 }

@@ -353,6 +353,18 @@ static void choose_next(const struct plan_group *group, struct plan *plan)
 		choose_elsewhere(group, plan, old);
 }
 
+/* Weir itself has made it the master, of what there was to choose from: it may lack
+ * something, and the others may have followed one that came back without its data. */
+static bool take_heir(const struct plan_group *group, struct plan *plan)
+{
+	int heir = group->memory.heir;
+
+	if (heir == PLAN_NOBODY || !is_candidate(group, (size_t)heir) || !same(group->memory.replid, group->nodes[heir].replid2))
+		return false;
+	adopt(plan, (size_t)heir);
+	return true;
+}
+
 /* A replica was made a master when the master was not there: that one has taken its
  * place, even if it is back by now. */
 static bool take_successor(const struct plan_group *group, struct plan *plan)
@@ -440,7 +452,7 @@ static void choose_master(const struct plan_group *group, struct plan *plan)
 		choose_appointed(group, plan);
 		return;
 	}
-	if (take_successor(group, plan) || is_back_too_soon(group, plan) || keep_master(group, plan))
+	if (take_heir(group, plan) || take_successor(group, plan) || is_back_too_soon(group, plan) || keep_master(group, plan))
 		return;
 	for (size_t i = 0; i < group->node_count; i++) {
 		if (group->nodes[i].reach == PLAN_UNSEEN) {

@@ -66,6 +66,7 @@ struct plan_memory {
 	int64_t keys;
 	const char *accepted_run_id; /* ACCEPT MASTER was said of this run */
 	int deposed;               /* it was the master until weir made another one: who hangs on it is to change over; PLAN_NOBODY */
+	int heir;                  /* that other one; PLAN_NOBODY */
 	bool away;                 /* it was lost; it may be back, but not everybody was asked since */
 };
 

@@ -100,11 +100,19 @@ bool succession_holds(const struct succession *succession)
 	return succession_keeps(succession) || (succession->held_ns != 0 && succession->step == SWITCHOVER_MOVE);
 }
 
+static bool is_promoted(const struct succession *succession)
+{
+	return succession->step == SWITCHOVER_MOVE || succession->step == SWITCHOVER_FOLLOW;
+}
+
 int succession_deposed(const struct succession *succession)
 {
-	bool has_heir = succession->step == SWITCHOVER_MOVE || succession->step == SWITCHOVER_FOLLOW;
+	return is_promoted(succession) ? (int)succession->old->index : PLAN_NOBODY;
+}
 
-	return has_heir ? (int)succession->old->index : PLAN_NOBODY;
+int succession_heir(const struct succession *succession)
+{
+	return is_promoted(succession) ? (int)succession->heir->index : PLAN_NOBODY;
 }
 
 /* By its newest INFO. */

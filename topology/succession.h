@@ -26,6 +26,8 @@ bool succession_holds(const struct succession *succession);
 /* The node that was the master, while the others change over from it; or
  * PLAN_NOBODY. */
 int succession_deposed(const struct succession *succession);
+/* The node that has taken its place, as long; or PLAN_NOBODY. */
+int succession_heir(const struct succession *succession);
 
 const char *succession_begin(struct succession *succession, const struct topology_switchover *wanted);
 /* The old master is lost, and fenced: the heir is promoted as it is. Nothing may be

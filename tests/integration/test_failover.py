@@ -175,6 +175,33 @@ def test_what_is_lost_is_told(lab):
         group.weir.wait_state("ok")
 
 
+def test_the_master_comes_back_empty_and_a_replica_follows_it(lab):
+    """That one has lost its data, too, before the other one can be promoted; and what
+    that other one lacks makes it no worse a master."""
+    master = lab.redis(name="master")
+    with Wire(master) as wire:
+        last, wiped = (lab.redis("--replicaof", HOST, port, name=name) for port, name in [(wire.port, "last"), (master.port, "wiped")])
+        weir = lab.weir(master, [last, wiped], CONFIG).wait_state("ok")
+        with weir.raw() as raw:
+            assert raw.command("SET", "before", "kept") == "OK"
+            for replica in (last, wiped):
+                wait_for(lambda: replica.cli("EXISTS", "before") == 1, what=f"{replica.name} has it")
+            wire.held.set()
+            assert raw.command("SET", "beyond", "x" * 20_000) == "OK"
+        wait_for(lambda: weir.status()["master"]["offset"] > 20_000 and weir.status()["master"]["keys"] == 2, what="weir knows it")
+        last.freeze()
+        wire.cut()
+        master.restart()
+        wait_for(lambda: wiped.cli("EXISTS", "before") == 0, 20, what="the other replica has followed the empty master")
+        last.thaw()
+        wait_for(lambda: master_of(weir) == last.address, 20, what="the last one that has data is the master")
+        group = Group(master, [last, wiped], weir)
+        writes_through(group)
+        for server in (master, wiped):
+            follows(server, last)
+        weir.wait_state("ok")
+
+
 def test_a_replica_that_has_more_comes_later(lab):
     """It was cut off when another one was promoted, and holds what that one lacks."""
     with cut_off_replicas(lab, CONFIG, direct=1) as group:

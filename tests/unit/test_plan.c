@@ -61,7 +61,7 @@ static struct plan_node promoted_from(struct plan_node node, const char *replid2
 
 static struct plan_memory remembering(const char *run_id, const char *replid, int64_t offset, int64_t keys)
 {
-	return (struct plan_memory){0, run_id, replid, offset, keys, "", PLAN_NOBODY, false};
+	return (struct plan_memory){0, run_id, replid, offset, keys, "", PLAN_NOBODY, PLAN_NOBODY, false};
 }
 
 /* A master with data, a replica in place, and a bare server. */
@@ -72,7 +72,7 @@ static void usual(struct world *world)
 	world->nodes[1] = replica_of(holding(server("b", RUN("b")), HISTORY_A, 100, 5), 0, true);
 	world->nodes[2] = holding(server("c", RUN("c")), HISTORY_C, 0, 0);
 	world->group = (struct plan_group){.nodes = world->nodes, .node_count = NODES, .enforce = true};
-	world->group.memory = (struct plan_memory){PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY, false};
+	world->group.memory = (struct plan_memory){PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY, PLAN_NOBODY, false};
 	world->plan.steps = world->steps;
 }
 
@@ -317,6 +317,30 @@ static void stranded_replica_follows_the_next_master(void **state)
 	world.nodes[2] = replica_of(holding(world.nodes[2], HISTORY_B, 170, 5), 1, true);
 	plan(&world);
 	assert_int_equal(world.steps[2].action, PLAN_REPLICAOF);
+}
+
+/* It lacks something, and another one has followed the old master that came back empty. */
+static void heir_is_taken_whatever_the_others_did(void **state)
+{
+	struct world world;
+
+	(void)state;
+	usual(&world);
+	world.group.memory = remembering(RUN("b"), HISTORY_A, 140, 5);
+	world.nodes[0] = holding(server("a", RUN("e")), HISTORY_C, 28, 0);
+	world.nodes[0].fenced = true;
+	world.nodes[1] = promoted_from(holding(server("b", RUN("b")), HISTORY_B, 100, 5), HISTORY_A, 101);
+	world.nodes[2] = replica_of(holding(server("c", RUN("c")), HISTORY_C, 28, 0), 0, true);
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
+	world.group.memory.heir = 1;
+	plan(&world);
+	assert_int_equal(world.plan.master, 1);
+	assert_int_equal(world.steps[0].action, PLAN_REPLICAOF);
+	assert_int_equal(world.steps[2].action, PLAN_REPLICAOF);
+	world.nodes[1].replid2 = ""; /* it was started anew meanwhile */
+	plan(&world);
+	assert_int_equal(world.plan.master, PLAN_NOBODY);
 }
 
 static void replica_of_nobody_we_know_returns(void **state)
@@ -1112,10 +1136,10 @@ static bool check_world(struct world *world)
 static struct plan_memory memory_variant(unsigned number)
 {
 	static const struct plan_memory memories[MEMORIES] = {
-		{PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY, false},
-		{0, RUN("a"), HISTORY_A, 10, 3, "", PLAN_NOBODY, false},
-		{0, RUN("d"), HISTORY_A, 10, 3, "", PLAN_NOBODY, false},
-		{1, RUN("b"), HISTORY_B, 11, 3, RUN("a"), PLAN_NOBODY, false},
+		{PLAN_NOBODY, "", "", 0, 0, "", PLAN_NOBODY, PLAN_NOBODY, false},
+		{0, RUN("a"), HISTORY_A, 10, 3, "", PLAN_NOBODY, PLAN_NOBODY, false},
+		{0, RUN("d"), HISTORY_A, 10, 3, "", PLAN_NOBODY, PLAN_NOBODY, false},
+		{1, RUN("b"), HISTORY_B, 11, 3, RUN("a"), PLAN_NOBODY, PLAN_NOBODY, false},
 	};
 
 	return memories[number];
@@ -1255,6 +1279,7 @@ int main(void)
 		cmocka_unit_test(other_spelling_is_not_rewired),
 		cmocka_unit_test(chained_replica_is_reported),
 		cmocka_unit_test(stranded_replica_follows_the_next_master),
+		cmocka_unit_test(heir_is_taken_whatever_the_others_did),
 		cmocka_unit_test(replica_of_nobody_we_know_returns),
 		cmocka_unit_test(old_master_returns_only_up_to_the_promotion),
 		cmocka_unit_test(old_master_returns_from_its_file),
