@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../proxy/log.h"
 #include "clock.h"
 #include "failover.h"
 #include "group.h"
@@ -24,6 +25,7 @@
 
 enum {
 	POLL_MS = 20,
+	PACE_EVERY_MS = 2000, /* an operator may change what weir has set */
 	BLIND_MS = 1000,   /* whoever has not seen enough by then lets others go first */
 	HEALTHY_MS = 2000, /* a replica has heard a master that pings every second within so long */
 };
@@ -39,7 +41,8 @@ struct takeover {
 	struct topology *topology;
 	ev_timer poll;
 	char paced_run_id[RUN_ID_LENGTH + 1]; /* of the master that pings every second */
-	int64_t paced_ns;                     /* when it was told last */
+	char asked_run_id[RUN_ID_LENGTH + 1]; /* of the one that was asked last how often it pings */
+	int64_t paced_ns;                     /* and when */
 	int64_t lost_ns;                      /* since when there is no usable master; 0: there is one */
 	int64_t drain_ns;                     /* since when draining is waited for; 0: it is not */
 	int64_t blind_ns;                     /* since when too little of the group is seen to judge it; 0: enough is */
@@ -61,32 +64,59 @@ static bool is_on(const struct topology *topology)
 
 /* ---- while there is a master ---- */
 
-static void on_paced(void *arg, const struct redisReply *reply, int64_t sent_ns)
-{
-	struct takeover *takeover = arg;
-	const struct node *master = group_master(takeover->topology);
-
-	(void)sent_ns;
-	if (reply->type == REDIS_REPLY_STATUS && master != NULL)
-		memcpy(takeover->paced_run_id, master->info.run_id, sizeof(takeover->paced_run_id));
-}
-
 static bool is_paced(const struct takeover *takeover, const struct node *master)
 {
 	return strcmp(takeover->paced_run_id, master->info.run_id) == 0;
 }
 
-/* A master that has nothing to say pings its replicas every ten seconds by default
- * (repl-ping-replica-period): its silence would tell nothing for so long. */
-static void set_pace(struct takeover *takeover, struct node *master)
+static void on_paced(void *arg, const struct redisReply *reply, int64_t sent_ns)
+{
+	struct takeover *takeover = arg;
+
+	(void)sent_ns;
+	if (reply->type == REDIS_REPLY_STATUS)
+		memcpy(takeover->paced_run_id, takeover->asked_run_id, sizeof(takeover->paced_run_id));
+}
+
+static bool says_one(const struct redisReply *reply)
+{
+	return reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[1]->type == REDIS_REPLY_STRING &&
+	       strcmp(reply->element[1]->str, "1") == 0;
+}
+
+static void on_pace(void *arg, const struct redisReply *reply, int64_t sent_ns)
 {
 	static const char *const argv[] = {"CONFIG", "SET", "repl-ping-replica-period", "1"};
+	struct takeover *takeover = arg;
+	struct node *master = group_master(takeover->topology);
+
+	(void)sent_ns;
+	if (master == NULL || strcmp(takeover->asked_run_id, master->info.run_id) != 0)
+		return;
+	if (says_one(reply)) {
+		memcpy(takeover->paced_run_id, takeover->asked_run_id, sizeof(takeover->paced_run_id));
+		return;
+	}
+	if (is_paced(takeover, master))
+		log_warning("%s: somebody has changed repl-ping-replica-period, which [failover] needs: it is set to 1 again",
+			    master->config->name);
+	takeover->paced_run_id[0] = '\0';
+	link_request(master->link, on_paced, takeover, 4, argv);
+}
+
+/* A master that has nothing to say pings its replicas every ten seconds by default
+ * (repl-ping-replica-period): its silence would tell nothing for so long. */
+static void keep_pace(struct takeover *takeover, struct node *master)
+{
+	static const char *const argv[] = {"CONFIG", "GET", "repl-ping-replica-period"};
+	int64_t every_ms = is_paced(takeover, master) ? PACE_EVERY_MS : takeover->topology->config.timeout_ms;
 	int64_t now_ns = clock_now_ns();
 
-	if (is_paced(takeover, master) || ms_between(takeover->paced_ns, now_ns) < takeover->topology->config.timeout_ms)
+	if (ms_between(takeover->paced_ns, now_ns) < every_ms)
 		return;
 	takeover->paced_ns = now_ns;
-	link_request(master->link, on_paced, takeover, 4, argv);
+	memcpy(takeover->asked_run_id, master->info.run_id, sizeof(takeover->asked_run_id));
+	link_request(master->link, on_pace, takeover, 3, argv);
 }
 
 /* The one that was replaced follows the new one, or it was not replaced after all. */
@@ -380,7 +410,7 @@ void takeover_act(struct takeover *takeover)
 		if (is_on(topology) && topology->epoch.number == 0)
 			say_unseen(takeover);
 		if (is_on(topology) && topology->master_usable && topology->config.wiring == TOPOLOGY_WIRING_ENFORCE)
-			set_pace(takeover, group_master(topology));
+			keep_pace(takeover, group_master(topology));
 		return;
 	}
 	if (takeover->lost_ns == 0)

@@ -363,6 +363,14 @@ def test_weirs_that_only_look_on(lab):
         assert weir.status()["failover"]["count"] == 0
 
 
+def test_the_master_goes_on_to_ping_every_second(lab):
+    group = group_of(lab)
+    period = lambda: int(group.master.cli("CONFIG", "GET", "repl-ping-replica-period")[1])  # noqa: E731
+    group.master.cli("CONFIG", "SET", "repl-ping-replica-period", "10")
+    wait_for(lambda: period() == 1, what="it is set again")
+    assert "somebody has changed repl-ping-replica-period" in group.weir.log()
+
+
 def test_mode_is_changed_while_it_runs(lab):
     """And so is what the others see of it."""
     group = group_of(lab)
