@@ -411,6 +411,7 @@ class Failover:
         if self.heir:
             self.old_tap.leave()
         self.resyncs = full_resyncs(self.heir) - self.resyncs_before[self.heir] if self.heir else 0
+        self.emptied = full_resyncs(self.old) if self.fault == "kill" else 0    # by following the empty one
 
 
 LOST = re.compile(r"they reached offset (\d+) .* has it up to (\d+): (\d+) bytes are gone")
@@ -490,12 +491,13 @@ class Verdict:
         self.over["unseen"] += reached - last_end
 
     def resyncs_due(self):
-        """The old master's, if it comes back empty or with more than the new one has; and the
-        cut off replica's, if it was told that it has more."""
+        """The old master's, if it comes back empty or with more than the new one has; of those
+        who have followed it when it was empty; and the cut off replica's, if it was told that
+        it has more."""
         failover = self.failover
         replicas_with_more = [text for kind, node, text in failover.events
                               if kind == "failover_left_behind" and node != failover.old.name]
-        return int(failover.fault == "kill" or failover.old_tap.end > failover.offset) + len(replicas_with_more)
+        return int(failover.fault == "kill" or failover.old_tap.end > failover.offset) + failover.emptied + len(replicas_with_more)
 
 
 WRITE_BYTES = len(encode("RPUSH", key_of(0, 0), f"{0:08}"))

@@ -40,7 +40,7 @@ class Made:
         monkeypatch.setattr(figures, "present", lambda server, generation: self.there)
         stage = types.SimpleNamespace(master=None, reported=lambda: self.told, tap=self.after)
         failover = types.SimpleNamespace(stage=stage, heir=True, fault="kill", begun=10.0, offset=PROMOTED_AT, old_tap=self.before, old=None,
-                                         reported_before=0, resyncs=self.resyncs, events=self.events + lost(self.told))
+                                         emptied=0, reported_before=0, resyncs=self.resyncs, events=self.events + lost(self.told))
         return figures.Verdict(failover, 0, self.writes)
 
 
