@@ -40,7 +40,7 @@ class Made:
         monkeypatch.setattr(figures, "present", lambda server, generation: self.there)
         stage = types.SimpleNamespace(master=None, reported=lambda: self.told, tap=self.after)
         failover = types.SimpleNamespace(stage=stage, heir=True, fault="kill", begun=10.0, offset=PROMOTED_AT, old_tap=self.before, old=None,
-                                         emptied=0, reported_before=0, resyncs=self.resyncs, events=self.events + lost(self.told))
+                                         emptied=0, cut=None, reported_before=0, resyncs=self.resyncs, events=self.events + lost(self.told))
         return figures.Verdict(failover, 0, self.writes)
 
 
@@ -64,6 +64,13 @@ def test_what_had_not_left_the_master(monkeypatch):
     made.before = tap(PROMOTED_AT - 2 * SIZE, 1, 2, 3)
     verdict = made.verdict(monkeypatch)
     assert verdict.wrong == [] and verdict.due == 2 * SIZE and verdict.over["unseen"] == SIZE
+
+
+def test_who_is_told_as_doubtful_is_told(monkeypatch):
+    made = Made()
+    made.told = SIZE
+    made.events.append(("lost_writes", None, "acknowledged writes may be lost: 1 clients were told OK when the connection was lost"))
+    assert made.verdict(monkeypatch).wrong == []
 
 
 @pytest.mark.parametrize("change, words", [
