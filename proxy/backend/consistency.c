@@ -391,23 +391,23 @@ static bool take_sample(struct worker *worker, int64_t sent_ns, uint64_t offset,
 	return true;
 }
 
-static void judge_master(struct backend *backend, int64_t sent_ns, struct slice reply, int64_t now_ns)
+/* `role` is what the reply says; NULL: it is an error. */
+static void judge_master(struct backend *backend, int64_t sent_ns, struct slice reply, const struct role_reply *role,
+			 int64_t now_ns)
 {
 	struct worker *worker = backend->worker;
-	struct role_reply role;
-	bool known = role_reply_decode(reply, &role) && role.is_master && role.offset >= 0;
-	uint64_t offset;
+	bool known = role != NULL && role->is_master && role->offset >= 0;
+	uint64_t offset = known ? (uint64_t)role->offset : 0;
 
 	if (!known) {
 		note_refusal(backend, reply);
-		if (reply.bytes[0] != '-')
+		if (role != NULL)
 			control_line_suspect(worker->shared->control, backend->node_id);
 	}
 	if (known && !list_is_empty(&worker->waiting_clients)) {
 		role_reply_read_acks(reply, &worker->positions.acks);
 		worker->positions.acks_ns = sent_ns;
 	}
-	offset = (uint64_t)role.offset;
 	known = known && !barrier_is_up(worker) && take_sample(worker, sent_ns, offset, now_ns);
 	settle_observers(backend, known ? &offset : NULL, now_ns);
 	settle_waiters(backend, known ? &offset : NULL);
@@ -451,19 +451,19 @@ static void note_position(struct worker *worker, const struct backend *backend, 
 	load->behind_at_ns = now_ns;
 }
 
-static void judge_replica(struct backend *backend, int64_t sent_ns, struct slice reply, int64_t now_ns)
+static void judge_replica(struct backend *backend, int64_t sent_ns, struct slice reply, const struct role_reply *role,
+			  int64_t now_ns)
 {
 	struct worker *worker = backend->worker;
 	const struct snapshot_node *node = worker_node(worker, backend->node_id);
 	struct proof *proof = &backend->proof;
-	struct role_reply role;
 
 	*proof = (struct proof){ 0 };
-	if (!role_reply_decode(reply, &role)) {
+	if (role == NULL) {
 		note_refusal(backend, reply);
 		return;
 	}
-	if (node == NULL || node->incarnation != backend->incarnation || !follows_the_epoch(worker, node, &role)) {
+	if (node == NULL || node->incarnation != backend->incarnation || !follows_the_epoch(worker, node, role)) {
 		control_line_suspect(worker->shared->control, backend->node_id);
 		return;
 	}
@@ -473,30 +473,23 @@ static void judge_replica(struct backend *backend, int64_t sent_ns, struct slice
 		proof->position = atomic_load_explicit(&node->vitals->offset, memory_order_acquire);
 		return;
 	}
-	proof->position = (uint64_t)role.offset;
+	proof->position = (uint64_t)role->offset;
 	proof->young = is_young(worker, node, proof->position, now_ns);
 	note_position(worker, backend, sent_ns, now_ns);
 }
 
-/* An error may be one of rights, or of a server that loads. */
-static bool answers_role(struct slice reply)
+bool consistency_judge(struct backend *backend, const struct request *asked, struct slice reply, int64_t now_ns)
 {
-	struct role_reply role;
+	int64_t sent_ns = (int64_t)asked->floor;
+	struct role_reply decoded, *role = role_reply_decode(reply, &decoded) ? &decoded : NULL;
 
-	return slice_begins_with(reply, "-") || role_reply_decode(reply, &role);
-}
-
-bool consistency_judge(struct backend *backend, const struct request *role, struct slice reply, int64_t now_ns)
-{
-	int64_t sent_ns = (int64_t)role->floor;
-
-	if (!answers_role(reply))
+	if (role == NULL && !slice_begins_with(reply, "-")) /* an error may be one of rights, or of a server that loads */
 		return false;
 	backend->roles_answered++;
 	if (backend->key.node == BACKEND_TO_MASTER)
-		judge_master(backend, sent_ns, reply, now_ns);
+		judge_master(backend, sent_ns, reply, role, now_ns);
 	else
-		judge_replica(backend, sent_ns, reply, now_ns);
+		judge_replica(backend, sent_ns, reply, role, now_ns);
 	return true;
 }
 

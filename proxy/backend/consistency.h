@@ -64,7 +64,7 @@ bool consistency_applies(const struct backend *backend);
 
 /* The reply to the ROLE that stands at the head of the backend's queue. False:
  * it answers something else, so replies do not match requests any more. */
-bool consistency_judge(struct backend *backend, const struct request *role, struct slice reply, int64_t now_ns);
+bool consistency_judge(struct backend *backend, const struct request *asked, struct slice reply, int64_t now_ns);
 /* Has the ROLE in front of this read proven what the read must see? */
 bool consistency_is_met(const struct backend *backend, const struct request *read);
 /* The connection is lost, and with it every ROLE under way. */
