@@ -344,8 +344,9 @@ compat-valkey: weir ## the units of it that end against a bare Valkey (tests/com
 compat-judge:
 	@$(call pytest,tests/compat)
 
-bench: weir $(BENCHES) ## compare with a direct connection, HAProxy and nutcracker: throughput, latency, CPU per operation
+bench: weir $(BENCHES) ## beside a direct connection, HAProxy and nutcracker; then workers, mixed load and idle memory: BENCH="--rounds 9" CASES="--only mixed"
 	@$(PYTHON) tests/bench/bench.py $(BENCH)
+	@$(PYTHON) tests/bench/cases.py $(CASES)
 bench-instructions: weir $(BENCHES) ## instructions per operation, against tests/bench/baseline.json
 	@$(PYTHON) tests/bench/instructions.py $(BENCH)
 
