@@ -872,6 +872,7 @@ void succession_act(struct succession *succession)
 void succession_show(const struct succession *succession, struct topology_succession_view *view)
 {
 	*view = succession->shown;
+	view->unplanned = succession->unplanned;
 	view->step = switchover_step_name(succession->step);
 	view->step_ms = succession->step == SWITCHOVER_NONE ? -1 : ms_since(succession->step_ns);
 	view->from = succession->from[0] != '\0' ? succession->from : NULL;

@@ -233,6 +233,7 @@ enum { TOPOLOGY_PHASES_MAX = 10 };
 
 /* The change of the master that is under way, or the last one. */
 struct topology_succession_view {
+	bool unplanned;             /* what follows is of a failover */
 	const char *step;           /* "check", "hold", ...; NULL: none is under way */
 	int64_t step_ms;            /* how long that has lasted; -1 */
 	bool holds;                 /* writes wait for it */

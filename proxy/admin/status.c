@@ -221,6 +221,7 @@ static json_t *switchover(const struct topology_succession_view *view)
 {
 	json_t *object = json_object();
 
+	put_text(object, "kind", view->unplanned ? "failover" : "switchover");
 	put_text(object, "phase", view->step);
 	put_integer(object, "phase_ms", view->step_ms);
 	put(object, "phases", phases(view));

@@ -101,6 +101,52 @@ def test_switchover(lab, browser):
     assert re.search(r"\(check [\d.]+ \w+, hold .*, fence .*, catch up .*, demote .*, promote .*, move .*, follow .*\)\.$", said), said
 
 
+def test_failover(lab, browser):
+    """What is against it, then that it was, with its phases."""
+    group = lab.group(2, {"health": {"interval": "50ms", "timeout": "500ms"},
+                          "failover": {"mode": "auto", "down_after": "500ms", "min_interval": "0"}})
+    wait_for(lambda: (group.weir.status()["master"]["offset"] or 0) > 0, 20, what="weir knows the master's offset")
+    for replica in group.replicas:
+        replica.cli("CONFIG", "SET", "replica-priority", "0")
+    wait_for(lambda: all(row["priority"] == 0 for row in group.weir.status()["replicas"]), what="weir knows their priority")
+    browser.open(group.weir)
+    group.master.kill()
+    wait_for(lambda: re.search(r"No failover so far: no replica .* may be promoted", browser.text(".master .remark")), 20,
+             what="the page tells what is against it")
+    heir = group.replicas[1]
+    heir.cli("CONFIG", "SET", "replica-priority", "100")
+    wait_for(lambda: browser.text(".master .name") == heir.address, 20, what="the page shows the new master")
+    said = wait_for(lambda: (text := browser.text("#switchover")).startswith("Last failover: ") and text, 20, what="what became of it")
+    assert re.search(rf"{heir.address} is the master, {group.master.address} was lost; it took \d+ ms.*"
+                     r"\(promote [\d.]+ \w+, move .*, follow .*\)\.$", said), said
+
+
+WITH_CHANGE = """
+    window.plainFetch = window.plainFetch || window.fetch;
+    window.fetch = async (path, ...rest) => {
+        const answer = await window.plainFetch(path, ...rest);
+        if (path !== "status" || !arguments[0])
+            return answer;
+        const status = await answer.json();
+        return new Response(JSON.stringify({ ...status, switchover: { ...status.switchover, ...arguments[0] } }));
+    };"""
+
+
+@pytest.mark.parametrize("kind", ["failover", "switchover"])
+def test_a_change_of_the_master_is_seen_happening(lab, browser, kind):
+    """It lasts for milliseconds: here weir's answers are changed on their way to the page."""
+    group = lab.group(1)
+    browser.open(group.weir)
+    heir = group.replicas[0].address
+    browser.run(WITH_CHANGE, {"kind": kind, "phase": "catch_up", "phase_ms": 12, "holds_writes": True, "from": "a", "to": heir,
+                              "phases": [{"name": "hold", "ms": 3.0}]})
+    wait_for(lambda: browser.replica(heir)["badge"] == "becomes the master", what="the picture shows it")
+    said = browser.text("#switchover")
+    assert re.fullmatch(rf"{kind.capitalize()} from a to {heir}: catch up, for 12 ms; writes wait\. So far: hold 3[.0]* ms\.", said), said
+    browser.run(WITH_CHANGE, None)
+    wait_for(lambda: browser.replica(heir)["badge"] == "serves reads", what="it is over")
+
+
 def test_a_drained_replica(lab, browser):
     group = lab.group(1)
     browser.open(group.weir)

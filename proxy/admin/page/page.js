@@ -67,11 +67,14 @@ function phasesOf(change) {
 }
 
 function switchoverText(change) {
+	const kind = change.kind === "failover" ? "Failover" : "Switchover";
+
 	if (change.phase)
-		return `Switchover from ${change.from} to ${change.to}: ${change.phase.replace("_", " ")}, ` +
-			`for ${formatMs(change.phase_ms)}${change.holds_writes ? "; writes wait" : ""}. So far: ${phasesOf(change)}.`;
+		return `${kind} from ${change.from} to ${change.to}: ${change.phase.replace("_", " ")}, ` +
+			`for ${formatMs(change.phase_ms)}${change.holds_writes ? "; writes wait" : ""}.` +
+			(change.phases.length > 0 ? ` So far: ${phasesOf(change)}.` : "");
 	return isKnown(change.ended_seconds_ago) && change.ended_seconds_ago < SWITCHOVER_SHOWN_SECONDS
-		? `Last switchover: ${change.result} (${phasesOf(change)}).` : "";
+		? `Last ${kind.toLowerCase()}: ${change.result} (${phasesOf(change)}).` : "";
 }
 
 /* While it is under way, and for a while what became of it. */

@@ -28,6 +28,13 @@ function judge(replica) {
 	return REASONS[replica.reason] || ["warn", replica.reason || "not readable", ""];
 }
 
+/* What a change of the master that is under way makes of it comes first. */
+function judgeWithin(replica, change) {
+	if (change.phase && replica.name === change.to)
+		return ["busy", "becomes the master", ""];
+	return judge(replica);
+}
+
 /* ---- cards ---- */
 
 function makeFact(list, label) {
@@ -122,7 +129,8 @@ function showNoMaster(card, status) {
 	setText(card.name, "No master");
 	setText(card.address, "");
 	setText(card.badge, "writes wait, then fail");
-	showRemark(card, [status.no_master_reason ? `${status.no_master_reason}.` : ""]);
+	showRemark(card, [status.no_master_reason ? `${status.no_master_reason}.` : "",
+		status.failover.refused ? `No failover so far: ${status.failover.refused}.` : ""]);
 }
 
 /* ---- replicas ---- */
@@ -189,7 +197,7 @@ function wordsOfUsers(replica) {
 }
 
 function showReplica(card, replica, status, seconds) {
-	const verdict = judge(replica);
+	const verdict = judgeWithin(replica, status.switchover);
 	const now = seconds.nodes.get(replica.name);
 
 	showHead(card, replica, verdict);
