@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How much is on its way to somebody? Requests are short and say nothing of the
+/* How much is on its way to a client? Requests are short and say nothing of the
  * replies they bring, so the replies that came last stand for those to come. One
  * that gets large ones has few requests in flight at a time: what it does not read
  * stays where it is, and others who share a connection do not wait behind it. */
@@ -20,7 +20,7 @@ enum {
 
 struct appetite {
 	uint64_t bytes;   /* of the last replies ... */
-	uint32_t answers; /* ... and their number, or what they cost */
+	uint32_t answers; /* ... and their number */
 	uint32_t window;  /* so many requests may be in flight */
 };
 
@@ -60,17 +60,17 @@ static inline bool appetite_allows(struct appetite *appetite, uint32_t in_flight
 	return in_flight < appetite->window;
 }
 
-/* Are its replies large, or may they be? */
+/* Are its replies large? */
 static inline bool appetite_is_large(const struct appetite *appetite)
 {
 	return appetite->window <= APPETITE_BYTES / APPETITE_LARGE &&
 	       appetite->bytes >= (uint64_t)APPETITE_LARGE * appetite->answers;
 }
 
-/* The bytes that so many answers will bring. */
-static inline uint64_t appetite_expects(const struct appetite *appetite, uint32_t answers)
+/* Are they, or may they be? */
+static inline bool appetite_may_be_large(const struct appetite *appetite)
 {
-	return appetite->answers > 0 ? appetite->bytes / appetite->answers * answers : 0;
+	return appetite->answers == 0 || appetite_is_large(appetite);
 }
 
 #endif

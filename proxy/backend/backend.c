@@ -29,8 +29,6 @@ enum {
 	EWMA_SHIFT = 3,             /* a new sample counts for an eighth */
 	FULL_BYTES = 16 * 1024 * 1024, /* unanswered requests beyond which clients have to wait */
 	FULL_OVER_BYTES = 8 * 1024 * 1024,
-	FLOOD_BYTES = 1024 * 1024,     /* replies to come, beyond which they have to if theirs are large */
-	FLOOD_OVER_BYTES = 512 * 1024,
 	UPLOAD_PAUSE_BYTES = 512 * 1024, /* unsent bytes beyond which no more is taken of what a session sends as it comes */
 	LOGGED_GREETING_BYTES = 200,
 	GIVE_BACK_MS = 1000,        /* after its last answer a connection needs no memory for batches */
@@ -48,6 +46,8 @@ struct backend *backend_create(struct worker *worker, const struct backend_key *
 	list_init(&backend->of_worker);
 	list_init(&backend->of_identity);
 	list_init(&backend->dirty);
+	backend->crowd = crowd_unknown();
+	line_init(&backend->line);
 	list_init(&backend->observers);
 	list_init(&backend->index_waiters);
 	list_append(&worker->backends, &backend->of_worker);
@@ -223,6 +223,7 @@ void backend_disconnect(struct backend *backend, enum drop_reason reason, const 
 	settle_owner(backend, was_ready);
 	delivery_settle(backend->worker);
 	worker_wake_lane_waiters(backend->worker);
+	line_dissolve(backend);
 	backend->idle_since_ns = backend->worker->now_ns;
 }
 
@@ -252,6 +253,8 @@ void backend_destroy(struct backend *backend, enum drop_reason reason)
 	worker->private_backends -= backend->key.kind == BACKEND_PRIVATE;
 	worker->spare_private -= backend->key.kind == BACKEND_PRIVATE && list_is_linked(&backend->of_identity);
 	worker->backends_aside -= backend->aside;
+	line_dissolve(backend);
+	list_remove(&backend->line.moves);
 	list_remove(&backend->of_identity);
 	list_remove(&backend->of_worker);
 	list_append(&worker->dead_backends, &backend->of_worker);
@@ -323,19 +326,19 @@ static char told_type(char type, struct slice last)
 	return type == '$' && last.length == 5 && last.bytes[1] == '-' ? '_' : type;
 }
 
-static uint64_t replies_to_come(const struct backend *backend)
-{
-	return appetite_expects(&backend->appetite, backend->outstanding);
-}
-
 void backend_note_answer(struct backend *backend, int64_t now_ns)
 {
 	backend->last_read_ns = now_ns;
 	if (backend->head == NULL)
 		backend->idle_since_ns = now_ns;
-	if (!list_is_empty(&backend->worker->lane_waiters) && buf_length(&backend->stream) < FULL_OVER_BYTES &&
-	    replies_to_come(backend) < FLOOD_OVER_BYTES)
+	if (!list_is_empty(&backend->worker->lane_waiters) && buf_length(&backend->stream) < FULL_OVER_BYTES)
 		worker_wake_lane_waiters(backend->worker);
+}
+
+static void leave_crowd(struct backend *backend, uint64_t bytes)
+{
+	crowd_learn(&backend->crowd, bytes);
+	line_move(backend);
 }
 
 /* The head's reply is whole: it leaves the queue, then its bytes the stream.
@@ -348,6 +351,8 @@ void backend_finish_reply(struct backend *backend, char type, struct slice last,
 	uint64_t end = request->at + request->length;
 	bool is_secret = request->flags & REQUEST_SECRET;
 
+	if (request->flags & REQUEST_IN_CROWD)
+		leave_crowd(backend, backend->reply_length + last.length);
 	backend->mid_reply = false;
 	backend->reply_length = 0;
 	backend_measure(backend, request, 1, now_ns);
@@ -503,7 +508,6 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 {
 	uint64_t generation = backend->generation;
 	int64_t now_ns = clock_ns(); /* after the read: what these replies acknowledge happened before it */
-	size_t read = length;
 
 	backend->worker->reading_us = clock_us(now_ns);
 	while (length > 0 && is_live(backend, generation)) {
@@ -516,8 +520,6 @@ static void take_replies(struct backend *backend, const char *bytes, size_t leng
 	tally_settle(&backend->worker->at_node);
 	delivery_settle(backend->worker);
 	backend->last_read_ns = now_ns;
-	backend->appetite.bytes += read;
-	appetite_forget(&backend->appetite, APPETITE_MEMORY);
 	if (!is_live(backend, generation))
 		return;
 	if (backend->head == NULL)
@@ -581,11 +583,6 @@ void backend_read(struct backend *backend)
 bool backend_is_full(const struct backend *backend)
 {
 	return buf_length(&backend->stream) > FULL_BYTES;
-}
-
-bool backend_is_flooded(const struct backend *backend)
-{
-	return replies_to_come(backend) > FLOOD_BYTES;
 }
 
 bool backend_takes_more(const struct backend *backend)

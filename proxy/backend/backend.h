@@ -8,10 +8,11 @@
 #include "../../protocol/buf.h"
 #include "../../protocol/push.h"
 #include "../../protocol/resp.h"
-#include "appetite.h"
 #include "conn.h"
+#include "crowd.h"
 #include "drop_reason.h"
 #include "../client/identity.h"
+#include "line.h"
 #include "../list.h"
 #include "positions.h"
 #include "request.h"
@@ -109,7 +110,8 @@ struct backend {
 	struct request *head;         /* oldest unanswered */
 	struct request *tail;
 	uint32_t outstanding;         /* cost of all of them */
-	struct appetite appetite;     /* by the replies that came, per cost */
+	struct crowd crowd;           /* of them */
+	struct line line;             /* clients that wait to join it */
 	uint32_t handshake_left;      /* replies still due before READY */
 	bool has_entered;             /* in the handshake: the database was selected before AUTH */
 	struct buf refusal;           /* while a refused queue is settled: the server's words; else empty */
@@ -226,8 +228,6 @@ bool backend_has_nothing_to_do(const struct backend *backend);
 
 /* Has it more unanswered bytes than it should be given? */
 bool backend_is_full(const struct backend *backend);
-/* Is so much to come on it already that who asks for large replies shall wait? */
-bool backend_is_flooded(const struct backend *backend);
 
 /* Writes what it can. At the end of a turn. */
 void backend_flush(struct backend *backend);

@@ -47,9 +47,14 @@ static void count_answered(struct backend *backend, uint32_t cost)
 	struct node_load *load = backend_load(backend);
 
 	backend->outstanding -= cost;
-	backend->appetite.answers += cost;
 	if (load != NULL)
 		load->outstanding -= cost;
+}
+
+static void count_gone(struct backend *backend, const struct request *request)
+{
+	backend->crowd.present -= (request->flags & REQUEST_IN_CROWD) != 0;
+	count_answered(backend, request->cost);
 }
 
 static uint64_t stream_end(const struct backend *backend)
@@ -95,6 +100,7 @@ void backend_link_request(struct backend *backend, struct request *request, stru
 	else
 		backend->tail->next_of_backend = request;
 	backend->tail = request;
+	backend->crowd.present += (request->flags & REQUEST_IN_CROWD) != 0;
 	count_outstanding(backend, request->cost, 1);
 }
 
@@ -106,7 +112,7 @@ struct request *backend_unlink_head(struct backend *backend)
 	if (backend->head == NULL)
 		backend->tail = NULL;
 	request->backend = NULL;
-	count_answered(backend, request->cost);
+	count_gone(backend, request);
 	return request;
 }
 
@@ -225,7 +231,7 @@ void backend_withdraw(struct backend *backend, struct request *request)
 	if (backend->tail == request)
 		backend->tail = previous;
 	request->backend = NULL;
-	count_answered(backend, request->cost);
+	count_gone(backend, request);
 }
 
 /* The server that was lost over a request has ended, for all that is known by
@@ -260,7 +266,8 @@ struct request *backend_replace(struct backend *backend, struct request *before)
 {
 	struct request **link = before != NULL ? &before->next_of_backend : &backend->head;
 	struct request *request = *link;
-	struct request *orphan = request_create(&backend->worker->requests, REQUEST_CLIENT, REQUEST_READ, request->enqueued_ms);
+	struct request *orphan = request_create(&backend->worker->requests, REQUEST_CLIENT,
+						REQUEST_READ | (request->flags & REQUEST_IN_CROWD), request->enqueued_ms);
 
 	orphan->backend = backend;
 	orphan->next_of_backend = request->next_of_backend;
@@ -280,7 +287,7 @@ struct backlog backlog_take(struct backend *backend)
 	struct backlog backlog = { backend->head, backend->stream, backend->base, backend->sent };
 
 	for (struct request *request = backend->head; request != NULL; request = request->next_of_backend)
-		count_answered(backend, request->cost);
+		count_gone(backend, request);
 	backend->head = backend->tail = NULL;
 	backend->stream = (struct buf){ 0 };
 	backend->base = backend->sent = 0;

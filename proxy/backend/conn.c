@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -100,6 +101,13 @@ enum conn_result conn_write(struct conn *conn, const char *bytes, size_t length,
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
 		return CONN_AGAIN;
 	return CONN_CLOSED;
+}
+
+bool conn_is_gone(const struct conn *conn)
+{
+	struct pollfd peer = { .fd = conn->io.fd };
+
+	return poll(&peer, 1, 0) > 0 && (peer.revents & (POLLHUP | POLLERR));
 }
 
 void conn_close(struct conn *conn)

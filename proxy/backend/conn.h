@@ -45,6 +45,8 @@ void conn_watch(struct conn *conn, int events);
 int conn_watched(const struct conn *conn);
 enum conn_result conn_read(struct conn *conn, char *into, size_t room, size_t *got);
 enum conn_result conn_write(struct conn *conn, const char *bytes, size_t length, size_t *wrote);
+/* Is nobody there any more who could read? (One that has only sent its last byte may.) */
+bool conn_is_gone(const struct conn *conn);
 void conn_close(struct conn *conn);
 
 /* Of a stream that carries messages: sent at once, and lost in time. NULL: the

@@ -200,6 +200,7 @@ bool pool_set_aside(struct backend *backend)
 		backend_open(pool_shared(worker, &backend->key));
 	}
 	worker_wake_lane_waiters(worker);
+	line_dissolve(backend);
 	return true;
 }
 
@@ -381,6 +382,8 @@ static void tick(struct backend *backend)
 	}
 	flow_tick(backend);
 	backend_give_back(backend);
+	crowd_tick(&backend->crowd);
+	line_move(backend);
 	backend_settle_failed_connect(backend);
 	if (!backend->closing && is_connecting(backend) && worker->now_ns - backend->connect_ns > connect_limit_ns)
 		backend_disconnect(backend, DROP_not_ready, NULL);

@@ -67,6 +67,7 @@ enum request_flag {
 	REQUEST_QUESTION = 1 << 21,  /* leaves nothing behind: wherever its session's questions go, it may be asked again */
 	REQUEST_SECRET = 1 << 23,    /* there may be a password in it: its bytes are overwritten once it is answered */
 	REQUEST_WAITS = 1 << 22,     /* it may wait for data or replicas: how long it takes says nothing */
+	REQUEST_IN_CROWD = 1 << 24,  /* its reply is large, or may be (crowd.h) */
 };
 
 enum { BLOCK_BEGINS = 1, CURSOR_BOUND = 1 };

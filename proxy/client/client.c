@@ -462,6 +462,8 @@ static bool stall_is_over(const struct client *client)
 		return client->in_flight <= client->appetite.window / 4;
 	case STALL_OUTPUT:
 		return client->writes_first || unread_bytes(client) < OUTPUT_RESUME;
+	case STALL_LINE:
+		return !appetite_may_be_large(&client->appetite);
 	case STALL_UPLOAD:
 		return client->upload != UPLOAD_PASSES || backend_takes_more(client->session.pinned);
 	default:

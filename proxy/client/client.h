@@ -29,6 +29,7 @@ enum client_stall {
 	STALL_WINDOW,   /* until fewer of its requests are in flight */
 	STALL_OUTPUT,   /* until it has read some of its replies */
 	STALL_LANE,     /* until its backend has answered some of what it was sent */
+	STALL_LINE,     /* until there is a place for what it asks (line.h), or its replies turn out to be small */
 	STALL_COMMANDS, /* until the command table is learned, or that takes too long */
 	STALL_UPLOAD,   /* until its backend takes more of the command that is on its way */
 	STALL_PAUSE,    /* while clients are paused, or no connection is free for a command that is diverted */

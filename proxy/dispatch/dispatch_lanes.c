@@ -12,7 +12,6 @@
 enum {
 	COST_FAST = 1, /* outstanding work that a command counts as */
 	COST_SLOW = 4,
-	NEWCOMERS_AT_ONCE = 64, /* outstanding work of a lane, beside which they have one request each */
 	STRANGERS_AT_ONCE = COST_SLOW, /* outstanding work of a lane that the master has not let in */
 };
 
@@ -138,6 +137,8 @@ void dispatch_send_to(struct client *client, struct backend *backend, const stru
 		client->replica_in_flight++;
 	else
 		dispatch_on_lane(client, request, backend);
+	if (appetite_may_be_large(&client->appetite))
+		request->flags |= REQUEST_IN_CROWD;
 	request->cost = fast ? COST_FAST : COST_SLOW;
 	request->command = parsed->command->number;
 	request->counts_as = counts_as(backend, parsed, flags);
@@ -155,24 +156,26 @@ enum verdict dispatch_wait_for_room(struct client *client)
 	return dispatch_stall(client, STALL_LANE);
 }
 
-/* A newcomer has one request to show what its replies are like. More of many at
- * once would flood a lane before anybody knows. */
-static bool waits_for_its_first(const struct client *client, const struct backend *lane)
+/* Whoever asks for much, or may, shall not stand before all the others. */
+static bool has_no_place(const struct client *client, const struct backend *lane)
 {
-	return (client->in_flight > 0 && lane->outstanding > NEWCOMERS_AT_ONCE) || backend_is_flooded(lane);
+	return appetite_may_be_large(&client->appetite) && (crowd_is_full(&lane->crowd) || line_is_before(client, lane));
 }
 
 bool dispatch_has_no_room(const struct client *client, const struct backend *lane)
 {
-	const struct appetite *appetite = &client->appetite;
-
-	if (backend_is_full(lane))
-		return true;
-	return appetite->answers == 0 ? waits_for_its_first(client, lane)
-				      : appetite_is_large(appetite) && backend_is_flooded(lane);
+	return backend_is_full(lane) || has_no_place(client, lane);
 }
 
-enum verdict dispatch_enter_lane(struct client *client, const struct backend *lane, bool is_read)
+enum verdict dispatch_wait_for(struct client *client, struct backend *lane)
+{
+	if (backend_is_full(lane))
+		return dispatch_wait_for_room(client);
+	line_join(client, lane);
+	return STALLED;
+}
+
+enum verdict dispatch_enter_lane(struct client *client, struct backend *lane, bool is_read)
 {
 	bool in_order = !is_read || client->session.consistency != CONSISTENCY_EVENTUAL;
 
@@ -182,8 +185,9 @@ enum verdict dispatch_enter_lane(struct client *client, const struct backend *la
 		return dispatch_stall(client, STALL_REPLICAS);
 	if (client->lane_in_flight > 0 && client->lane != lane)
 		return dispatch_stall(client, STALL_ALL);
-	return lane->state == BACKEND_READY && !lane->held && dispatch_has_no_room(client, lane) ? dispatch_wait_for_room(client)
-												 : TAKEN;
+	if (lane->state == BACKEND_READY && !lane->held && dispatch_has_no_room(client, lane))
+		return dispatch_wait_for(client, lane);
+	return TAKEN;
 }
 
 /* On the replica endpoint a replica's own rules are the rules. */

@@ -42,9 +42,11 @@ enum verdict dispatch_send_on(struct client *client, struct backend *lane, const
 /* The two halves of dispatch_send_on(): may a command take this way now without
  * overtaking one before it; and does its backend hold so much for a connection
  * that is not there that `bytes` more are refused (with that error)? */
-enum verdict dispatch_enter_lane(struct client *client, const struct backend *lane, bool is_read);
+enum verdict dispatch_enter_lane(struct client *client, struct backend *lane, bool is_read);
 /* More is under way on it already than it should have, for this client. */
 bool dispatch_has_no_room(const struct client *client, const struct backend *lane);
+/* Then the command waits until it has. */
+enum verdict dispatch_wait_for(struct client *client, struct backend *lane);
 bool dispatch_holds_too_much(const struct backend *lane, size_t bytes);
 void dispatch_hold_error(struct client *client);
 /* What the session's next read demands of a node. */

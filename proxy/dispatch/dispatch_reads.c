@@ -100,7 +100,7 @@ static enum verdict read_on_replica(struct client *client, const struct parsed_c
 		return dispatch_stall(client, STALL_REPLICAS); /* two at once could show time running backwards */
 	lane = dispatch_read_lane(client, (int32_t)node->id, is_script(parsed->command));
 	if (dispatch_has_no_room(client, lane))
-		return dispatch_wait_for_room(client);
+		return dispatch_wait_for(client, lane);
 	session->read_node = (int32_t)node->id;
 	session->read_incarnation = node->incarnation;
 	session->read_script = is_script(parsed->command);

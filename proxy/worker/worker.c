@@ -131,8 +131,8 @@ static void flush_clients(struct worker *worker)
 
 static bool has_work(const struct worker *worker)
 {
-	return !list_is_empty(&worker->resumed_clients) || !list_is_empty(&worker->dirty_backends) ||
-	       !list_is_empty(&worker->dirty_clients);
+	return !list_is_empty(&worker->resumed_clients) || !list_is_empty(&worker->moving_lines) ||
+	       !list_is_empty(&worker->dirty_backends) || !list_is_empty(&worker->dirty_clients);
 }
 
 static void bury_the_dead(struct worker *worker)
@@ -184,6 +184,7 @@ static void on_turn_end(struct ev_loop *loop, ev_prepare *prepare, int events)
 	stamp(worker);
 	for (int i = 0; i < FLUSH_ROUNDS && has_work(worker); i++) {
 		resume_clients(worker);
+		line_admit(worker);
 		flush_backends(worker);
 		flush_clients(worker);
 	}
@@ -649,6 +650,7 @@ struct worker *worker_create(unsigned index, struct worker_shared *shared)
 	list_init(&worker->resumed_clients);
 	list_init(&worker->lookups);
 	list_init(&worker->lane_waiters);
+	list_init(&worker->moving_lines);
 	list_init(&worker->waiting_clients);
 	list_init(&worker->parked_clients);
 	list_init(&worker->dead_clients);

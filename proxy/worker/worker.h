@@ -149,6 +149,8 @@ struct worker {
 	struct list_link resumed_clients;
 	struct list_link lookups;             /* errands that wait for a client's connection (redirect.c) */
 	struct list_link lane_waiters;        /* clients in STALL_LANE */
+	struct list_link moving_lines;        /* backends in whose line (line.h) somebody may be let in, ... */
+	const struct client *admitted;        /* ... who is just this one; NULL */
 	struct list_link waiting_clients;     /* until ... */
 	struct list_link parked_clients;      /* the same, for a request that is on no server now */
 	ev_timer moment;                      /* ... this is over; runs while there are any */

@@ -3,6 +3,7 @@ stays at the server, and nobody else waits for them."""
 import contextlib
 import hashlib
 import os
+import socket
 import threading
 import time
 
@@ -332,6 +333,102 @@ def test_a_flood_of_medium_sized_replies(lab):
         assert group.weir.rss_bytes() - before < 100 * MEBIBYTE
         for raw in lazy[:5]:        # nothing is lost for those who read after all
             assert all(len(raw.reply()) == 100 * 1024 for _ in range(100))
+
+
+def outstanding(weir):
+    """What weir has asked of servers on the connections that clients share."""
+    titles, *rows = (line.split() for line in weir.admin("BACKENDS"))
+    return sum(int(row[titles.index("outstanding")]) for row in rows if row[titles.index("kind")] == "shared")
+
+
+FIRST = 32      # CROWD_FIRST: requests of newcomers, while nobody knows what they bring
+
+
+@contextlib.contextmanager
+def newcomers(group, count, *questions):
+    """They come together, while the server says nothing."""
+    data = b"".join(encode(*words) for words in questions)
+    before = metric(group.weir, 'client_bytes_total{direction="in"}')
+    group.master.freeze()
+    with contextlib.ExitStack() as stack:
+        found = [stack.enter_context(group.weir.raw(timeout=60)) for _ in range(count)]
+        for raw in found:
+            raw.send(data)
+        wait_for(lambda: metric(group.weir, 'client_bytes_total{direction="in"}') >= before + count * len(data),
+                 what="weir has read them all")
+        yield found
+
+
+def test_newcomers_who_come_together(lab):
+    """Each may want something large, so a server is asked for a few of them; who is
+    known to ask for little passes all the others by."""
+    group = group_with(lab, 0, {"medium": value_of(100 * 1024), "small": b"s"})
+    with group.weir.raw(timeout=60) as early:
+        assert early.command("GET", "small") == b"s"
+        with newcomers(group, 200, ("GET", "medium")) as crowd:
+            assert outstanding(group.weir) == FIRST
+            send(group.weir, early, [("GET", "small")] * 10)
+            assert outstanding(group.weir) == FIRST + 10
+            group.master.thaw()
+            assert [early.reply() for _ in range(10)] == [b"s"] * 10
+            for raw in crowd:
+                assert len(raw.reply()) == 100 * 1024
+            wait_for(lambda: outstanding(group.weir) == 0)
+
+
+def test_newcomers_with_small_replies(lab):
+    """Whoever waits for a place goes before those who came later."""
+    group = group_with(lab, 0, {})
+    with newcomers(group, 300, ("INCR", "order")) as crowd:
+        assert outstanding(group.weir) == FIRST
+        group.master.thaw()
+        order = [raw.reply() for raw in crowd]
+    assert sorted(order) == list(range(1, 301))
+    assert all(place <= n + FIRST for n, place in enumerate(order, 1)), order
+
+
+def test_newcomers_with_pipelines(lab):
+    """Who waits with its second command is let go when its first reply is small."""
+    group = group_with(lab, 0, {"small": b"s"})
+    with newcomers(group, 300, *[("GET", "small")] * 3) as crowd:
+        assert outstanding(group.weir) == FIRST
+        group.master.thaw()
+        for raw in crowd:
+            assert [raw.reply() for _ in range(3)] == [b"s"] * 3
+
+
+@pytest.mark.parametrize("leave", ["reset", "close", "half"])
+def test_newcomers_who_leave_while_they_wait(lab, leave):
+    """Who has left is not there any more, and nothing is asked for in its name. Who
+    has only sent its last byte gets its replies."""
+    group = group_with(lab, 0, {"medium": value_of(100 * 1024), "small": b"s"})
+    connected = lambda: group.weir.status()["clients"]["connected"]  # noqa: E731
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(group.weir.raw())
+        assert other.command("CLIENT", "GETNAME") is None
+        crowd = stack.enter_context(newcomers(group, 200, ("GET", "medium")))
+        assert outstanding(group.weir) == FIRST
+        if leave != "reset":
+            for raw in crowd:
+                raw.socket.shutdown(socket.SHUT_WR)
+            for _ in range(50):         # weir has seen that as well
+                other.command("CLIENT", "GETNAME")
+        if leave == "half":
+            group.master.thaw()
+            for raw in crowd:
+                assert len(raw.reply()) == 100 * 1024
+                assert raw.read_all() == b""
+        else:
+            for raw in crowd:
+                raw.reset()
+            if leave == "reset":
+                wait_for(lambda: connected() == 1, what="all are gone, while the server is silent")
+            group.master.thaw()
+        wait_for(lambda: connected() == 1, what="they are gone")
+        wait_for(lambda: outstanding(group.weir) == 0)
+        calls = group.master.calls()["get"]
+        assert calls == 200 if leave == "half" else calls <= FIRST
+        assert other.command("GET", "small") == b"s"
 
 
 def test_many_at_once(lab):

@@ -14,8 +14,9 @@ burst     100 pipelines of 10,000 commands, and 100 values of 8 MB, then silence
 
 Every scenario has a fresh group of servers: a master, a replica, weir with two
 workers. The polite client is a process of its own that asks for a small value
-every two milliseconds. Its worst moments are mostly the machine's: compare with
-the quiet row.
+every two milliseconds; a newcomer is another one that does so on a new connection
+each time, of which weir cannot know how small its replies are. Their worst moments
+are mostly the machine's: compare with the quiet row.
 """
 import argparse
 import contextlib
@@ -35,29 +36,55 @@ MB = 1 << 20
 QUIET_SECONDS = 5
 
 
-def be_polite(port, stop, answers):
-    """Asks until it is told to stop; the latencies in microseconds."""
-    question = encode("GET", "small")
+def ask(one):
+    """Microseconds until the small value is there."""
+    began = time.perf_counter()
+    one.sendall(encode("GET", "small"))
+    answer = one.recv(100)
+    assert answer == b"$5\r\nsmall\r\n", answer
+    return (time.perf_counter() - began) * 1e6
+
+
+def connection(port):
+    one = socket.create_connection((HOST, port))
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return one
+
+
+def ask_on_one_connection(port):
+    with connection(port) as one:
+        while True:
+            yield ask(one)
+
+
+def ask_on_new_connections(port):
+    while True:
+        with connection(port) as one:
+            yield ask(one)
+
+
+def be_polite(way, port, known, stop, answers):
+    """Asks until it is told to stop; the latencies, but for the first one."""
     latencies = []
-    with socket.create_connection((HOST, port)) as one:
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        while not stop.is_set():
-            began = time.perf_counter()
-            one.sendall(question)
-            answer = one.recv(100)
-            if answer != b"$5\r\nsmall\r\n":
-                answers.put(f"the polite client was told {answer}")
-                return
-            latencies.append((time.perf_counter() - began) * 1e6)
+    try:
+        for latency in way(port):
+            latencies.append(latency)
+            known.set()
+            if stop.is_set():
+                break
             time.sleep(0.002)
-    answers.put(latencies)
+    except Exception as error:      # noqa: BLE001: told where it is waited for
+        answers.put(f"the polite client failed: {error!r}")
+        known.set()
+    answers.put(latencies[1:])
 
 
 class Polite:
-    def __init__(self, port):
-        self.stop, self.answers = multiprocessing.Event(), multiprocessing.Queue()
-        self.process = multiprocessing.Process(target=be_polite, args=(port, self.stop, self.answers))
+    def __init__(self, port, way=ask_on_one_connection):
+        known, self.stop, self.answers = multiprocessing.Event(), multiprocessing.Event(), multiprocessing.Queue()
+        self.process = multiprocessing.Process(target=be_polite, args=(way, port, known, self.stop, self.answers))
         self.process.start()
+        assert known.wait(60)
 
     def finish(self):
         self.stop.set()
@@ -100,15 +127,17 @@ class Run:
     def closed(self, reason):
         return int(self.weir.metrics()[f'weir_client_closed_total{{reason="{reason}"}}'])
 
-    def tell(self, clients, polite, note=""):
+    def tell(self, clients, polite, note="", newcomer=None):
         wait_for(lambda: self.weir.status()["clients"]["connected"] == 0, 60)
         time.sleep(2)
         grown, left = self.peak - self.before, self.weir.rss_bytes() - self.before
         print(f"{self.name}: {clients} clients: resident {self.before / MB:.1f} MB, +{grown / MB:.1f} MB at most "
               f"({grown / clients / 1024:.1f} KiB each), {left / MB:+.1f} MB two seconds after they left. {note}")
-        for title, row in (("quiet", self.quiet), ("beside them", polite)):
-            print(f"    polite client, {title:11}: {row['asked']:6} asked, p50 {row['p50']:6.0f} us, "
-                  f"p99 {row['p99']:6.0f} us, max {row['max']:8.0f} us")
+        for title, row in (("polite client, quiet", self.quiet), ("polite client, beside them", polite),
+                           ("newcomer, beside them", newcomer)):
+            if row is not None:
+                print(f"    {title:26}: {row['asked']:6} asked, p50 {row['p50']:6.0f} us, "
+                      f"p99 {row['p99']:6.0f} us, max {row['max']:8.0f} us")
         sys.stdout.flush()
 
 
@@ -151,14 +180,14 @@ def readers(lab, scale):
     run.group.settle()
     with connections(run, count) as found:
         polite = Polite(run.weir.port)
+        newcomer = Polite(run.weir.port, ask_on_new_connections)
         for one in found:
             one.sendall(encode("GET", "large") * 100)
-            run.look()
         run.watch(15)
-        result = polite.finish()
+        result, strange = polite.finish(), newcomer.finish()
         note = f"{run.closed('output_limit')} closed (output_limit), {run.closed('memory')} (memory)" \
             if 'weir_client_closed_total{reason="memory"}' in run.weir.metrics() else ""
-    run.tell(count, result, note)
+    run.tell(count, result, note, strange)
 
 
 def loris(lab, scale):
