@@ -28,6 +28,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 
@@ -223,6 +224,23 @@ def processes_in(directory):
                 with open(f"/proc/{entry}/cmdline", "rb") as f:
                     found.append((int(entry), f.read().replace(b"\0", b" ").decode().strip()))
     return found
+
+
+def end_processes_in(directory):
+    """Returns what was there to end."""
+    found = processes_in(directory)
+    for pid, _ in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return found
+
+
+@contextlib.contextmanager
+def survivor(directory):
+    """A process that outlives this one, should it be killed, and then ends what it
+    has left in the directory: this very file as a program."""
+    with subprocess.Popen([sys.executable, __file__, directory], stdin=subprocess.PIPE, start_new_session=True):
+        yield   # at the end its input is closed, and it is waited for
 
 
 # ------------------------------------------------------------ a connection
@@ -798,3 +816,10 @@ class Lab:
                 process.kill()
         if errors and not failed:
             raise AssertionError("\n".join(errors))
+
+
+if __name__ == "__main__":
+    for interrupted in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(interrupted, signal.SIG_IGN)
+    sys.stdin.buffer.read()     # until nobody holds the other end any more
+    end_processes_in(pathlib.Path(sys.argv[1]))

@@ -93,9 +93,9 @@ def shared_group(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left_behind(tmp_path_factory):
-    """Whatever this session started is gone at its end."""
-    yield
-    left = harness.processes_in(tmp_path_factory.getbasetemp().resolve())
-    for pid, _ in left:
-        os.kill(pid, signal.SIGKILL)
+    """Whatever this session started is gone at its end, and if it is killed, too."""
+    directory = tmp_path_factory.getbasetemp().resolve()
+    with harness.survivor(directory):
+        yield
+        left = harness.end_processes_in(directory)
     assert not left, f"processes were left behind: {left}"
