@@ -244,10 +244,11 @@ integration-asan: asan
 integration-tsan: tsan
 	@WEIR_BIN=build/tsan/weir WEIR_TEST_PATIENCE=3 $(call pytest,tests/integration) $(SIDE_BY_SIDE) $(CHOSEN)
 
-# The ordinary build, and the libraries with it. VALGRIND="split scripts" chooses files.
-VALGRIND ?= transactions
+# The ordinary build, and the libraries with it: what ASan does not see, above all memory
+# that nothing was written to. VALGRIND="split scripts" chooses files.
+VALGRIND ?= transactions rows session
 valgrind: weir ## some of them under valgrind
-	@WEIR_BIN=tests/valgrind.sh WEIR_TEST_PATIENCE=10 $(PYTHON) -m pytest -q -c tests/integration/pytest.ini -m "not plain" -n 2 \
+	@WEIR_BIN=tests/valgrind.sh WEIR_TEST_PATIENCE=10 $(PYTHON) -m pytest -q -c tests/integration/pytest.ini -m "not plain" -n 2 --dist loadfile \
 		$(VALGRIND:%=tests/integration/test_%.py)
 
 # What a client sees of a server goes for Valkey too; what is particular of
