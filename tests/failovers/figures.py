@@ -306,6 +306,12 @@ class Stage:
         wait_for(weir_is_ready, 30, "weir is ready")
         wait_for(lambda: self.master.cli("CONFIG", "GET", "repl-ping-replica-period")[1] == "1", what="the master pings")
 
+    def catch_up(self):
+        """Everybody has what the master has done until now."""
+        target = replication(self.master)["master_repl_offset"]
+        for server in self.replicas():
+            wait_for(lambda: replication(server)["slave_repl_offset"] >= target, 30, f"{server.name} has caught up")
+
     def reported(self):
         return self.weir.status()["lost_writes"]["bytes"]
 
@@ -523,14 +529,13 @@ def at(share, sorted_values):
 
 def differences(stage, expected):
     """What is there at last: on everybody, and as it was after each failover."""
-    target = replication(stage.master)["master_repl_offset"]
-    for server in stage.replicas():
-        wait_for(lambda: replication(server)["slave_repl_offset"] >= target, 30, f"{server.name} has caught up")
+    stage.catch_up()
     return [f"{server.name} has other elements in {key_of(generation, 0)}.." for server in stage.servers
             for generation, there in expected.items() if collections.Counter(present(server, generation)) != there]
 
 
 def fail_over(stage, writers, kind, dice, typical):
+    stage.catch_up()    # what is lost now is of this generation
     generation = writers.generation
     failover = Failover(stage, kind, dice, typical)
     failover.events = stage.events(failover.since)
