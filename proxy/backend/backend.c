@@ -98,7 +98,8 @@ static bool is_torn(const struct request *request, const struct backlog *backlog
 static void relink(struct backend *backend, struct request *request, struct slice bytes)
 {
 	request->flags &= ~(uint32_t)REQUEST_SENT;
-	request_drop_held(request);
+	if (!(request->flags & REQUEST_MUTED)) /* that is weir's own answer, not the server's */
+		request_drop_held(request);
 	backend_link_request(backend, request, bytes);
 }
 

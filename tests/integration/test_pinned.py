@@ -1,5 +1,6 @@
 """Sessions that hold a connection of their own: what happens to them when it
 cannot be had, comes late, or goes."""
+import contextlib
 import os
 import resource
 import select
@@ -323,3 +324,22 @@ def test_ready_connections_give_way(lab):
         assert "max_private_backends" in str(late.command("WATCH", "x"))
     for holder in holders:
         holder.close()
+
+
+def test_a_refused_command_whose_connection_is_made_again(lab):
+    """Nothing was sent yet when the first try failed: every command has its answer,
+    those of weir's own as well."""
+    group = lab.group(0, {"proxy": {"workers": 1}, "health": {"timeout": "300ms"}, "routing": {"write_hold": "30s"}})
+    with contextlib.ExitStack() as stack:
+        raws = [stack.enter_context(group.weir.raw(timeout=30)) for _ in range(12)]
+        for raw in raws:
+            assert raw.command("PING") == "PONG"
+        group.master.freeze()
+        for raw in raws:
+            raw.send(b"".join(encode(*words) for words in [("MULTI",), ("SET", "k", 1), ("SHUTDOWN",), ("EXEC",), ("PING",)]))
+        wait_for(lambda: any('reason="not_ready"' in name and count > 0 for name, count in group.weir.metrics().items()), what="a try has failed")
+        group.master.thaw()
+        for raw in raws:
+            answers = [raw.reply() for _ in range(5)]
+            assert answers[4] == "PONG" and str(answers[2]).startswith("ERR"), answers
+            assert answers[0] == "OK" and str(answers[3]).startswith("EXECABORT"), answers
