@@ -312,6 +312,12 @@ static void on_learned(void *arg, struct command_table *table)
 		worker_give_commands(control->shared.workers[i], table);
 }
 
+/* Reads need them; and where weir promotes, they tell what is lost. */
+static bool needs_floors(const struct config *config)
+{
+	return config->consistency != CONSISTENCY_EVENTUAL || config->topology.failover.mode == TOPOLOGY_FAILOVER_AUTO;
+}
+
 static void want_floors(struct worker_shared *shared)
 {
 	if (!atomic_exchange(&shared->needs_floors, true))
@@ -328,7 +334,7 @@ static void on_config(void *arg, struct config *config)
 	control->config = config_acquire(config);
 	log_set_level(config->log_level);
 	log_set_format(config->log_format);
-	if (config->consistency != CONSISTENCY_EVENTUAL)
+	if (needs_floors(config))
 		want_floors(&control->shared);
 	for (size_t i = 0; i < control->shared.worker_count; i++)
 		worker_give_config(control->shared.workers[i], config);
@@ -452,7 +458,7 @@ static void create_workers(struct control *control)
 	/* What another weir, or this one before it was restarted, acknowledged until
 	 * now shall be seen as well. */
 	atomic_store(&shared->unproven_ns, clock_ns());
-	atomic_store(&shared->needs_floors, control->config->consistency != CONSISTENCY_EVENTUAL);
+	atomic_store(&shared->needs_floors, needs_floors(control->config));
 	atomic_store(&shared->user_changes, 1);
 	shared->config = control->config;
 	shared->control = &control->line;

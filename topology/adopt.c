@@ -123,15 +123,8 @@ static int64_t kept_of(const struct epoch *old, const struct info *master)
 	return strcmp(master->replid2, old->replid) == 0 ? master->second_offset - 1 : INFO_UNKNOWN;
 }
 
-/* What weir's clients were told is done, and the new master does not have. The
- * same process under a new replid has what it had. */
-static void report_loss(struct epoch *old, const struct node *master)
+static void tell_loss(struct epoch *old, const struct node *master, uint64_t acknowledged, int64_t kept)
 {
-	uint64_t acknowledged = atomic_load_explicit(&old->floor->offset, memory_order_acquire);
-	int64_t kept = kept_of(old, &master->info);
-
-	if (acknowledged == 0 || strcmp(old->run_id, master->info.run_id) == 0 || (kept >= 0 && (uint64_t)kept >= acknowledged))
-		return;
 	old->lossy_changes++;
 	if (kept < 0) {
 		journal_note(master->journal, EVENT_lost_writes, NULL,
@@ -144,6 +137,33 @@ static void report_loss(struct epoch *old, const struct node *master)
 		     "acknowledged writes are lost: they reached offset %llu of history %.8s, %s has it up to %lld: %llu bytes are gone",
 		     (unsigned long long)acknowledged, old->replid, master->config->name, (long long)kept,
 		     (unsigned long long)(acknowledged - (uint64_t)kept));
+}
+
+/* Their replies came, but not the ROLE behind them. */
+static void tell_doubt(struct epoch *old, const struct node *master, uint64_t clients)
+{
+	old->doubtful += clients;
+	journal_note(master->journal, EVENT_lost_writes, NULL,
+		     "acknowledged writes may be lost: %llu clients were told OK when the connection was lost, at offsets of history %.8s "
+		     "that nobody knows",
+		     (unsigned long long)clients, old->replid);
+}
+
+/* What weir's clients were told is done, and the new master does not have. The
+ * same process under a new replid has what it had. */
+static void report_loss(struct epoch *old, const struct node *master)
+{
+	uint64_t acknowledged = atomic_load_explicit(&old->floor->offset, memory_order_acquire);
+	uint64_t unmeasured = atomic_load_explicit(&old->floor->unmeasured, memory_order_acquire);
+	int64_t kept = kept_of(old, &master->info);
+	bool lacks = acknowledged != 0 && (kept < 0 || (uint64_t)kept < acknowledged);
+
+	if (strcmp(old->run_id, master->info.run_id) == 0)
+		return;
+	if (lacks)
+		tell_loss(old, master, acknowledged, kept);
+	if (unmeasured != 0)
+		tell_doubt(old, master, unmeasured);
 }
 
 /* Its place was taken by one that has its history: should it come back it lacks what

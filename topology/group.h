@@ -25,6 +25,7 @@ struct epoch {
 	/* over all epochs, of what was acknowledged and is gone: */
 	uint64_t lossy_changes;    /* changes of the master that lost some */
 	uint64_t lost_bytes;       /* as far as it can be told */
+	uint64_t doubtful;         /* clients that were told so at an offset that nobody knows */
 };
 
 enum resync_kind { RESYNC_FULL, RESYNC_PARTIAL, RESYNC_KINDS };

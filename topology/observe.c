@@ -83,6 +83,7 @@ static void observe_master(struct topology *topology, struct node *node)
 		set_vitals(node, 0, 0);
 		return;
 	}
+	epoch_floor_measured(topology->epoch.floor, node->role_sent_ns, (uint64_t)node->role.offset);
 	if (node->role.offset > topology->epoch.offset)
 		topology->epoch.offset = node->role.offset;
 	set_vitals(node, node->role.offset, node->role_sent_ns);

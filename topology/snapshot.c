@@ -56,6 +56,36 @@ void epoch_floor_release(struct epoch_floor **floor)
 		free(gone);
 }
 
+void epoch_floor_raise(struct epoch_floor *floor, uint64_t offset)
+{
+	uint64_t seen = atomic_load_explicit(&floor->offset, memory_order_relaxed);
+
+	while (seen < offset && !atomic_compare_exchange_weak_explicit(&floor->offset, &seen, offset,
+								       memory_order_release, memory_order_relaxed))
+		;
+}
+
+void epoch_floor_unmeasured(struct epoch_floor *floor, int64_t now_ns)
+{
+	int64_t seen = atomic_load_explicit(&floor->unmeasured_ns, memory_order_relaxed);
+
+	while (seen < now_ns && !atomic_compare_exchange_weak_explicit(&floor->unmeasured_ns, &seen, now_ns,
+								       memory_order_relaxed, memory_order_relaxed))
+		;
+	atomic_fetch_add_explicit(&floor->unmeasured, 1, memory_order_release);
+}
+
+/* Who is counted after the first look keeps the count from being taken away. */
+void epoch_floor_measured(struct epoch_floor *floor, int64_t sent_ns, uint64_t offset)
+{
+	uint64_t count = atomic_load_explicit(&floor->unmeasured, memory_order_acquire);
+
+	if (count == 0 || atomic_load_explicit(&floor->unmeasured_ns, memory_order_relaxed) >= sent_ns)
+		return;
+	epoch_floor_raise(floor, offset);
+	atomic_compare_exchange_strong_explicit(&floor->unmeasured, &count, 0, memory_order_acq_rel, memory_order_relaxed);
+}
+
 /* ---- users ---- */
 
 struct snapshot_users *snapshot_users_create(size_t room)

@@ -48,10 +48,14 @@ static inline bool node_vitals_prove(struct node_vitals *vitals, int64_t connect
 
 /* Of one epoch: the highest offset that a write acknowledged by any worker is
  * known to end at or below. Workers raise and read it; offsets of another
- * epoch never get here, because every epoch has a floor of its own. */
+ * epoch never get here, because every epoch has a floor of its own. Whoever was
+ * told OK when the connection was lost that would have said up to where, is
+ * unmeasured until a later offset covers it. */
 struct epoch_floor {
 	_Atomic unsigned references;
 	_Atomic uint64_t offset;
+	_Atomic uint64_t unmeasured;   /* clients, since the last offset that covers them */
+	_Atomic int64_t unmeasured_ns; /* when the last one was told */
 };
 
 /* The users who have the same rules on a node as on the master. Constant once
@@ -112,6 +116,12 @@ struct snapshot *snapshot_acquire(struct snapshot *snapshot);
 /* Takes the reference away and sets the caller's pointer to NULL; the last one
  * frees. Any thread. */
 void snapshot_release(struct snapshot **snapshot);
+
+/* A floor only rises. Any thread. */
+void epoch_floor_raise(struct epoch_floor *floor, uint64_t offset);
+void epoch_floor_unmeasured(struct epoch_floor *floor, int64_t now_ns);
+/* The master's offset, asked for at that time. */
+void epoch_floor_measured(struct epoch_floor *floor, int64_t sent_ns, uint64_t offset);
 
 /* ---- for the control thread, which makes them ---- */
 

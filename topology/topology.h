@@ -275,6 +275,7 @@ struct topology_view {
 	 * the replication stream those were, as far as it can be told. */
 	uint64_t lossy_changes;
 	uint64_t lost_bytes;
+	uint64_t doubtful;            /* clients whose write may be among them: at which offset it was nobody knows */
 	const char *no_master_reason; /* NULL while there is a master */
 	const char *wiring_mode;      /* "enforce", "observe" */
 	const char *wiring_reason;    /* why it fell back to observe; NULL */

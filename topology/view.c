@@ -210,6 +210,7 @@ const struct topology_view *topology_view(struct topology *topology)
 		.epoch = topology->epoch.number,
 		.lossy_changes = topology->epoch.lossy_changes,
 		.lost_bytes = topology->epoch.lost_bytes,
+		.doubtful = topology->epoch.doubtful,
 		.no_master_reason = topology->master_usable ? NULL : topology->plan.reason,
 		.wiring_mode = topology->config.wiring == TOPOLOGY_WIRING_ENFORCE && topology->plan.observe[0] == '\0'
 				       ? "enforce"

@@ -270,6 +270,9 @@ void metrics_print(const struct admin_sources *sources, FILE *out)
 		    view->lossy_changes, out);
 	print_total("lost_write_bytes_total", "Bytes of the replication stream that were acknowledged and are gone.",
 		    view->lost_bytes, out);
+	print_total("doubtful_writes_total",
+		    "Clients that were told OK when the master was lost, at an offset of its stream that nobody knows.",
+		    view->doubtful, out);
 	print_succession(&view->succession, out);
 	print_failover(&view->failover, out);
 	print_integer("wiring_enforced", "Whether weir sends REPLICAOF where it is safe.",

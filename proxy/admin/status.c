@@ -199,6 +199,7 @@ static json_t *lost_writes(const struct topology_view *view)
 
 	put_integer(object, "master_changes", (int64_t)view->lossy_changes);
 	put_integer(object, "bytes", (int64_t)view->lost_bytes);
+	put_integer(object, "doubtful", (int64_t)view->doubtful);
 	return object;
 }
 

@@ -146,14 +146,16 @@ void consistency_unproven(struct worker_shared *shared, int64_t now_ns)
  * nobody looks at any more: then the moment has to do. */
 static void raise_shared_floor(struct worker *worker, uint64_t offset, int64_t now_ns)
 {
-	struct epoch_floor *floor = worker->snapshot->floor;
-	uint64_t seen = atomic_load_explicit(&floor->offset, memory_order_relaxed);
-
-	while (seen < offset && !atomic_compare_exchange_weak_explicit(&floor->offset, &seen, offset,
-								       memory_order_release, memory_order_relaxed))
-		;
+	epoch_floor_raise(worker->snapshot->floor, offset);
 	if (atomic_load_explicit(&worker->shared->epoch, memory_order_acquire) != worker->snapshot->epoch)
 		consistency_unproven(worker->shared, now_ns);
+}
+
+/* A client is told that a write is done, and nobody knows at which offset. */
+static void acknowledge_unmeasured(struct worker *worker, int64_t now_ns)
+{
+	consistency_unproven(worker->shared, now_ns);
+	epoch_floor_unmeasured(worker->snapshot->floor, now_ns);
 }
 
 /* ---- who waits for the master's next offset ---- */
@@ -216,7 +218,7 @@ void consistency_observed(struct client *client, struct backend *from, bool writ
 		lane = proving_lane(client, from);
 	if (lane == NULL) {
 		if (write)
-			consistency_unproven(client->worker->shared, now_ns);
+			acknowledge_unmeasured(client->worker, now_ns);
 		return;
 	}
 	if (lane == from || write)
@@ -235,7 +237,7 @@ void consistency_let_go(struct client *client)
 {
 	if (!client->awaits_proof)
 		return;
-	consistency_unproven(client->worker->shared, clock_ns());
+	acknowledge_unmeasured(client->worker, clock_ns());
 	release(client);
 }
 
@@ -290,8 +292,6 @@ static void settle_observers(struct backend *lane, const uint64_t *offset, int64
 		acknowledges = acknowledges || CONTAINER_OF(link, struct client, observer)->awaits_proof;
 	if (acknowledges && offset != NULL)
 		raise_shared_floor(worker, *offset, now_ns);
-	else if (acknowledges)
-		consistency_unproven(worker->shared, now_ns);
 	LIST_EACH(&lane->observers, link, following) {
 		struct client *client = CONTAINER_OF(link, struct client, observer);
 		struct session *session = &client->session;
@@ -311,6 +311,8 @@ static void settle_observers(struct backend *lane, const uint64_t *offset, int64
 			if (session->observed_ns == client->covered_ns)
 				session->observed_ns = 0;
 		}
+		if (client->awaits_proof && offset == NULL)
+			acknowledge_unmeasured(worker, now_ns);
 		if (client->awaits_proof)
 			release(client);
 	}
@@ -409,6 +411,8 @@ static void judge_master(struct backend *backend, int64_t sent_ns, struct slice 
 		worker->positions.acks_ns = sent_ns;
 	}
 	known = known && !barrier_is_up(worker) && take_sample(worker, sent_ns, offset, now_ns);
+	if (known)
+		epoch_floor_measured(worker->snapshot->floor, sent_ns, offset);
 	settle_observers(backend, known ? &offset : NULL, now_ns);
 	settle_waiters(backend, known ? &offset : NULL);
 }

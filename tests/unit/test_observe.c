@@ -81,6 +81,7 @@ static int set_up(void **state)
 	topology->master_usable = true;
 	topology->plan.master = topology->epoch.master = MASTER;
 	topology->epoch.number = 1;
+	topology->epoch.floor = epoch_floor_create();
 	snprintf(topology->epoch.replid, sizeof(topology->epoch.replid), HISTORY_A);
 	make_node(&world, MASTER, RUN("a"));
 	make_node(&world, REPLICA, RUN("b"));
@@ -95,6 +96,7 @@ static int tear_down(void **state)
 
 	for (int id = 0; id < NODES; id++)
 		node_vitals_release(&world->nodes[id].vitals);
+	epoch_floor_release(&world->topology.epoch.floor);
 	return 0;
 }
 

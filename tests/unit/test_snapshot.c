@@ -213,6 +213,27 @@ static void proof_needs_the_whole_order(void **state)
 	node_vitals_release(&vitals);
 }
 
+static void what_was_told_without_an_offset_is_covered_later(void **state)
+{
+	struct epoch_floor *floor = epoch_floor_create();
+
+	(void)state;
+	epoch_floor_measured(floor, 50, 900); /* nobody waits for it */
+	assert_int_equal(atomic_load(&floor->offset), 0);
+	epoch_floor_unmeasured(floor, 100);
+	epoch_floor_unmeasured(floor, 90);
+	assert_int_equal(atomic_load(&floor->unmeasured), 2);
+	epoch_floor_measured(floor, 100, 1000); /* perhaps asked for before the last one was told */
+	assert_int_equal(atomic_load(&floor->unmeasured), 2);
+	assert_int_equal(atomic_load(&floor->offset), 0);
+	epoch_floor_measured(floor, 101, 1000);
+	assert_int_equal(atomic_load(&floor->unmeasured), 0);
+	assert_int_equal(atomic_load(&floor->offset), 1000);
+	epoch_floor_raise(floor, 999);
+	assert_int_equal(atomic_load(&floor->offset), 1000);
+	epoch_floor_release(&floor);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +243,7 @@ int main(void)
 		cmocka_unit_test(router_visible_changes_are_told),
 		cmocka_unit_test(generation_and_vitals_are_not_compared),
 		cmocka_unit_test(proof_needs_the_whole_order),
+		cmocka_unit_test(what_was_told_without_an_offset_is_covered_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
