@@ -275,9 +275,10 @@ screenshots: weir ## new pictures of the page in deploy/screenshots
 # What is promised under faults. A run that fails says how it is repeated.
 SOAK_RUN = $(PYTHON) tests/consistency/run.py $(if $(SEED),--seed $(SEED))
 consistency: SEED ?= 1
-consistency: weir $(CHECKER) ## the history checker: its own tests, and twelve seconds of each level under all faults
+consistency: weir $(CHECKER) ## the history checker: its own tests, twelve seconds of each level under all faults, seven of failovers
 	@$(call pytest,tests/consistency) $(CHOSEN)
 	@$(SOAK_RUN) --level all --seconds 12
+	@$(SOAK_RUN) --level session --seconds 7 --nemeses failover
 SECONDS ?= 600
 LEVEL ?= session
 SCOPE ?= weir

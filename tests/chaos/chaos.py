@@ -46,7 +46,7 @@ class Stage:
     def __init__(self, lab, seed):
         self.seed, self.tally = seed, Tally()
         self.rig = Rig(lab, seed, CONFIG, REPLICAS)
-        self.watcher = Watcher(self.rig.weir, self.rig.master.name)
+        self.watcher = Watcher(self.rig.weir, self.rig)
         self.watcher.start()
         self.witnesses, self.happened, self.failures = [], Counter(), []
 

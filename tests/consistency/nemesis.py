@@ -21,7 +21,8 @@ import redis
 from rig import HOST, wait_for
 
 # Seconds from one fault of a lane to the next, at least and at most.
-GAPS = {"replica": (0.8, 3), "link": (0.8, 3), "master": (0.6, 2), "weir": (0.8, 3), "switchover": (0.2, 1)}
+GAPS = {"replica": (0.8, 3), "link": (0.8, 3), "master": (0.6, 2), "weir": (0.8, 3), "switchover": (0.2, 1),
+        "failover": (0.3, 1.5)}
 
 
 # ---- replicas
@@ -203,6 +204,59 @@ def switchover(rig, weir, dice):
     rig.switch(rig.master.name)
 
 
+# ---- the master is lost, and weir makes another one the master
+
+def lose_killed(rig, master, dice):
+    """kill -9; it comes back empty when there is another one. Sooner the servers
+    themselves would follow it, and be empty as well."""
+    yield from _fall_behind(rig, dice)
+    master.kill()
+    _cut_feeds(rig)
+    wait_for(lambda: rig.master is not master, 30, f"another one than {master.name} is the master")
+    yield dice.uniform(0, 1)
+    _forget_data(master)
+    master.start()
+    rig.wait_usable()
+
+
+def lose_stopped(rig, master, dice):
+    """SIGSTOP until there is another one. It goes on with what it had: with clients'
+    commands, with replicas, and with data that nobody else has."""
+    yield from _fall_behind(rig, dice)
+    master.freeze()
+    _cut_feeds(rig)
+    wait_for(lambda: rig.master is not master, 30, f"another one than {master.name} is the master")
+    yield dice.uniform(0, 1)
+    master.thaw()
+    rig.wait_usable()
+
+
+def lose_briefly(rig, master, dice):
+    """SIGSTOP, and back at about the moment at which somebody is promoted."""
+    yield from _fall_behind(rig, dice)
+    master.freeze()
+    _cut_feeds(rig)
+    yield dice.uniform(0.8, 3.5)
+    master.thaw()
+    rig.wait_usable()
+
+
+def _fall_behind(rig, dice):
+    """Some replicas, or all of them, receive nothing for a moment: what they lack then
+    is lost with the master, unless another one has it."""
+    late = dice.choice([0, 0.5, 1])
+    for link in rig.feeds():
+        if dice.random() < late:
+            rig.relay.toxic(link, "down", "stall", 1)
+    yield dice.uniform(0, 0.3)
+
+
+def _cut_feeds(rig):
+    for link in rig.feeds():
+        rig.relay.cut(link, "reset")
+        rig.relay.clear(link)
+
+
 class Fault(NamedTuple):
     group: str
     run: object
@@ -230,18 +284,22 @@ FAULTS = {
     "kill_weir": Fault("weir", kill_weir),
     "restart_weir": Fault("weir", restart_weir),
     "switchover": Fault("switchover", switchover),
+    "lose_killed": Fault("failover", lose_killed),
+    "lose_stopped": Fault("failover", lose_stopped),
+    "lose_briefly": Fault("failover", lose_briefly),
 }
 GROUPS = sorted({fault.group for fault in FAULTS.values()})
+MOVES = {"switchover", "failover"}      # another server becomes the master
 
 
 def choose(words, persistence="aof"):
     """The names of faults that are meant by names of faults and groups. Without an
-    AOF a master that is killed would lose what it has acknowledged; and a switchover,
-    which is no fault, wants servers that live: it has to be named."""
+    AOF a master that is killed would lose what it has acknowledged. Where the master
+    changes, the servers must be as such a change wants them: that has to be named."""
     known = set(FAULTS) | set(GROUPS) | {"all", "none"}
     assert not set(words) - known, f"{sorted(set(words) - known)} is not among {sorted(known)}"
     return [name for name, fault in FAULTS.items()
-            if {name, fault.group} & set(words) or ("all" in words and name != "switchover")
+            if {name, fault.group} & set(words) or ("all" in words and fault.group not in MOVES)
             if not (name == "kill_master" and persistence != "aof")]
 
 
@@ -259,7 +317,8 @@ def targets(group, replica_count):
             "link": ["door", "master", *(f"node{n}" for n in numbers), *(f"repl{n}" for n in numbers)],
             "master": ["master"],
             "weir": ["weir"],
-            "switchover": ["weir"]}[group]
+            "switchover": ["weir"],
+            "failover": ["master"]}[group]
 
 
 def make_plan(seed, seconds, names, replica_count):
@@ -293,10 +352,11 @@ class Happened(NamedTuple):
 
 class Nemesis:
     """A thread for each lane. `happened` tells afterwards what was, `failures`
-    what could not be done."""
+    what could not be done. After `seconds` nothing is begun, planned or not."""
 
-    def __init__(self, rig, plan):
+    def __init__(self, rig, plan, seconds):
         self.rig = rig
+        self.seconds = seconds
         self.happened = []
         self.failures = []
         self.begun = time.monotonic()
@@ -326,11 +386,12 @@ class Nemesis:
                 "link": lambda: target,
                 "master": lambda: self.rig.master,
                 "weir": lambda: self.rig.weir,
-                "switchover": lambda: self.rig.weir}[group]()
+                "switchover": lambda: self.rig.weir,
+                "failover": lambda: self.rig.master}[group]()
 
     def _lane(self, group, target, lane):
         for planned in lane:
-            if self.stopping.wait(max(0, self.begun + planned.at - time.monotonic())):
+            if self.stopping.wait(max(0, self.begun + planned.at - time.monotonic())) or self._is_late():
                 return
             begin = time.monotonic_ns()
             try:
@@ -339,6 +400,9 @@ class Nemesis:
                 self.failures.append(f"{planned.fault} of {target}: {error}")
             else:
                 self.happened.append(Happened(begin, time.monotonic_ns(), planned.fault, target))
+
+    def _is_late(self):
+        return time.monotonic() - self.begun > self.seconds
 
     def _carry_out(self, planned, target):
         for seconds in FAULTS[planned.fault].run(self.rig, target, random.Random(planned.seed)):

@@ -2,12 +2,15 @@
 between all of them.
 
     client --door--> weir --master--> master <--repl1.. -- replica 1..
-                      `----node1..--> replica 1..
+                      `----node1..--> replica 1.. <--repl2-1.. -- replica 2.. (when 1 is the master)
 
-Every arrow is a link of the relay, by these names. Replicas reach the relay from
-addresses of their own, so that each has its own link to the master although weir
+Every arrow is a link of the relay, by these names. Servers reach the relay from
+addresses of their own, so that each has its own link to a master although weir
 tells all of them the same address. A second weir, if there is one, shares the
 links to the servers and has a door of its own.
+
+Where weir may promote (`failover`), the master is another one from time to time:
+rig.master is whoever weir has taken last, and each of them has a Tap.
 """
 import contextlib
 import os
@@ -17,11 +20,14 @@ import sys
 import threading
 import time
 
+import redis
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(TOP / "tests/integration"))
 
 from judge import Final  # noqa: E402
 from harness import HOST, Lab, Process, free_port, unlimited_files, wait_for  # noqa: E402,F401
+from tap import Tap  # noqa: E402
 
 TOOLS = pathlib.Path(os.environ.get("WEIR_CHECKER", TOP / "build/consistency")).resolve()
 
@@ -101,19 +107,23 @@ class Rig:
     master: "aof" (what it has acknowledged survives kill -9), "rdb" (survives an
     orderly end, and so does the history), "none"."""
 
-    def __init__(self, lab: Lab, seed, config=None, replica_count=3, persistence="aof", weirs=1, beside=False):
+    def __init__(self, lab: Lab, seed, config=None, replica_count=3, persistence="aof", weirs=1, beside=False,
+                 failover=False):
         self.lab = lab
+        self.failover = failover
         self.relay = Relay(lab.directory, seed)
         lab.processes.append(self.relay)
         self.persistence = persistence
         self.master = self._start_master()
+        self.servers = [self.master]    # number 0 is the one that the file names
         self.stranger = self._start_stranger()
         self.weir = lab.weir(config=config, start=False)
         self.weir.replica_endpoint()
         self.door = self.relay.link("door", self.weir.port)
         self.reader_door = self.relay.link("reader-door", self.weir.replica_port)
         self.feed = self._link_replicas(replica_count)
-        self.replicas = [self._start_replica(n + 1) for n in range(replica_count)]
+        self.servers += [self._start_replica(n + 1) for n in range(replica_count)]
+        self._link_siblings()
         replication = self.weir.settings["replication"]
         replication["master"] = (f"{HOST}:{self.relay.link('master', self.master.port)} "
                                  f"announce={HOST}:{self.feed} name={self.master.name}")
@@ -121,6 +131,7 @@ class Rig:
                                   for n in range(replica_count)]
         self.weir.start()
         self.wait_usable()
+        self.taps = [Tap(self.master)] if failover else []
         self.weirs = [self.weir] + [self._another_weir(config) for _ in range(weirs - 1)]
         self.doors = [self.door] + [self.relay.link(f"door-{weir.name}", weir.port)
                                     for weir in self.weirs[1:]]
@@ -129,8 +140,12 @@ class Rig:
 
     def _start_master(self):
         args = {"aof": ["--appendonly", "yes", "--appendfsync", "no"], "rdb": ["--save", "3600 1"], "none": []}
-        return self.lab.redis("--enable-debug-command", "yes", "--repl-backlog-size", "256kb",
-                              *args[self.persistence], name="master")
+        return self.lab.redis("--enable-debug-command", "yes", "--repl-backlog-size", self._backlog(),
+                              "--bind-source-addr", self.source(0), *args[self.persistence], name="master")
+
+    def _backlog(self):
+        """Enough for a tap that comes late; else so little that full resyncs are frequent."""
+        return "16mb" if self.failover else "256kb"
 
     def _start_stranger(self):
         """A master of other data, under the keys that the load uses."""
@@ -153,6 +168,17 @@ class Rig:
         self.relay.link("others", self.master.port, feed)
         return feed
 
+    def _link_siblings(self):
+        for n, server in list(enumerate(self.servers))[1:]:
+            for other in range(len(self.servers)):
+                if other != n:
+                    self.relay.link(f"repl{other}-{n}", server.port, self.relay.links[f"node{n}"], self.source(other))
+
+    def feeds(self):
+        """The links over which the others have the master's stream."""
+        at = self.servers.index(self.master)
+        return [f"repl{n}-{at}" if at else f"repl{n}" for n in range(len(self.servers)) if n != at]
+
     @staticmethod
     def source(number):
         return f"127.0.0.{10 + number}"
@@ -163,13 +189,29 @@ class Rig:
         server.args += ["--enable-debug-command", "yes", "--bind-source-addr", self.source(number),
                         "--repl-diskless-load", "swapdb" if number % 2 else "disabled",
                         "--replica-announce-ip", HOST, "--replica-announce-port",
-                        self.relay.link(f"node{number}", server.port), "--replicaof", HOST, self.feed]
+                        self.relay.link(f"node{number}", server.port), "--repl-backlog-size", self._backlog()]
+        if not self.failover:       # else weir says whom to follow, also when it comes back
+            server.args += ["--replicaof", HOST, self.feed]
         return server.start()
 
     def _another_weir(self, config):
         weir = self.lab.weir(config=config, start=False)
         weir.settings["replication"].update(self.weir.settings["replication"])
         return weir.start().wait_state("ok", 30)
+
+    # ---- who is the master
+
+    @property
+    def replicas(self):
+        return [server for server in self.servers if server is not self.master]
+
+    def take_master(self, address):
+        """weir has taken this one, by weir's own address of it."""
+        port = int(address.rpartition(":")[2])
+        number = next(n for n in range(len(self.servers)) if self.relay.links[f"node{n}" if n else "master"] == port)
+        self.master = self.servers[number]
+        if self.failover:
+            self.taps.append(Tap(self.master, self.taps[-1]))
 
     # ---- the way back to normal
 
@@ -190,12 +232,14 @@ class Rig:
         """Nothing disturbs any more; whoever is down is up again and follows."""
         for name in self.relay.links:
             self.relay.clear(name)
-        for server in [self.master, *self.replicas, *self.weirs]:
+        for server in [*self.servers, *self.weirs]:
             if server.running():
                 server.thaw()
             else:
                 server.start()
-        for replica in self.replicas:
+        if self.failover:
+            self.wait_usable()
+        for replica in self.replicas if not self.failover else ():
             replica.wait_ready()
             if replica.info("replication").get("master_port") != self.feed:
                 self.follow(replica)
@@ -226,16 +270,19 @@ class Rig:
 
 
 class Watcher(threading.Thread):
-    """Polls weir's /status: what it counted over all its lives, and when it may
-    have been without a master. It is the operator too: a master that comes back
-    from its append-only file has another history, and waits to be accepted."""
+    """Polls weir's /status: what it counted over all its lives, when it may have
+    been without a master, and in which epoch it was. It is the operator too: a master
+    that comes back from its append-only file has another history, and waits to be
+    accepted, unless weir may replace it."""
 
     INTERVAL = 0.025
 
-    def __init__(self, weir, master_name):
+    def __init__(self, weir, rig):
         super().__init__(daemon=True)
-        self.weir = weir
-        self.rejected = f"master {master_name} came back"
+        self.weir, self.rig = weir, rig
+        self.rejected = None if rig.failover else f"master {rig.master.name} came back"
+        self.epochs = {}        # {number: [ns of the first look at it, ns of the last one]}
+        self.failures = []
         self.counts = {}        # of lives that have ended
         self.life = {}          # of the present one
         self.orphaned = []      # [(begin ns, end ns)]: no sample in there is good
@@ -255,6 +302,8 @@ class Watcher(threading.Thread):
         if status["uptime_seconds"] < self.life.get("uptime_seconds", 0) or self._restarted(status["counters"]):
             self._end_life()
         self.life = dict(status["counters"], uptime_seconds=status["uptime_seconds"])
+        if self.rig.failover:
+            self._note_epoch(begun, status)
         if status["state"] == "no_master":
             self._accept(status["no_master_reason"] or "")
             return
@@ -263,8 +312,18 @@ class Watcher(threading.Thread):
             self.orphaned.append((self.last_good[0], time.monotonic_ns()))
         self.last_good = good
 
+    def _note_epoch(self, begun, status):
+        """The look showed the epoch at some moment between its begin and its end."""
+        is_new = status["epoch"] not in self.epochs
+        self.epochs.setdefault(status["epoch"], [time.monotonic_ns(), begun])[1] = begun
+        if is_new and len(self.epochs) > 1:
+            try:
+                self.rig.take_master(status["master"]["address"])
+            except (AssertionError, OSError, TypeError, redis.RedisError) as error:
+                self.failures.append(f"epoch {status['epoch']}: {error}")
+
     def _accept(self, reason):
-        if reason.startswith(self.rejected):
+        if self.rejected and reason.startswith(self.rejected):
             with contextlib.suppress(OSError, EOFError):
                 self.weir.admin("ACCEPT", "MASTER")
 

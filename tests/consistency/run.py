@@ -25,6 +25,7 @@ import tempfile
 import time
 from collections import Counter
 
+import epochs
 import judge
 import nemesis
 import rig as rigs
@@ -37,12 +38,12 @@ FIRST_FAULT = 0.5       # seconds
 # What a client may see although nothing is wrong with weir: word of the load's
 # errors -> groups of faults and links that excuse it.
 EXCUSED = {
-    "UNKNOWNRESULT": {"master", "link"},
+    "UNKNOWNRESULT": {"master", "link", "failover"},
     "connection-reset": {"link", "weir", "beside"},
-    "connection-closed": {"link", "weir", "master", "switchover"},  # a lost private backend takes its client along
+    "connection-closed": {"link", "weir", "master", "switchover", "failover"},  # a lost private backend takes its client along
     "no-greeting": {"link", "weir", "beside"},
-    "listener:UNKNOWNRESULT": {"master", "link"},
-    "wait:BADTOKEN": {"master", "switchover"},  # of another history
+    "listener:UNKNOWNRESULT": {"master", "link", "failover"},
+    "wait:BADTOKEN": {"master", "switchover", "failover"},      # of another history
     "EXECABORT": {"switchover"},    # of a transaction that stood open
 }
 
@@ -59,8 +60,12 @@ def is_impatient(seed):
     return seed % 2 == 0
 
 
-def weir_config(options, seed):
+FAILOVER = {"mode": "auto", "down_after": "1s", "min_interval": "0", "max_lost_bytes": "64mb"}
+
+
+def weir_config(options, seed, failover):
     return {
+        "failover": FAILOVER if failover else {},
         "proxy": {"client_output_limit": "64mb", "drain_timeout": "5s"},   # an end is waited for 10 s
         "routing": {"consistency": options.level, "session_scope": options.scope, "max_lag": f"{options.max_lag}ms",
                     "write_hold": "30s", "backend_timeout": "300ms" if is_impatient(seed) else "10s"},
@@ -74,7 +79,9 @@ class Run:
         self.options, self.seed, self.directory = options, seed, pathlib.Path(directory)
         self.persistence = "rdb" if seed % 3 == 2 else "aof"
         self.faults = nemesis.choose(options.nemeses.split(","), self.persistence)
-        alone = "switchover" in self.faults     # a second weir would only observe, and who writes beside is refused
+        groups = {nemesis.FAULTS[name].group for name in self.faults}
+        self.failover = "failover" in groups
+        alone = bool(nemesis.MOVES & groups)    # a second weir would only observe, and who writes beside is refused
         if alone:
             self.persistence = "none"           # as the replicas, or they would be no match for the master
         self.weirs = options.weirs or (2 if seed % 4 == 3 and not alone else 1)
@@ -82,13 +89,13 @@ class Run:
         self.history_path = self.directory / "history.json"
         self.violations, self.problems = [], []
         self.load, self.stats, self.happened = {}, Counter(), []
-        self.orphaned, self.ages_ms = (), []
+        self.orphaned, self.ages_ms, self.epochs = (), [], []
 
     def carry_out(self):
         with Lab(self.directory) as lab:
-            rig = Rig(lab, self.seed, weir_config(self.options, self.seed), self.options.replicas, self.persistence,
-                      self.weirs, self.beside)
-            watchers = [Watcher(weir, rig.master.name) for weir in rig.weirs]
+            rig = Rig(lab, self.seed, weir_config(self.options, self.seed, self.failover), self.options.replicas,
+                      self.persistence, self.weirs, self.beside, self.failover)
+            watchers = [Watcher(weir, rig) for weir in rig.weirs]
             for watcher in watchers:
                 watcher.start()
             self._disturb(rig)
@@ -96,10 +103,13 @@ class Run:
             for watcher in watchers:
                 self.stats.update(watcher.stop())
                 self.orphaned += tuple(watcher.orphaned)
+                self.problems += watcher.failures
             difference = rig.wait_quiet()
             if difference:
                 self.problems.append(difference)
             self.problems += [f"stray key: {key}" for key in rig.strays()]
+            if self.failover:
+                self._learn_epochs(rig, watchers[0])
             final = self._judge(rig)
         (self.directory / "final.json").write_text(json.dumps(final._asdict()))
         self._check_errors()
@@ -112,12 +122,16 @@ class Run:
                  "--seed", self.seed, "--history", self.history_path, "--fat"]
         for door in rig.doors:
             words += ["--door", door]
-        words.append("--last-is-beside" if self.beside else "--tokens")    # a redis-server has no WEIR TOKEN
+        if self.beside:
+            words.append("--last-is-beside")    # a redis-server has no WEIR TOKEN
+        elif not (self.failover and options.level == "eventual"):   # where nobody asks, losses are told as well
+            words.append("--tokens")
         return [str(word) for word in words]
 
     def _disturb(self, rig):
-        plan = nemesis.make_plan(self.seed, self.options.round - CALM - FIRST_FAULT, self.faults, self.options.replicas)
-        disturber = nemesis.Nemesis(rig, plan)
+        seconds = self.options.round - CALM - FIRST_FAULT
+        plan = nemesis.make_plan(self.seed, seconds, self.faults, self.options.replicas)
+        disturber = nemesis.Nemesis(rig, plan, seconds)
         load = subprocess.Popen(self._load_command(rig), stdout=subprocess.PIPE, text=True)
         try:
             time.sleep(FIRST_FAULT)
@@ -139,10 +153,29 @@ class Run:
         gc.disable()            # millions of tuples, and no cycles
         history = judge.read_history(self.history_path)
         final = rigs.final_state(rig.master, *judge.keys_of(history))
-        self.violations = list(judge.judge(history, final, self.rules()))
+        if self.epochs:
+            self.violations = list(epochs.judge_across(history, final, self.rules(), self.epochs))
+            history = epochs.without_lost(history, self.epochs)
+        else:
+            self.violations = list(judge.judge(history, final, self.rules()))
         self.ages_ms = sorted(age / 1e6 for age in judge.ages(judge.find_versions(history, final.lists)[0]))
         gc.enable()
         return final
+
+    def _learn_epochs(self, rig, watcher):
+        rigs.wait_for(lambda: rig.taps[-1].offset() >= rig.master.info("replication")["master_repl_offset"],
+                      what="the tap has all of the stream")
+        for tap in rig.taps:
+            tap.stop()
+        try:
+            self.epochs = epochs.learn(rig.taps, watcher.epochs, epochs.reports_in(rig.weir.log()))
+        finally:
+            epochs.save(rig.taps, self.directory)
+        lost = {"bytes": sum(epoch.told() - epoch.kept for epoch in self.epochs[:-1]),
+                "doubtful": sum(epoch.doubtful for epoch in self.epochs)}
+        status = rig.weir.status()["lost_writes"]
+        if lost.items() - status.items():
+            self.problems.append(f"/status tells {status}, the log {lost}")
 
     def rules(self):
         return judge.Rules(self.options.level, self.options.scope, self.options.max_lag * 1_000_000, self.orphaned)
@@ -188,7 +221,7 @@ class Run:
             f"{self.load.get('sessions', 0):,} sessions",
             f"  on master:  {_counts(left)}; retried {self.stats.get('retried_reads', 0):,}",
             f"  age:        {self.ages()}",
-        ])
+        ] + [f"  epochs:     {len(self.epochs)}; lost bytes: {epochs.told(self.epochs)}" for _ in self.epochs[:1]])
 
     def ages(self):
         """How old reads were, of data that have an order."""
