@@ -302,6 +302,7 @@ static void send_siblings(struct succession *succession)
 		    cannot_reach(node, heir) != NULL || !link_request(node->link, NULL, NULL, 3, argv))
 			continue;
 		topology->standings[node->id].wirings++;
+		wire_led_away(topology->wire, node);
 		journal_note(topology->journal, EVENT_wired, name_of(node), "REPLICAOF %s %s", heir->told_host, port);
 	}
 }

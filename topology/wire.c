@@ -396,6 +396,11 @@ const char *wire_quarrel(struct wire *wire)
 	return wire->quarrel[0] != '\0' ? wire->quarrel : NULL;
 }
 
+void wire_led_away(struct wire *wire, const struct node *node)
+{
+	wire->wirings[node->id].wired = false;
+}
+
 /* It is weir who leads the others to another master, and back, should that one
  * come again: nobody undid what was done for the last one. */
 static void note_master(struct wire *wire, const struct node *master)

@@ -25,4 +25,7 @@ bool wire_is_prepared(struct wire *wire, const struct node *node, const struct n
  * sentence, NULL otherwise. It lapses after ten minutes. */
 const char *wire_quarrel(struct wire *wire);
 
+/* weir has sent the node to another master itself: nobody undid its wiring. */
+void wire_led_away(struct wire *wire, const struct node *node);
+
 #endif
