@@ -147,7 +147,7 @@ def home_of(raw, group):
 def test_a_question_whose_replica_is_lost(lab, question, answer, fault):
     """It leaves nothing behind, so the next home is asked, and the rest of the
     pipeline finds the session as it should be."""
-    group = lab.group(2, {"routing": {"backend_timeout": f"{300 * PATIENCE:g}ms"}}, replica_endpoint=True)
+    group = lab.group(2, {"routing": {"backend_timeout": f"{300 * PATIENCE:g}ms", "max_lag": "1m"}}, replica_endpoint=True)
     group.master.cli("SET", "where", "zero")
     with group.master.client(db=1) as client:
         client.set("where", "one")
@@ -169,7 +169,7 @@ def test_a_question_whose_replica_is_lost(lab, question, answer, fault):
 
 def test_a_deed_whose_replica_is_lost(lab):
     """CONFIG SET, PUBLISH: perhaps it was done, and no other replica does it as well."""
-    group = lab.group(2, {"routing": {"backend_timeout": f"{300 * PATIENCE:g}ms"}}, replica_endpoint=True)
+    group = lab.group(2, {"routing": {"backend_timeout": f"{300 * PATIENCE:g}ms", "max_lag": "1m"}}, replica_endpoint=True)
     with group.weir.raw(replica=True, timeout=10) as raw:
         assert raw.command("CLIENT", "ID") > 0, "weir knows that a server lets it in"
         home = home_of(raw, group)

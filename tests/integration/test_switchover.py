@@ -274,7 +274,8 @@ def test_transactions_through_switchovers(lab):
     stopping.set()
     for thread in threads:
         thread.join()
-    told = [error for error in errors if "EXECABORT" not in error]
+    # One that is open when the old master is demoted is told so by that: redis-py shows what the SET behind its MULTI was.
+    told = [error for error in errors if "EXECABORT" not in error and "pipeline caused error: You can't write" not in error]
     assert not told, told[:3]
     assert int(group.weir.client().get("sum")) == sum(sums)
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, Lab, ServerError, encode, wait_for
+from harness import PATIENCE, SESSIONS_OF_EVERY_WORKER, Lab, ServerError, encode, wait_for
 
 MEBIBYTE = 1 << 20
 BIG = 8 * MEBIBYTE
@@ -463,6 +463,12 @@ def test_passwords(lab):
     secret.chmod(0o600)
     group = lab.group(0, {"auth": {"password_file": secret}}, redis_args=("--requirepass", "secret"))
     begun, rest = beginning("SET", "big")
+
+    def refuses():
+        with contextlib.ExitStack() as stack:
+            strangers = [stack.enter_context(group.weir.raw()) for _ in range(SESSIONS_OF_EVERY_WORKER)]
+            return all("NOAUTH" in str(raw.command("GET", "a")) for raw in strangers)
+    wait_for(refuses, what="every worker knows that the master wants a password")
     with group.weir.raw(timeout=30) as raw:
         raw.send(begun[:1000])
         answer = raw.reply()
