@@ -142,7 +142,7 @@ def test_a_change_of_the_master_is_seen_happening(lab, browser, kind):
                               "phases": [{"name": "hold", "ms": 3.0}]})
     wait_for(lambda: browser.replica(heir)["badge"] == "becomes the master", what="the picture shows it")
     said = browser.text("#switchover")
-    assert re.fullmatch(rf"{kind.capitalize()} from a to {heir}: catch up, for 12 ms; writes wait\. So far: hold 3[.0]* ms\.", said), said
+    assert re.fullmatch(rf"{kind.capitalize()} from a to {heir}: catch up, for 12.0 ms; writes wait\. So far: hold 3[.0]* ms\.", said), said
     browser.run(WITH_CHANGE, None)
     wait_for(lambda: browser.replica(heir)["badge"] == "serves reads", what="it is over")
 
