@@ -181,6 +181,8 @@ def test_the_master_comes_back_empty_and_a_replica_follows_it(lab):
     master = lab.redis(name="master")
     with Wire(master) as wire:
         last, wiped = (lab.redis("--replicaof", HOST, port, name=name) for port, name in [(wire.port, "last"), (master.port, "wiped")])
+        for replica in (last, wiped):    # else weir may wire the one to the master itself
+            wait_for(lambda: replica.info("replication")["master_link_status"] == "up", what=f"{replica.name} follows")
         weir = lab.weir(master, [last, wiped], CONFIG).wait_state("ok")
         with weir.raw() as raw:
             assert raw.command("SET", "before", "kept") == "OK"
