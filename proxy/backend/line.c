@@ -55,10 +55,9 @@ static bool has_left(const struct client *client)
 	return client->at_end && conn_is_gone(&client->conn);
 }
 
-/* The first of a row tries again. False: there is no place for it, and so for nobody. */
-static bool admit_first(struct list_link *row)
+/* It tries again. False: there is no place for it, and so for nobody. */
+static bool admit(struct client *client, struct list_link *row)
 {
-	struct client *client = CONTAINER_OF(list_take(row), struct client, resume);
 	uint64_t taken = client->commands;
 
 	if (has_left(client)) {
@@ -74,6 +73,14 @@ static bool admit_first(struct list_link *row)
 	list_remove(&client->resume); /* it came to stand at the end */
 	list_prepend(row, &client->resume);
 	return false;
+}
+
+/* The first of a row, if there is one. */
+static bool admit_first(struct list_link *row)
+{
+	struct list_link *first = list_take(row);
+
+	return first != NULL && admit(CONTAINER_OF(first, struct client, resume), row);
 }
 
 static struct list_link *next_row(struct line *line)
