@@ -77,6 +77,15 @@ static void describe(const struct topology *topology, const struct node *node, s
 	};
 }
 
+/* A write that was acknowledged since may have left the first one. */
+static int64_t keys_held(const struct epoch *epoch)
+{
+	bool is_old = epoch->number != 0 &&
+		      (int64_t)atomic_load_explicit(&epoch->floor->offset, memory_order_acquire) > epoch->keys_offset;
+
+	return is_old ? INFO_UNKNOWN : epoch->keys;
+}
+
 static struct plan_memory remember(const struct topology *topology)
 {
 	const struct epoch *epoch = &topology->epoch;
@@ -87,7 +96,7 @@ static struct plan_memory remember(const struct topology *topology)
 		.run_id = epoch->run_id,
 		.replid = epoch->replid,
 		.offset = epoch->offset,
-		.keys = epoch->keys,
+		.keys = keys_held(epoch),
 		.accepted_run_id = topology->accepted_run_id,
 		.deposed = succession_deposed(topology->succession),
 		.heir = succession_heir(topology->succession),
@@ -235,8 +244,10 @@ static void take_master(struct topology *topology)
 	topology->logged_reason[0] = '\0';
 	if (!is_present_epoch(&topology->epoch, master))
 		begin_epoch(topology, master);
-	if (master->known)
+	if (master->known) {
 		topology->epoch.keys = master->info.keys;
+		topology->epoch.keys_offset = info_position(&master->info);
+	}
 	note_followers(topology);
 }
 

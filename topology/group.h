@@ -19,7 +19,8 @@ struct epoch {
 	int master;                /* index; kept while there is no usable master; PLAN_NOBODY: it was removed */
 	char run_id[RUN_ID_LENGTH + 1];
 	char replid[INFO_REPLID_LENGTH + 1];
-	int64_t keys;              /* the master held last */
+	int64_t keys;              /* the master held last, */
+	int64_t keys_offset;       /* when it was here */
 	int64_t offset;            /* the highest one sampled; 0: offsets meant nothing yet */
 	struct epoch_floor *floor; /* of what weir's workers acknowledged in it */
 	/* over all epochs, of what was acknowledged and is gone: */

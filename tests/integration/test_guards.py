@@ -207,6 +207,23 @@ def test_master_that_came_back_empty(lab):
     assert "waiting to be accepted" in str(group.weir.admin("ACCEPT", "MASTER"))
 
 
+def test_an_empty_master_that_was_written_to_a_moment_ago(lab):
+    """What weir knows of its keys, and of the replica's, is older than the first write
+    that was acknowledged."""
+    group = lab.group(1, {"health": {"interval": "1s"}})
+    replica = group.replicas[0]
+    wait_for(lambda: group.weir.status()["master"]["keys"] == 0)
+    with group.weir.raw() as raw:
+        assert raw.command("SET", "first", "1") == "OK"
+        group.caught_up()
+        replica.freeze()        # else it follows the empty one by itself
+        group.master.kill()
+    group.master.start()
+    wait_for(lambda: "came back empty" in (group.weir.status()["no_master_reason"] or ""))
+    assert_takes_nothing(group.weir, group.master)
+    replica.thaw()
+
+
 class Writer(threading.Thread):
     """Counts up until told to stop, and keeps every answer."""
 
