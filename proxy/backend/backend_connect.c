@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../../protocol/encode.h"
+#include "backoff.h"
 #include "barrier.h"
 #include "../clock.h"
 #include "../worker/control_line.h"
@@ -28,7 +29,6 @@
 #include "../worker/worker.h"
 
 enum {
-	RETRY_FIRST_MS = 20,
 	RETRY_LAST_MS = 1000,
 	RETRY_BROKEN_MS = 40,   /* the same for a server that can be had, but breaks its connections */
 	STEADY_MS = 1000,       /* that a connection has to last for the failures before it to be forgotten */
@@ -43,17 +43,6 @@ enum { STEP_ENTER, STEP_AUTHENTICATE, STEP_SELECT, STEP_NO_TOUCH, STEP_ID, STEP_
 
 /* ---- connecting ---- */
 
-static int64_t retry_delay_ns(struct backend *backend, int64_t longest_ms)
-{
-	struct worker *worker = backend->worker;
-	unsigned doublings = backend->failures < 6 ? backend->failures : 6;
-	int64_t ms = (int64_t)RETRY_FIRST_MS << doublings;
-
-	if (ms > longest_ms)
-		ms = longest_ms;
-	return clock_ms_to_ns(ms) / 4 * (int64_t)(3 + worker_random(worker) % 3);
-}
-
 /* The first loss is nobody's habit: what it costs is made good at once. */
 void backend_try_later(struct backend *backend, bool was_ready)
 {
@@ -63,7 +52,8 @@ void backend_try_later(struct backend *backend, bool was_ready)
 	if (lasted)
 		backend->failures = 0;
 	if (!was_ready || backend->failures > 0)
-		backend->retry_ns = worker->now_ns + retry_delay_ns(backend, was_ready ? RETRY_BROKEN_MS : RETRY_LAST_MS);
+		backend->retry_ns = worker->now_ns + backoff_ns(backend->failures, was_ready ? RETRY_BROKEN_MS : RETRY_LAST_MS,
+								(uint32_t)(worker_random(worker) >> 32));
 	backend->failures += !lasted;
 	stats_add(&worker->stats, STAT_backend_connect_failures, !was_ready);
 }

@@ -7,7 +7,7 @@
 /* Requests on a shared connection whose replies are large, or may be: of clients
  * whose last ones were, or that had none yet. Everybody who asks behind them waits
  * until their replies have come, so there are not more of them at a time than bring
- * a megabyte, by what their last replies were like. As long as those are small any
+ * CROWD_BYTES, by what their last replies were like. As long as those are small any
  * number may come, but not at once: a thousand newcomers may all want a large one.
  * So the window opens by one with every answer, while it is used, and where nobody
  * has come for a while nothing is known any more. */
