@@ -29,26 +29,31 @@ bool console_number(struct console_call *call, size_t at, int64_t min, int64_t m
 	return false;
 }
 
-void console_error(struct console_call *call, const char *format, ...)
+__attribute__((format(printf, 3, 0)))
+static void answer(struct console_call *call, void (*encode)(struct buf *, const char *), const char *format, va_list args)
 {
 	char text[512];
+
+	vsnprintf(text, sizeof(text), format, args);
+	encode(call->out, text);
+}
+
+void console_error(struct console_call *call, const char *format, ...)
+{
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	answer(call, encode_error, format, args);
 	va_end(args);
-	encode_error(call->out, text);
 }
 
 void console_status(struct console_call *call, const char *format, ...)
 {
-	char text[512];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	answer(call, encode_status, format, args);
 	va_end(args);
-	encode_status(call->out, text);
 }
 
 void console_outcome(struct console_call *call, const char *failure)

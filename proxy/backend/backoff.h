@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "../clock.h"
+
 /* How long to wait before a server is connected to again. Twice as long after each
  * failure, and a quarter more or less by chance: connections that were lost together
  * do not come back together. */
@@ -17,7 +19,7 @@ enum {
 static inline int64_t backoff_ns(unsigned failures, int64_t longest_ms, uint32_t random)
 {
 	int64_t ms = (int64_t)BACKOFF_FIRST_MS << (failures < BACKOFF_DOUBLINGS ? failures : BACKOFF_DOUBLINGS);
-	int64_t quarter_ns = (ms < longest_ms ? ms : longest_ms) * 1000000 / 4;
+	int64_t quarter_ns = clock_ms_to_ns(ms < longest_ms ? ms : longest_ms) / 4;
 
 	return 3 * quarter_ns + (int64_t)((uint64_t)(2 * quarter_ns) * random >> 32);
 }
